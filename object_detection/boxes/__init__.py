@@ -1,0 +1,1 @@
+"""Boxes as tensors: geometry, anchors, box encodings, matching, non-max suppression."""

@@ -1,0 +1,1 @@
+"""Checkpoint to SavedModel, and the check that they agree."""

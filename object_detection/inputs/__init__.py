@@ -1,0 +1,1 @@
+"""Records to augmented, batched tensors."""

@@ -1,0 +1,1 @@
+"""Network parts: backbones, necks, heads. Constructors take plain keywords; nothing here reads a config."""

@@ -1,0 +1,1 @@
+"""Detection models: preprocess, predict, postprocess, loss; build.py alone reads the model config."""

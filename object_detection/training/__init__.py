@@ -1,0 +1,1 @@
+"""Optimizer, checkpoints, the training and evaluation phases, metrics."""

@@ -1,0 +1,1 @@
+"""Folder of pictures to records: scan, pictures, duplicates, boxes, split, report."""

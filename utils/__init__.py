@@ -1,0 +1,1 @@
+"""What the scripts share: arguments, console, files, phases. Imports no TensorFlow."""

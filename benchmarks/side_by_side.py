@@ -1,0 +1,123 @@
+"""The suite and the reference on the same machine, the same data, in turn: prints a table.
+
+    python benchmarks/side_by_side.py --reference_python FOLDER/bin/python
+
+Each number is the median over --runs fresh processes. Linux and macOS. README.md here says what is measured.
+"""
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = 30
+SETTLED = 5  # steps before this one do not count as typical
+# What is measured: key, words, unit, and the share of the reference's value that is asked for.
+ROWS = (('first_step', 'command to first finished step', 's', 1 / 6),
+        ('step', 'one training step', 's', 1),
+        ('train_memory', 'peak memory, training', 'GB', None),
+        ('export', 'export', 's', 1 / 8),
+        ('load', 'load the SavedModel', 's', 1 / 10),
+        ('first_picture', 'first picture through it', 's', None),
+        ('picture', 'one picture, after the first', 's', None))
+
+
+def commands(side, python, config, folder):
+    """The three command lines of one side: train, export, look at the SavedModel."""
+    train_dir, exported = str(folder / 'model'), str(folder / 'exported')
+    here = ROOT / 'benchmarks'
+    if side == 'reference':
+        train = [here / 'reference/train.py', train_dir, config, STEPS]
+        export = [here / 'reference/export.py']
+    else:
+        train = [ROOT / 'train_and_eval_tf2.py', '--model_dir', train_dir, '--pipeline_config_path', config,
+                 '--num_train_steps', STEPS, '--log_every_n', 1]
+        export = [ROOT / 'exporter_main_v2.py']
+    export += ['--input_type', 'image_tensor', '--pipeline_config_path', config, '--trained_checkpoint_dir', train_dir,
+               '--output_directory', exported]
+    look = [here / 'measure_saved_model.py', Path(exported, 'saved_model')]
+    return [[python, *map(str, command)] for command in (train, export, look)]
+
+
+def run(command, log):
+    """Run to the end. Returns [(seconds since the start, line)], seconds in all, and peak memory in GB."""
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1', 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': '-1'}
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, errors='replace',
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        lines = [(time.perf_counter() - started, line) for line in process.stdout]
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - started
+    log.write_text(''.join(f'{at:8.2f} {line}' for at, line in lines))
+    if process.returncode:
+        sys.exit(f'{" ".join(command)}\nended with {process.returncode}; its output is in {log}')
+    unit = 1e9 if sys.platform == 'darwin' else 1e6  # bytes there, kilobytes on Linux
+    return lines, seconds, usage.ru_maxrss / unit
+
+
+def measure(side, python, config, folder):
+    """One round of one side: {key of ROWS: value}."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    train, export, look = commands(side, python, config, folder)
+    lines, _, memory = run(train, folder / 'train.log')
+    steps = {}
+    for at, line in lines:
+        if found := re.search(r'\bstep (\d+)', line, re.IGNORECASE):
+            steps.setdefault(int(found[1]), at)
+    pauses = [steps[n] - steps[n - 1] for n in range(SETTLED, STEPS) if n in steps and n - 1 in steps]
+    _, exporting, _ = run(export, folder / 'export.log')
+    lines, _, _ = run(look, folder / 'saved_model.log')
+    return {'first_step': steps[1], 'step': statistics.median(pauses), 'train_memory': memory, 'export': exporting,
+            **json.loads(lines[-1][1])}
+
+
+def table(samples):
+    """Lines of a Markdown table: medians with their ranges, the ratio, and whether it is what was asked for."""
+    sides = list(samples)
+    yield '| EfficientDet D0, 512 x 512, batch 2 | ' + ' | '.join(sides) + ' | suite / reference | asked for |'
+    yield '|---' * (len(sides) + 3) + '|'
+    for key, words, unit, limit in ROWS:
+        values = {side: [sample[key] for sample in samples[side]] for side in sides}
+        cells = [f'{statistics.median(v):.3g} {unit} ({min(v):.3g} to {max(v):.3g})' for v in values.values()]
+        ratio = asked = ''
+        if len(sides) == 2:
+            share = statistics.median(values['suite']) / statistics.median(values['reference'])
+            ratio = f'{share:.3f}'
+            asked = '' if limit is None else f'{limit:.3f} {"reached" if share <= limit else "MISSED"}'
+        yield f'| {words} | {" | ".join(cells)} | {ratio} | {asked} |'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--reference_python', help='python of its environment; without it only the suite runs')
+    parser.add_argument('--runs', type=int, default=3)
+    parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'benchmarks', help='folder for files and logs')
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    from data.demo import make_records
+    data = args.work.resolve() / 'data'
+    data.mkdir(parents=True, exist_ok=True)
+    make_records.write_data_set(data, train=32, test=2, seed=0, size=640)
+    config = data / 'pipeline.config'
+    config.write_text((ROOT / 'benchmarks/efficientdet_d0_512.config').read_text().replace('FOLDER', data.as_posix()))
+    sides = {'suite': sys.executable, 'reference': args.reference_python}
+    samples = {side: [] for side, python in sides.items() if python}
+    for number in range(args.runs):
+        for side, found in samples.items():
+            found.append(measure(side, sides[side], str(config), args.work.resolve() / side))
+            print(f'run {number + 1} of {args.runs}, {side}: '
+                  + ', '.join(f'{key} {value:.3g}' for key, value in found[-1].items()), flush=True)
+    (args.work / 'samples.json').write_text(json.dumps(samples, indent=1))
+    print('', *table(samples), sep='\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -7,7 +7,7 @@ takes 20 ms.
 """
 import re
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
 _TOKEN = re.compile(r'\s+|//[^\n]*|"([^"\n]*)"|([\w.+-]+)|([{}<>\[\]=;,])')
 _LABELS = {name: FieldDescriptorProto.Label.Value(f'LABEL_{name.upper()}')
@@ -84,7 +84,7 @@ class _Parser:
                 raise self.error(f'found {keyword!r} where a message or an enum belongs')
         return file
 
-    def message(self, message: DescriptorProto):
+    def message(self, message):
         message.name = self.next()
         self.expect('{')
         while not self.accept('}'):
@@ -143,7 +143,7 @@ class _Parser:
         for number, (name, type_name) in enumerate((('key', key), ('value', value)), start=1):
             _set_type(entry.field.add(name=name, number=number, label=_LABELS['optional']), type_name)
 
-    def enum(self, enum: EnumDescriptorProto):
+    def enum(self, enum):
         enum.name = self.next()
         self.expect('{')
         while not self.accept('}'):

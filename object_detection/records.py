@@ -19,7 +19,7 @@ __all__ = ['Example', 'Records', 'Report', 'Writer', 'check', 'expand', 'faults'
 
 BOX_KEYS = tuple(f'image/object/bbox/{side}' for side in ('ymin', 'xmin', 'ymax', 'xmax'))
 KEYPOINT_KEYS = ('image/object/keypoint/y', 'image/object/keypoint/x')
-# Field of Example -> feature key of the reference's decoder and its list type; boxes and keypoints have their own above.
+# Field of Example -> feature key of the reference's decoder and its list type; boxes and keypoints have theirs above.
 KEYS = {
     'encoded': ('image/encoded', 'bytes_list'),
     'format': ('image/format', 'bytes_list'),

@@ -42,35 +42,39 @@ def merge(text, message, source):
 def locate(text):
     """Where each field stands: {('train_config', 0, 'batch_size', 0): line}, lines from 1.
 
-    A key is the path as (name, how many of that name came before in the same section), flattened. Expects text that
-    parses.
+    A key is the path as name and count (how many of that name came before it in the same section), flattened. Expects
+    text that parses.
     """
-    found, path, counts = {}, (), [{}]
-    name, line, in_list = None, 1, False
+    found = {}
+    sections = [((), {}, None)]  # path, how many of each name, the list it stands in
+    name = listed = None
+    line = 1
+
+    def enter(field):
+        path, counts, _ = sections[-1]
+        key = (*path, field, counts.setdefault(field, 0))
+        counts[field] += 1
+        found[key] = line
+        return key
+
     for match in _TOKEN.finditer(text):
         token, kind = match.group(), match.lastgroup
-        if kind == 'word' and name is None and not in_list:
-            index = counts[-1].get(token, 0)
-            counts[-1][token] = index + 1
-            name = path + (token, index)
-            found[name] = line
-        elif kind in ('word', 'string') and in_list:
-            found.setdefault(name, line)
-        elif kind in ('word', 'string') and name is not None:
+        if kind == 'word' and name is None:
+            name = enter(token)
+        elif kind in ('word', 'string'):
             name = None
-        elif token in '{<' and name is not None:
-            path, name = name, None
-            counts.append({})
-        elif token in '}>' and path:
-            path = path[:-2]
-            counts.pop()
-        elif token == '[' and name is not None:
-            in_list = True
-        elif token == ',' and in_list:
-            name = name[:-1] + (name[-1] + 1,)
-            counts[-1][name[-2]] = name[-1] + 1
+        elif token == '[':
+            listed = name[-2]
+        elif token == ',' and listed:
+            name = enter(listed)
         elif token == ']':
-            name, in_list = None, False
+            name = listed = None
+        elif token in '{<' and name:
+            sections.append((name, {}, listed))
+            name = listed = None
+        elif token in '}>' and kind == 'mark' and len(sections) > 1:
+            listed = sections.pop()[2]
+            name = None
         line += token.count('\n')
     return found
 

@@ -74,6 +74,17 @@ def existing_dir(path):
     return path
 
 
+def vacant_dir(path):
+    """The Path of a folder that is empty or does not exist yet; UserError otherwise, as nothing is overwritten."""
+    path = Path(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise UserError(f'{path}: is not empty, and nothing is overwritten{_inside(path)}; name another folder, '
+                        'or delete it first')
+    if path.exists() and not path.is_dir():
+        raise UserError(f'{path}: is a file; a new folder belongs here')
+    return path
+
+
 def missing(path):
     """A message for a path that does not exist: the first part of it that is missing, and what is there instead."""
     path = Path(path)

@@ -1,0 +1,147 @@
+"""A model as the folder the reference's exporter writes: saved_model/, checkpoint/, pipeline.config."""
+import contextlib
+import errno
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from object_detection import config as pipeline
+from utils import files
+
+INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
+TOLERANCE = 1e-4  # of the largest value; the same graph on the same machine, so in practice 0
+
+
+def detector(model, input_type):
+    """A tf.Module that maps pictures to detections by one traced function, its `__call__`.
+
+    Args:
+        model: from models/build.py.
+        input_type: what `input_tensor` is. image_tensor: uint8 [batch, height, width, 3]. float_image_tensor: the same
+            in float32, 0..255. encoded_image_string_tensor: string [batch], the bytes of JPEG, PNG, GIF or BMP files.
+            tf_example: string [batch], each a tf.train.Example with `image/encoded`. Batch and picture size are free
+            at each call; encoded pictures of one batch may differ in size if image_resizer makes them one size.
+    Returns:
+        The module. A call gives float32 tensors as the reference's: detection_boxes [batch, n, 4] (ymin, xmin, ymax,
+        xmax, 0..1), detection_scores [batch, n], detection_classes [batch, n] (label ids, from 1), num_detections
+        [batch], raw_detection_boxes, and whatever else the model's `postprocess` has.
+    """
+    dtype = {'image_tensor': tf.uint8, 'float_image_tensor': tf.float32}.get(input_type, tf.string)
+    shape = [None] if dtype == tf.string else [None, None, None, 3]
+
+    def detect(input_tensor):
+        if input_type == 'tf_example':
+            features = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
+            input_tensor = tf.io.parse_example(input_tensor, features)['image/encoded']
+        prepare = _from_encoded if dtype == tf.string else _from_images
+        inputs, true_shapes = prepare(model, input_tensor)
+        detections = model.postprocess(model.predict(inputs, true_shapes), true_shapes)
+        detections['detection_classes'] += 1.  # the model counts classes from 0, label maps from 1
+        return {name: tf.cast(tensor, tf.float32) for name, tensor in detections.items()}
+
+    module = tf.Module()
+    module._model = model
+    module.__call__ = tf.function(detect, input_signature=[tf.TensorSpec(shape, dtype, 'input_tensor')],
+                                  autograph=False)
+    return module
+
+
+def _from_images(model, images):
+    return model.preprocess(tf.cast(images, tf.float32))
+
+
+def _from_encoded(model, pictures):
+    """Each picture is decoded and resized for itself: sizes differ."""
+    def prepare(encoded):
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        inputs, true_shapes = _from_images(model, image[tf.newaxis])
+        return inputs[0], true_shapes[0]
+    return tf.map_fn(prepare, pictures, fn_output_signature=(tf.float32, tf.int32))
+
+
+def write(model, input_type, config, folder):
+    """Write saved_model/, checkpoint/ckpt-0 and pipeline.config into `folder`, all of it or nothing.
+
+    Before the folder gets its name, the SavedModel is loaded again and compared with the model in memory.
+
+    Args:
+        model, input_type: see `detector`.
+        config: TrainEvalPipelineConfig, kept beside the model.
+    Returns:
+        The largest difference the comparison found, relative to the largest value of the tensor.
+    Raises:
+        UserError: `folder` is not empty.
+        OSError: the disk is full (ENOSPC).
+        RuntimeError: the comparison failed.
+    """
+    folder = Path(folder)
+    files.vacant_dir(folder)
+    partial = folder.with_name(f'{folder.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
+    try:
+        partial.mkdir(parents=True)
+        with _full_disk(folder):
+            module = detector(model, input_type)
+            detect = module.__call__.get_concrete_function()
+            tf.saved_model.save(module, str(partial / 'saved_model'), signatures=detect)
+            checkpoint = tf.train.Checkpoint(model=model)
+            tf.train.CheckpointManager(checkpoint, str(partial / 'checkpoint'), 1).save(checkpoint_number=0)
+        pipeline.write(config, partial / 'pipeline.config')
+        difference = compare(detect, partial / 'saved_model', sample(input_type))
+        if folder.exists():
+            folder.rmdir()  # empty; Windows renames only to names that are free
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return difference
+
+
+def sample(input_type, height=120, width=160):
+    """Two pictures of noise as a model of this input type takes them."""
+    images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
+    if input_type in ('image_tensor', 'float_image_tensor'):
+        return tf.constant(images, tf.uint8 if input_type == 'image_tensor' else tf.float32)
+    encoded = [tf.io.encode_png(image) for image in images]
+    return tf.stack([_example(png.numpy()) for png in encoded] if input_type == 'tf_example' else encoded)
+
+
+def _example(encoded):
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+    return tf.train.Example(features=tf.train.Features(feature={'image/encoded': feature})).SerializeToString()
+
+
+def compare(detect, folder, pictures):
+    """Load the SavedModel in `folder` and hold its answer for `pictures` against that of the function `detect`.
+
+    Returns:
+        The largest difference of any tensor, relative to its largest value.
+    Raises:
+        RuntimeError: it is above TOLERANCE, or the two give different tensors.
+    """
+    expected, found = detect(pictures), tf.saved_model.load(str(folder)).signatures['serving_default'](pictures)
+    if expected.keys() != found.keys():
+        raise RuntimeError(f'the exported model gives {sorted(found)}, the one in memory {sorted(expected)}')
+    differences = {name: _difference(expected[name].numpy(), found[name].numpy()) for name in expected}
+    worst = max(differences, key=differences.get)
+    if differences[worst] > TOLERANCE:
+        raise RuntimeError(f'the exported model and the one in memory disagree: {worst} by {differences[worst]:.1e} of '
+                           f'its largest value, more than {TOLERANCE:.0e}')
+    return differences[worst]
+
+
+def _difference(expected, found):
+    difference = np.abs(expected - found).max(initial=0) / max(np.abs(expected).max(initial=0), 1e-6)
+    return float(np.nan_to_num(difference, nan=np.inf))
+
+
+@contextlib.contextmanager
+def _full_disk(folder):
+    """TensorFlow's words for a full disk become Python's."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if 'No space left' not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, 'No space left on device', str(folder)) from error

@@ -1,0 +1,149 @@
+"""What an export holds, for a stand-in model whose detections can be told by hand."""
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from object_detection import config
+from object_detection.export import saved_model
+from utils.errors import UserError
+
+
+class MeanColour(tf.Module):
+    """One detection a picture: its score is `gain` times the mean value of the picture, resized to 4 x 4, over 255."""
+
+    def __init__(self, gain=.5):
+        super().__init__()
+        self.gain = tf.Variable(gain)
+
+    def preprocess(self, images):
+        shapes = tf.tile([[4, 4, 3]], [tf.shape(images)[0], 1])
+        return tf.image.resize(images, [4, 4]), shapes
+
+    def predict(self, inputs, true_image_shapes):
+        return {'mean': tf.reduce_mean(inputs, [1, 2, 3]) * self.gain / 255.}
+
+    def postprocess(self, predictions, true_image_shapes):
+        scores = predictions['mean'][:, tf.newaxis]
+        return {'detection_scores': scores, 'detection_classes': tf.zeros_like(scores),
+                'detection_boxes': tf.ones([tf.shape(scores)[0], 1, 4]) * [.1, .2, .3, .4],
+                'num_detections': tf.ones([tf.shape(scores)[0]], tf.int32)}
+
+
+CONFIG = 'model { ssd { num_classes: 1 } }'
+GREY = [np.full((6, 9, 3), value, np.uint8) for value in (51, 102)]  # scores .1 and .2
+
+
+def _png(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, 'PNG')
+    return file.getvalue()
+
+
+def _example(image):
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[_png(image)]))
+    return tf.train.Example(features=tf.train.Features(feature={'image/encoded': feature})).SerializeToString()
+
+
+INPUTS = {'image_tensor': lambda images: tf.constant(np.stack(images)),
+          'float_image_tensor': lambda images: tf.constant(np.stack(images), tf.float32),
+          'encoded_image_string_tensor': lambda images: tf.constant([_png(i) for i in images]),
+          'tf_example': lambda images: tf.constant([_example(i) for i in images])}
+
+
+@pytest.fixture
+def export(tmp_path):
+    def write(input_type='image_tensor'):
+        folder = tmp_path / 'exported'
+        difference = saved_model.write(MeanColour(), input_type, config.parse(CONFIG), folder)
+        return folder, difference
+    return write
+
+
+@pytest.mark.parametrize('input_type', saved_model.INPUT_TYPES)
+def test_every_input_type_takes_any_batch(input_type, export):
+    folder, difference = export(input_type)
+    assert difference == 0
+    loaded = tf.saved_model.load(str(folder / 'saved_model'))
+    for batch, scores in (([0], [.1]), ([1, 0, 1], [.2, .1, .2])):
+        found = loaded.signatures['serving_default'](input_tensor=INPUTS[input_type]([GREY[i] for i in batch]))
+        assert {t.dtype for t in found.values()} == {tf.float32}
+        np.testing.assert_allclose(found['detection_scores'][:, 0], scores, rtol=1e-6)
+        np.testing.assert_array_equal(found['detection_classes'], np.ones((len(batch), 1)))  # label ids start at 1
+        np.testing.assert_array_equal(found['num_detections'], np.ones(len(batch)))
+        np.testing.assert_allclose(found['detection_boxes'][0, 0], [.1, .2, .3, .4], rtol=1e-6)
+
+
+def test_encoded_pictures_of_a_batch_may_differ_in_size(export):
+    folder, _ = export('encoded_image_string_tensor')
+    detect = tf.saved_model.load(str(folder / 'saved_model'))
+    grey = np.full((40, 13, 3), 255, np.uint8)
+    np.testing.assert_allclose(detect(tf.constant([_png(GREY[0]), _png(grey)]))['detection_scores'], [[.1], [.5]],
+                               rtol=1e-6)
+
+
+def test_the_checkpoint_and_the_config_lie_beside_it(export):
+    folder, _ = export()
+    assert sorted(p.name for p in folder.iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
+    assert config.read(folder / 'pipeline.config').model.ssd.num_classes == 1
+    assert 'model_checkpoint_path: "ckpt-0"' in (folder / 'checkpoint' / 'checkpoint').read_text()
+    model = MeanColour(gain=0.)
+    tf.train.Checkpoint(model=model).restore(tf.train.latest_checkpoint(folder / 'checkpoint')).assert_consumed()
+    assert model.gain.numpy() == .5
+
+
+def test_another_process_loads_it_with_tensorflow_alone(export, tmp_path):
+    folder, _ = export()
+    code = ('import sys, tensorflow as tf\n'
+            f'model = tf.saved_model.load({str(folder / "saved_model")!r})\n'
+            'print(float(model(tf.fill([1, 5, 5, 3], tf.constant(204, tf.uint8)))["detection_scores"][0, 0]))\n'
+            'assert not any(name.startswith("object_detection") for name in sys.modules)')
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(.4)
+
+
+def test_nothing_is_overwritten(export, tmp_path):
+    folder, _ = export()
+    before = (folder / 'saved_model' / 'saved_model.pb').read_bytes()
+    with pytest.raises(UserError, match='is not empty, and nothing is overwritten'):
+        export()
+    assert (folder / 'saved_model' / 'saved_model.pb').read_bytes() == before
+
+
+def test_an_empty_folder_will_do(export, tmp_path):
+    (tmp_path / 'exported').mkdir()
+    folder, _ = export()
+    assert (folder / 'saved_model' / 'saved_model.pb').is_file()
+
+
+def test_a_failed_comparison_leaves_nothing_behind(export, tmp_path, monkeypatch):
+    load = tf.saved_model.load
+
+    def with_another_gain(folder):
+        loaded = load(folder)
+        loaded._model.gain.assign(.25)
+        return loaded
+    monkeypatch.setattr(tf.saved_model, 'load', with_another_gain)
+    with pytest.raises(RuntimeError, match=r'disagree: detection_scores by 5\.0e-01'):
+        export()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_number_fails_the_comparison(export, tmp_path, monkeypatch):
+    monkeypatch.setattr(MeanColour, '__init__', lambda self: setattr(self, 'gain', tf.Variable(np.float32('nan'))))
+    with pytest.raises(RuntimeError, match='disagree: detection_scores by inf'):
+        export()
+
+
+def test_a_full_disk_is_said_in_pythons_words_and_leaves_nothing(export, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, '/x/variables; No space left on device')
+    monkeypatch.setattr(tf.saved_model, 'save', fail)
+    with pytest.raises(OSError, match='No space left') as caught:
+        export()
+    assert caught.value.errno == 28
+    assert list(tmp_path.iterdir()) == []

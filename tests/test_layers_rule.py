@@ -1,0 +1,87 @@
+"""Imports run downwards only, scripts and utils start without TensorFlow, and nothing imports a script."""
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
+# From the bottom upwards; a module may import what stands in its own line or further up in this table.
+FLOORS = (
+    ('utils',),
+    ('object_detection.protos', 'object_detection.textproto', 'object_detection.config',
+     'object_detection.config_checks', 'object_detection.label_map', 'object_detection.tfrecord',
+     'object_detection.records', 'object_detection.boxes'),
+    ('object_detection.layers', 'object_detection.inputs'),
+    ('object_detection.models',),
+    ('object_detection.training', 'object_detection.export'),
+    ('preparation',),
+    ('data', 'models', 'benchmarks', *SCRIPTS),
+)
+APART = ROOT / 'benchmarks' / 'reference'  # runs in another environment, whose object_detection is another one
+
+
+def _modules():
+    files = [p for room in ('utils', 'object_detection', 'preparation', 'data', 'models', 'benchmarks')
+             for p in (ROOT / room).rglob('*.py') if APART not in p.parents]
+    for path in sorted([*files, *ROOT.glob('*.py')]):
+        parts = path.relative_to(ROOT).with_suffix('').parts
+        yield '.'.join(parts[:-1] if parts[-1] == '__init__' else parts), path
+
+
+MODULES = dict(_modules())
+
+
+def _floor(name):
+    """Index in FLOORS of the longest entry that `name` is or stands below; None for a module from elsewhere."""
+    parts = name.split('.')
+    for length in range(len(parts), 0, -1):
+        for floor, rooms in enumerate(FLOORS):
+            if '.'.join(parts[:length]) in rooms:
+                return floor
+    return None
+
+
+def _imports(name, path):
+    """Full names of the project's modules that `path` imports, at module level or inside a function."""
+    package = name if path.name == '__init__.py' else name.rpartition('.')[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split('.')[:len(package.split('.')) - node.level + 1] if node.level else []
+            base = '.'.join([*parents, *([node.module] if node.module else [])])
+            for alias in node.names:
+                full = f'{base}.{alias.name}'
+                yield full if full in MODULES else base
+
+
+def test_every_module_has_its_floor():
+    assert [name for name in MODULES if _floor(name) is None] == ['object_detection']  # the package's own docstring
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_imports_run_downwards(name):
+    upwards = [target for target in _imports(name, MODULES[name]) if (_floor(target) or 0) > (_floor(name) or 0)]
+    assert upwards == []
+
+
+def test_nothing_imports_a_script():
+    found = [(name, target) for name, path in MODULES.items() for target in _imports(name, path) if target in SCRIPTS]
+    assert found == []
+
+
+def test_scripts_and_utils_start_without_tensorflow():
+    names = [*SCRIPTS, *(name for name in MODULES if name.split('.')[0] == 'utils')]
+    code = f'import sys, {", ".join(names)}; print("tensorflow" in sys.modules)'
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == 'False'
+
+
+def test_the_rule_sees_an_upward_import(tmp_path):
+    path = tmp_path / 'anchors.py'
+    path.write_text('def late():\n    from ..models import build\n    import train_t2\n')
+    found = list(_imports('object_detection.boxes.anchors', path))
+    assert [_floor(target) > _floor('object_detection.boxes.anchors') for target in found] == [True, True]

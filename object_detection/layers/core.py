@@ -7,62 +7,93 @@ and the attribute names, which are the checkpoint keys, are ours to choose.
 Image tensors are float [batch, height, width, channels]. Kernels have the shapes and names that Keras gives them. A
 layer computes in the dtype of its input: feed bfloat16 and it runs in bfloat16 on float32 variables.
 """
+import dataclasses
+
 import tensorflow as tf
 
 from object_detection.layers import initializers
+from utils.errors import UserError
 
 
 class Layer(tf.Module):
     """Something with variables that can be called. Sub-layers and variables are tracked by attribute name."""
 
-    regularizer = None  # function of a tensor -> scalar loss, or None
-
     def regularized(self):
-        """The variables that `regularizer` is applied to."""
+        """Pairs (regularizer, variable); either may be None."""
         return ()
 
 
 def regularization_losses(module):
-    """The scalar loss terms of every regularized variable in and below `module`."""
-    layers = [m for m in (module, *module.submodules) if isinstance(m, Layer) and m.regularizer is not None]
-    return [layer.regularizer(v) for layer in layers for v in layer.regularized() if v.trainable]
+    """The loss terms of all regularized variables in and below `module`: one scalar per kind of regularizer."""
+    variables = {}
+    for layer in (module, *module.submodules):
+        for regularizer, variable in layer.regularized() if isinstance(layer, Layer) else ():
+            if regularizer is not None and variable is not None and variable.trainable:
+                variables.setdefault(regularizer, []).append(variable)
+    return [regularizer(group) for regularizer, group in variables.items()]
 
 
-def l2_regularizer(weight):
+@dataclasses.dataclass(frozen=True)
+class L2:
     """weight / 2 * sum of squares, as the reference reads l2_regularizer { weight }."""
-    return lambda tensor: weight * tf.nn.l2_loss(tensor)
+    weight: float
+
+    def __call__(self, tensors):
+        return self.weight * tf.add_n([tf.nn.l2_loss(tensor) for tensor in tensors])
 
 
-def l1_regularizer(weight):
-    return lambda tensor: weight * tf.reduce_sum(tf.abs(tensor))
+@dataclasses.dataclass(frozen=True)
+class L1:
+    """weight * sum of absolute values."""
+    weight: float
+
+    def __call__(self, tensors):
+        return self.weight * tf.add_n([tf.reduce_sum(tf.abs(tensor)) for tensor in tensors])
+
+
+class Network(Layer):
+    """Layers tracked as layer_with_weights-0, -1, ... in the order added: the keys of a Keras functional model."""
+
+    def __init__(self, layers=()):
+        super().__init__()
+        self.num_layers = 0
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer):
+        """Track `layer` under the next number and return it."""
+        setattr(self, f'layer_with_weights-{self.num_layers}', layer)
+        self.num_layers += 1
+        return layer
+
+    def first_layers(self, count):
+        return [getattr(self, f'layer_with_weights-{index}') for index in range(count)]
 
 
 class Sequence(Layer):
-    """Callables run one after the other; those with variables are tracked under the names given.
+    """Callables run one after the other; those with variables are tracked under their position: '0', '1', ...
 
     Args:
-        steps: {name: callable}. A layer is tracked as attribute `name`; a plain function is only called.
-    Layers that know a training mode (BatchNorm, Sequence) are called with it.
+        steps: list of layers and plain functions; None keeps a position free and does nothing.
+    Layers that know a training mode (BatchNorm, Dropout, Sequence) are called with it.
     """
 
     def __init__(self, steps):
         super().__init__()
-        self._run = tf.autograph.experimental.do_not_convert(_chain(list(steps.values())))
-        for name, step in steps.items():
+        for position, step in enumerate(steps):
             if isinstance(step, tf.Module):
-                setattr(self, name, step)
+                setattr(self, str(position), step)
+        present = [step for step in steps if step is not None]
+        self._run = lambda x, training: _chain(present, x, training)  # the list itself would enter the object graph
 
     def __call__(self, x, training=False):
         return self._run(x, training)
 
 
-def _chain(steps):
-    """A closure, so that the list itself is no attribute (an attribute would enter the object graph)."""
-    def run(x, training):
-        for step in steps:
-            x = step(x, training) if isinstance(step, BatchNorm | Sequence) else step(x)
-        return x
-    return run
+def _chain(steps, x, training):
+    for step in steps:
+        x = step(x, training) if isinstance(step, BatchNorm | Dropout | Sequence) else step(x)
+    return x
 
 
 class Conv2D(Layer):
@@ -75,10 +106,10 @@ class Conv2D(Layer):
 
     def __init__(self, in_channels, filters, kernel_size, strides=1, padding='SAME', dilation=1, use_bias=True,
                  kernel_initializer=initializers.glorot_uniform, bias_initializer=initializers.zeros,
-                 regularizer=None, trainable=True):
+                 regularizer=None, bias_regularizer=None, trainable=True):
         super().__init__()
         self.strides, self.padding, self.dilation = strides, padding, dilation
-        self.regularizer = regularizer
+        self.regularizer, self.bias_regularizer = regularizer, bias_regularizer
         self.kernel = _variable(kernel_initializer, (kernel_size, kernel_size, in_channels, filters), trainable)
         self.bias = _variable(bias_initializer, (filters,), trainable) if use_bias else None
 
@@ -87,7 +118,7 @@ class Conv2D(Layer):
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
     def regularized(self):
-        return (self.kernel,)
+        return (self.regularizer, self.kernel), (self.bias_regularizer, self.bias)
 
 
 class DepthwiseConv2D(Layer):
@@ -107,20 +138,21 @@ class DepthwiseConv2D(Layer):
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
     def regularized(self):
-        return (self.depthwise_kernel,)
+        return ((self.regularizer, self.depthwise_kernel),)
 
 
 class SeparableConv2D(Layer):
     """Depthwise, then 1 x 1 convolution. Variables: depthwise_kernel, pointwise_kernel [1, 1, in, out], bias [out]."""
 
     def __init__(self, in_channels, filters, kernel_size, strides=1, padding='SAME', use_bias=True,
-                 kernel_initializer=initializers.glorot_uniform, bias_initializer=initializers.zeros,
-                 regularizer=None, trainable=True):
+                 depthwise_initializer=initializers.glorot_uniform, depthwise_regularizer=None,
+                 pointwise_initializer=initializers.glorot_uniform, pointwise_regularizer=None,
+                 bias_initializer=initializers.zeros, trainable=True):
         super().__init__()
         self.strides, self.padding = (1, strides, strides, 1), padding
-        self.regularizer = regularizer
-        self.depthwise_kernel = _variable(kernel_initializer, (kernel_size, kernel_size, in_channels, 1), trainable)
-        self.pointwise_kernel = _variable(kernel_initializer, (1, 1, in_channels, filters), trainable)
+        self.depthwise_regularizer, self.pointwise_regularizer = depthwise_regularizer, pointwise_regularizer
+        self.depthwise_kernel = _variable(depthwise_initializer, (kernel_size, kernel_size, in_channels, 1), trainable)
+        self.pointwise_kernel = _variable(pointwise_initializer, (1, 1, in_channels, filters), trainable)
         self.bias = _variable(bias_initializer, (filters,), trainable) if use_bias else None
 
     def __call__(self, x):
@@ -129,16 +161,17 @@ class SeparableConv2D(Layer):
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
     def regularized(self):
-        return (self.depthwise_kernel, self.pointwise_kernel)
+        return ((self.depthwise_regularizer, self.depthwise_kernel),
+                (self.pointwise_regularizer, self.pointwise_kernel))
 
 
 class Dense(Layer):
     """Matrix product on the last axis. Variables: kernel [in, out], bias [out]."""
 
     def __init__(self, in_channels, units, use_bias=True, kernel_initializer=initializers.glorot_uniform,
-                 bias_initializer=initializers.zeros, regularizer=None, trainable=True):
+                 bias_initializer=initializers.zeros, regularizer=None, bias_regularizer=None, trainable=True):
         super().__init__()
-        self.regularizer = regularizer
+        self.regularizer, self.bias_regularizer = regularizer, bias_regularizer
         self.kernel = _variable(kernel_initializer, (in_channels, units), trainable)
         self.bias = _variable(bias_initializer, (units,), trainable) if use_bias else None
 
@@ -147,7 +180,7 @@ class Dense(Layer):
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
     def regularized(self):
-        return (self.kernel,)
+        return (self.regularizer, self.kernel), (self.bias_regularizer, self.bias)
 
 
 class BatchNorm(Layer):
@@ -158,13 +191,13 @@ class BatchNorm(Layer):
     moving moments follow: moving = momentum * moving + (1 - momentum) * batch, the variance with Bessel's correction.
 
     Args:
-        frozen: gamma and beta are not trained and the moving moments are used and kept, also in training.
+        frozen: the moving moments are used and kept, also in training. gamma and beta stay trainable, as under the
+            reference's freeze_batchnorm.
     """
 
     def __init__(self, channels, momentum=.99, epsilon=1e-3, center=True, scale=True, frozen=False, trainable=True):
         super().__init__()
         self.momentum, self.epsilon, self.frozen = momentum, epsilon, frozen
-        trainable = trainable and not frozen
         self.gamma = _variable(initializers.ones, (channels,), trainable) if scale else None
         self.beta = _variable(initializers.zeros, (channels,), trainable) if center else None
         self.moving_mean = _moment(initializers.zeros, channels)
@@ -200,6 +233,59 @@ class BatchNorm(Layer):
         variance = tf.maximum(squares / count - mean * mean, 0.)
         y = tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon)
         return tf.cast(y, x.dtype), mean, variance * count / tf.maximum(count - 1., 1.)
+
+
+class Dropout(Layer):
+    """In training, each value is 0 with probability `rate` and the others grow by 1 / (1 - rate).
+
+    Args:
+        per_image: drop all or nothing of an image (stochastic depth, Huang et al. 2016).
+    """
+
+    def __init__(self, rate, per_image=False):
+        super().__init__()
+        self.rate, self.per_image = rate, per_image
+
+    def __call__(self, x, training=False):
+        if not training or not self.rate:
+            return x
+        return tf.nn.dropout(x, self.rate, noise_shape=[tf.shape(x)[0], 1, 1, 1] if self.per_image else None)
+
+
+def swish(x):
+    """x * sigmoid(x). tf.nn.silu saves one tensor of memory, but its custom gradient takes three times as long to
+    trace: two seconds of EfficientDet D0's start."""
+    return x * tf.sigmoid(x)
+
+
+def pad_for_kernel(x, kernel_size):
+    """Zeros around x [B, H, W, C], (k - 1) / 2 on each side: with 'VALID', padding that does not depend on the size."""
+    before = (kernel_size - 1) // 2
+    after = kernel_size - 1 - before
+    return tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]])
+
+
+def upsample(x):
+    """Every pixel of x [B, H, W, C] four times: [B, 2H, 2W, C]."""
+    height, width = x.shape[1:3]
+    size = 2 * tf.shape(x)[1:3] if None in (height, width) else [2 * height, 2 * width]
+    return tf.raw_ops.ResizeNearestNeighbor(images=x, size=size)
+
+
+def crop(x, like):
+    """The top left part of x [B, H, W, C] that has the height and width of `like`."""
+    shape = tf.shape(like)
+    return x[:, :shape[1], :shape[2]]
+
+
+def check_equal_sizes(maps):
+    """Raise a UserError where feature maps [B, H, W, C] that are to be added differ in height or width."""
+    sizes = [tuple(x.shape[1:3]) for x in maps]
+    if None not in sum(sizes, ()) and len(set(sizes)) > 1:
+        listed = ' and '.join(f'{height}x{width}' for height, width in dict.fromkeys(sizes))
+        raise UserError(f'the image size does not fit the feature pyramid: maps of {listed} would have to be added; '
+                        'choose an image height and width that are multiples of 2 ** max_level (128 for levels 3 to '
+                        '7), or set pad_to_multiple')
 
 
 def _variable(initializer, shape, trainable):

@@ -1,0 +1,130 @@
+"""EfficientNet B0 to B7 (Tan and Le 2019, https://arxiv.org/abs/1905.11946) with the whole classifier's variables."""
+import math
+
+import tensorflow as tf
+
+from object_detection.layers import core, initializers
+
+# (width, depth) per version
+COEFFICIENTS = {'b0': (1., 1.), 'b1': (1., 1.1), 'b2': (1.1, 1.2), 'b3': (1.2, 1.4), 'b4': (1.4, 1.8),
+                'b5': (1.6, 2.2), 'b6': (1.8, 2.6), 'b7': (2., 3.1)}
+# (filters, kernel size, repeats, expansion, stride) of each stack, before scaling
+STACKS = ((16, 3, 1, 1, 1), (24, 3, 2, 6, 2), (40, 5, 2, 6, 2), (80, 3, 3, 6, 2), (112, 5, 3, 6, 1), (192, 5, 4, 6, 2),
+          (320, 3, 1, 6, 1))
+# The block a level is taken after. These are B0's last blocks of a stride; the reference takes them for every version.
+ENDPOINTS = {1: (0, 0), 2: (1, 1), 3: (2, 1), 4: (4, 2), 5: (6, 0)}
+REGULARIZER = core.L2(1e-5)
+STEM_FILTERS, TOP_FILTERS, CLASSES, SQUEEZE, DROP_RATE = 32, 1280, 1000, .25, .2
+
+
+class EfficientNet(core.Network):
+    """A classifier of which the levels up to 5 (stride 2 ** level) are used.
+
+    Attributes:
+        channels: {level: channels of the feature map}, levels 1 to 5.
+        used: number of leading layers that the levels need; the others (end of the last stack, top, logits) exist
+            because the reference's checkpoints hold them.
+
+    Args:
+        version: 'b0' to 'b7'.
+        regularizer: of the convolutions, but for depthwise ones, and of the biases.
+        freeze_batch_norm: keep the moments in training.
+    """
+
+    def __init__(self, version, regularizer=REGULARIZER, freeze_batch_norm=False):
+        super().__init__()
+        width, depth = COEFFICIENTS[version]
+        make = _Maker(self.add, regularizer, freeze_batch_norm)
+        channels = _round_filters(STEM_FILTERS, width)
+        stem = make.conv(3, channels, 3, strides=2), make.norm(channels)
+        repeats = [math.ceil(depth * repeat) for _, _, repeat, _, _ in STACKS]
+        blocks, self.used = {}, 0
+        for stack, (filters, kernel_size, _, expansion, strides) in enumerate(STACKS):
+            filters = _round_filters(filters, width)
+            for index in range(repeats[stack]):
+                drop_rate = DROP_RATE * len(blocks) / sum(repeats)
+                blocks[stack, index] = _Block(make, channels, filters, kernel_size, expansion,
+                                              strides if index == 0 else 1, drop_rate)
+                channels = filters
+                if (stack, index) == ENDPOINTS[5]:
+                    self.used = self.num_layers
+        top = _round_filters(TOP_FILTERS, width)
+        make.conv(channels, top, 1)
+        make.norm(top)
+        self.add(core.Dense(top, CLASSES, regularizer=regularizer, bias_regularizer=regularizer,
+                            kernel_initializer=initializers.variance_scaling(1 / 3, 'fan_out', uniform=True)))
+        self.channels = {level: _round_filters(STACKS[stack][0], width) for level, (stack, _) in ENDPOINTS.items()}
+        self._run = lambda x, training: _levels(stem, blocks, x, training)
+
+    def __call__(self, images, training=False):
+        """images [B, H, W, 3], normalised -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}."""
+        return self._run(images, training)
+
+
+def _levels(stem, blocks, x, training):
+    conv, norm = stem
+    x = core.swish(norm(conv(x), training))
+    levels = {position: level for level, position in ENDPOINTS.items()}
+    maps = {}
+    for position, block in blocks.items():
+        x = block(x, training)
+        if position in levels:
+            maps[levels[position]] = x
+        if len(maps) == len(levels):
+            break
+    return maps
+
+
+class _Block:
+    """Mobile inverted bottleneck with squeeze and excitation. Its layers are tracked by the network, not here."""
+
+    def __init__(self, make, in_channels, filters, kernel_size, expansion, strides, drop_rate):
+        inner = in_channels * expansion
+        self.expand = (make.conv(in_channels, inner, 1), make.norm(inner)) if expansion != 1 else None
+        self.depthwise = make.depthwise(inner, kernel_size, strides), make.norm(inner)
+        squeezed = max(1, int(in_channels * SQUEEZE))
+        self.squeeze = make.conv(inner, squeezed, 1, bias=True)
+        self.excite = make.conv(squeezed, inner, 1, bias=True)
+        self.project = make.conv(inner, filters, 1), make.norm(filters)
+        self.residual = strides == 1 and in_channels == filters
+        self.drop = core.Dropout(drop_rate, per_image=True)
+
+    def __call__(self, inputs, training):
+        x = inputs
+        for stage in (self.expand, self.depthwise):
+            if stage:
+                conv, norm = stage
+                x = core.swish(norm(conv(x), training))
+        scale = tf.reduce_mean(x, [1, 2], keepdims=True)
+        x = x * tf.sigmoid(self.excite(core.swish(self.squeeze(scale))))
+        conv, norm = self.project
+        x = norm(conv(x), training)
+        return self.drop(x, training) + inputs if self.residual else x
+
+
+class _Maker:
+    """Makes layers with EfficientNet's settings and has the network track them."""
+
+    initializer = staticmethod(initializers.variance_scaling(2., 'fan_out'))
+
+    def __init__(self, add, regularizer, freeze_batch_norm):
+        self.add, self.regularizer, self.freeze_batch_norm = add, regularizer, freeze_batch_norm
+
+    def conv(self, in_channels, filters, kernel_size, strides=1, bias=False):
+        return self.add(core.Conv2D(in_channels, filters, kernel_size, strides, use_bias=bias,
+                                    kernel_initializer=self.initializer, regularizer=self.regularizer,
+                                    bias_regularizer=self.regularizer))
+
+    def depthwise(self, channels, kernel_size, strides):
+        return self.add(core.DepthwiseConv2D(channels, kernel_size, strides, use_bias=False,
+                                             kernel_initializer=self.initializer))
+
+    def norm(self, channels):
+        return self.add(core.BatchNorm(channels, frozen=self.freeze_batch_norm))
+
+
+def _round_filters(filters, width):
+    """filters * width, rounded to a multiple of 8, never more than a tenth down."""
+    scaled = filters * width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < .9 * scaled else rounded

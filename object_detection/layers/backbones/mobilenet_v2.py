@@ -1,0 +1,117 @@
+"""MobileNet V2 (Sandler et al. 2018, https://arxiv.org/abs/1801.04381) up to its last convolution."""
+import functools
+
+import tensorflow as tf
+
+from object_detection.layers import core, initializers
+from object_detection.layers.hyperparams import Hyperparams
+
+# (filters, stride) of the 17 blocks; the first does not expand, the others sixfold
+BLOCKS = ((16, 1), (24, 2), (24, 1), *[(32, 2), (32, 1), (32, 1)], *[(64, 2), *[(64, 1)] * 3], *[(96, 1)] * 3,
+          *[(160, 2), (160, 1), (160, 1)], (320, 1))
+# The block a level ends with; level 5 is the last convolution
+ENDPOINTS = {2: 2, 3: 5, 4: 12}
+EXPANDED_BLOCK = 13
+
+
+def default_hyperparams(freeze_batch_norm=False):
+    """What the network is made with unless a config overrides it."""
+    return Hyperparams(initializers.truncated_normal(.09), core.L2(4e-5), tf.nn.relu6,
+                       {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batch_norm})
+
+
+class MobileNetV2(core.Network):
+    """Levels 2 to 5 (stride 2 ** level), and 'expanded': the expansion of block 13, stride 16.
+
+    Args:
+        hyperparams: Hyperparams of all convolutions; they have no bias.
+        alpha: factor of all channels, rounded to multiples of 8; of the last convolution's 1280 only when below 1.
+        min_depth: fewest channels of a convolution that is not an expansion.
+        use_explicit_padding: padding that does not depend on the size.
+    Attributes:
+        channels: {level: channels}
+        expanded_channels: of 'expanded'
+    """
+
+    def __init__(self, hyperparams, alpha=1., min_depth=0, use_explicit_padding=False):
+        super().__init__()
+        make = _Maker(self.add, hyperparams, use_explicit_padding)
+
+        def scaled(count):
+            return max(_round_to_8(count * alpha), min_depth)
+        channels = scaled(32)
+        stem = make.conv(3, channels, 3, strides=2)
+        widths, blocks = {}, []
+        for index, (count, strides) in enumerate(BLOCKS):
+            # compared before min_depth, as the reference does
+            residual = strides == 1 and channels == _round_to_8(int(count * alpha))
+            filters = max(_round_to_8(int(count * alpha)), min_depth)
+            blocks.append(_Block(make, channels, filters, strides, 6 if index else 1, residual))
+            if index == EXPANDED_BLOCK:
+                self.expanded_channels = 6 * channels
+            channels = filters
+            widths |= {level: channels for level, block in ENDPOINTS.items() if block == index}
+        widths[5] = max(_round_to_8(1280 * alpha) if alpha < 1 else 1280, min_depth)
+        top = make.conv(channels, widths[5], 1)
+        self.channels = widths
+        self._run = lambda x, training: _levels(stem, blocks, top, x, training)
+
+    def __call__(self, images, training=False):
+        """images [B, H, W, 3], normalised -> {level or 'expanded': feature map [B, h, w, channels]}."""
+        return self._run(images, training)
+
+
+def _levels(stem, blocks, top, x, training):
+    x = stem(x, training)
+    maps, levels = {}, {block: level for level, block in ENDPOINTS.items()}
+    for index, block in enumerate(blocks):
+        x, expanded = block(x, training)
+        if index in levels:
+            maps[levels[index]] = x
+        if index == EXPANDED_BLOCK:
+            maps['expanded'] = expanded
+    maps[5] = top(x, training)
+    return maps
+
+
+class _Block:
+    """Inverted residual with linear bottleneck. Its layers are tracked by the network, not here."""
+
+    def __init__(self, make, in_channels, filters, strides, expansion, residual):
+        inner = in_channels * expansion
+        self.expand = make.conv(in_channels, inner, 1) if expansion > 1 else None
+        self.depthwise = make.depthwise(inner, strides)
+        self.project = make.conv(inner, filters, 1, activate=False)
+        self.residual = residual
+
+    def __call__(self, inputs, training):
+        expanded = self.expand(inputs, training) if self.expand else inputs
+        x = self.project(self.depthwise(expanded, training), training)
+        return (x + inputs if self.residual else x), expanded
+
+
+class _Maker:
+    """Makes a convolution with what follows it and has the network track its layers."""
+
+    def __init__(self, add, hyperparams, use_explicit_padding):
+        self.add, self.hyperparams, self.use_explicit_padding = add, hyperparams, use_explicit_padding
+
+    def conv(self, in_channels, filters, kernel_size, strides=1, activate=True):
+        return self._block(self.hyperparams.conv, (in_channels, filters), filters, kernel_size, strides, activate)
+
+    def depthwise(self, channels, strides):
+        return self._block(self.hyperparams.depthwise, (channels,), channels, 3, strides, True)
+
+    def _block(self, constructor, sizes, channels, kernel_size, strides, activate):
+        pads = self.use_explicit_padding and kernel_size > 1
+        conv = self.add(constructor(*sizes, kernel_size, strides=strides, use_bias=False,
+                                    padding='VALID' if pads else 'SAME'))
+        norm = self.hyperparams.norm(channels)
+        return core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=kernel_size) if pads else None, conv,
+                              norm and self.add(norm), self.hyperparams.activation if activate else None])
+
+
+def _round_to_8(count):
+    """The nearest multiple of 8, at least 8, never more than a tenth below `count`."""
+    rounded = max(8, int(count + 4) // 8 * 8)
+    return rounded + 8 if rounded < .9 * count else rounded

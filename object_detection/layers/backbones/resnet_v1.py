@@ -1,0 +1,90 @@
+"""ResNet V1 with 50, 101 or 152 layers (He et al. 2016, https://arxiv.org/abs/1512.03385) without its classifier."""
+import functools
+
+import tensorflow as tf
+
+from object_detection.layers import core, initializers
+from object_detection.layers.hyperparams import Hyperparams
+
+# blocks of each of the four stages
+REPEATS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+def default_hyperparams(freeze_batch_norm=False):
+    """What the network is made with unless a config overrides it."""
+    return Hyperparams(initializers.variance_scaling(), core.L2(2e-4), tf.nn.relu,
+                       {'momentum': .997, 'epsilon': 1e-5, 'frozen': freeze_batch_norm})
+
+
+class ResNetV1(core.Network):
+    """Levels 2 to 5 (stride 2 ** level); the stride of a stage lies in its first 1 x 1 convolution.
+
+    Args:
+        depth: 50, 101 or 152.
+        hyperparams: Hyperparams of all convolutions; they have no bias.
+        depth_multiplier, min_depth: factor of all channels, and fewest.
+    Attributes:
+        channels: {level: channels}
+    """
+
+    def __init__(self, depth, hyperparams, depth_multiplier=1., min_depth=8):
+        super().__init__()
+
+        def scaled(count):
+            return max(int(count * depth_multiplier), min_depth)
+
+        def conv(in_channels, filters, kernel_size, **keywords):
+            return self.add(hyperparams.conv(in_channels, filters, kernel_size, use_bias=False, **keywords))
+
+        def norm(channels):
+            made = hyperparams.norm(channels)
+            return made and self.add(made)
+        activation = hyperparams.activation
+        channels = scaled(64)
+        stem = core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=7),
+                              conv(3, channels, 7, strides=2, padding='VALID'), norm(channels), activation,
+                              lambda x: tf.nn.max_pool2d(x, 3, 2, 'SAME')])
+        widths, stages = {}, []
+        for level, (repeats, filters) in enumerate(zip(REPEATS[depth], (64, 128, 256, 512)), 2):
+            blocks = []
+            for index in range(repeats):
+                sizes = channels, scaled(filters), scaled(4 * filters)
+                blocks.append(_Block(conv, norm, activation, *sizes, strides=2 if index == 0 and level > 2 else 1,
+                                     project=index == 0))
+                channels = sizes[-1]
+            stages.append(blocks)
+            widths[level] = channels
+        self.channels = widths
+        self._run = lambda x, training: _levels(stem, stages, x, training)
+
+    def __call__(self, images, training=False):
+        """images [B, H, W, 3], normalised -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}."""
+        return self._run(images, training)
+
+
+def _levels(stem, stages, x, training):
+    x = stem(x, training)
+    maps = {}
+    for level, blocks in enumerate(stages, 2):
+        for block in blocks:
+            x = block(x, training)
+        maps[level] = x
+    return maps
+
+
+class _Block:
+    """Bottleneck. Its layers are tracked by the network, in the reference's order, not here."""
+
+    def __init__(self, conv, norm, activation, in_channels, filters, out_channels, strides, project):
+        steps = [conv(in_channels, filters, 1, strides=strides), norm(filters), activation,
+                 conv(filters, filters, 3), norm(filters), activation]
+        shortcut = conv(in_channels, out_channels, 1, strides=strides) if project else None
+        steps.append(conv(filters, out_channels, 1))
+        self.shortcut = core.Sequence([shortcut, norm(out_channels)]) if project else None
+        self.residual = core.Sequence([*steps, norm(out_channels)])
+        self.activation = activation
+
+    def __call__(self, x, training):
+        shortcut = self.shortcut(x, training) if self.shortcut else x
+        x = self.residual(x, training) + shortcut
+        return self.activation(x) if self.activation else x

@@ -1,0 +1,1 @@
+"""Layers that turn feature maps into box encodings and class scores."""

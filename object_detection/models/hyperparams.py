@@ -1,0 +1,67 @@
+"""The config's Hyperparams messages (conv_hyperparams, fc_hyperparams), read into layers.hyperparams.Hyperparams."""
+import tensorflow as tf
+
+from object_detection.layers import core, initializers
+from object_detection.layers.hyperparams import Hyperparams
+from utils.errors import UserError
+
+ACTIVATIONS = {'NONE': None, 'RELU': tf.nn.relu, 'RELU_6': tf.nn.relu6, 'SWISH': core.swish}
+KERAS_INITIALIZERS = {
+    'zeros': initializers.zeros,
+    'ones': initializers.ones,
+    'glorot_normal': initializers.variance_scaling(1., 'fan_avg'),
+    'glorot_uniform': initializers.glorot_uniform,
+    'he_normal': initializers.variance_scaling(2., 'fan_in'),
+    'he_uniform': initializers.variance_scaling(2., 'fan_in', uniform=True),
+    'lecun_normal': initializers.variance_scaling(1., 'fan_in'),
+    'lecun_uniform': initializers.variance_scaling(1., 'fan_in', uniform=True),
+}
+
+
+def read(message, freeze_batch_norm=False):
+    """A Hyperparams message -> Hyperparams.
+
+    Args:
+        freeze_batch_norm: BatchNorm keeps its moments in training; `batch_norm { train: false }` says the same.
+    """
+    return Hyperparams(initializer=_initializer(message.initializer), regularizer=_regularizer(message.regularizer),
+                       activation=ACTIVATIONS[_enum_name(message, 'activation')],
+                       batch_norm=_batch_norm(message, freeze_batch_norm), force_use_bias=message.force_use_bias)
+
+
+def _initializer(message):
+    kind = message.WhichOneof('initializer_oneof')
+    if kind is None:
+        return initializers.glorot_uniform
+    value = getattr(message, kind)
+    if kind == 'truncated_normal_initializer':
+        return initializers.truncated_normal(value.stddev, value.mean)
+    if kind == 'random_normal_initializer':
+        return initializers.random_normal(value.stddev, value.mean)
+    if kind == 'variance_scaling_initializer':
+        return initializers.variance_scaling(value.factor, _enum_name(value, 'mode').lower(), value.uniform)
+    if value not in KERAS_INITIALIZERS:
+        raise UserError(f'keras_initializer_by_name is "{value}"; allowed: {", ".join(KERAS_INITIALIZERS)}')
+    return KERAS_INITIALIZERS[value]
+
+
+def _regularizer(message):
+    kind = message.WhichOneof('regularizer_oneof')
+    if kind is None:
+        return None
+    return {'l1_regularizer': core.L1, 'l2_regularizer': core.L2}[kind](getattr(message, kind).weight)
+
+
+def _batch_norm(message, freeze_batch_norm):
+    kind = message.WhichOneof('normalizer_oneof')
+    if kind is None:
+        return None
+    if kind == 'group_norm':
+        raise UserError('conv_hyperparams asks for group_norm; allowed: batch_norm, sync_batch_norm')
+    value = getattr(message, kind)
+    return {'momentum': value.decay, 'epsilon': value.epsilon, 'center': value.center, 'scale': value.scale,
+            'frozen': freeze_batch_norm or not value.train}
+
+
+def _enum_name(message, field):
+    return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name

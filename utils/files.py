@@ -56,7 +56,7 @@ def existing_file(path):
     """The Path of a file that exists and can be read; UserError with similar names otherwise."""
     path = Path(path)
     if path.is_dir():
-        raise UserError(f'{path}: is a folder; a file belongs here{_inside(path)}')
+        raise UserError(f'{path}: is a folder; a file belongs here{contents(path)}')
     if not path.exists():
         raise UserError(missing(path))
     if not os.access(path, os.R_OK):
@@ -78,7 +78,7 @@ def vacant_dir(path):
     """The Path of a folder that is empty or does not exist yet; UserError otherwise, as nothing is overwritten."""
     path = Path(path)
     if path.is_dir() and any(path.iterdir()):
-        raise UserError(f'{path}: is not empty, and nothing is overwritten{_inside(path)}; name another folder, '
+        raise UserError(f'{path}: is not empty, and nothing is overwritten{contents(path)}; name another folder, '
                         'or delete it first')
     if path.exists() and not path.is_dir():
         raise UserError(f'{path}: is a file; a new folder belongs here')
@@ -105,7 +105,18 @@ def missing(path):
     similar = [entry for low in close for entry in present if entry.lower() == low]
     if similar:
         return f'{text}; did you mean {" or ".join(str(folder / entry) for entry in similar)}?'
-    return text + _inside(folder)
+    return text + contents(folder)
+
+
+def contents(folder, limit=8):
+    """'; FOLDER has a, b, c/ and 4 more': the end of a message about something that is not there."""
+    folder = Path(folder)
+    names = sorted(entry.name + ('/' if entry.is_dir() else '') for entry in _entries(folder)
+                   if not entry.name.startswith('.'))
+    if not names:
+        return f'; {_readable(folder)} is empty'
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return f'; {_readable(folder)} has {", ".join(names[:limit])}{more}'
 
 
 def expand(pattern):
@@ -177,15 +188,6 @@ def _entries(folder):
         return list(folder.iterdir())
     except OSError:
         return []
-
-
-def _inside(folder, limit=8):
-    names = sorted(entry.name + ('/' if entry.is_dir() else '') for entry in _entries(folder)
-                   if not entry.name.startswith('.'))
-    if not names:
-        return f'; {_readable(folder)} is empty'
-    more = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return f'; {_readable(folder)} has {", ".join(names[:limit])}{more}'
 
 
 def _readable(folder):

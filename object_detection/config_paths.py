@@ -1,0 +1,79 @@
+"""Paths that a pipeline.config names: are they there, and are they what they should be?
+
+Each function yields (severity, message), severity 'error' or 'warning'. Relative paths count from the current folder,
+as in the reference.
+"""
+import glob
+import re
+from pathlib import Path
+
+from utils import files
+
+
+def remote(path):
+    """Whether a path is on a store that only TensorFlow can look at (gs://, s3://, hdfs://)."""
+    return re.match(r'[a-z][a-z0-9]+://', path) is not None
+
+
+def records(pattern):
+    """The TFRecord files of a path or glob: present, all shards of a set, none empty."""
+    yield from _unreadable(pattern)
+    if remote(pattern):
+        return
+    if Path(pattern).is_dir():
+        yield 'error', f'{pattern}: is a folder; name the records in it{files.contents(pattern)}'
+        return
+    found = files.expand(pattern)
+    if not found:
+        if re.search(r'[*?\[]', pattern):
+            folder = Path(pattern).parent
+            near = files.contents(folder) if folder.is_dir() else f'; {files.missing(folder)}'
+            yield 'error', f'{pattern}: no file matches{near}'
+        else:
+            yield 'error', files.missing(pattern)
+    if lost := files.missing_shards(found):
+        yield 'error', f'{pattern}: {len(lost)} shards are missing, the first is {lost[0]}'
+    for path in found:
+        if path.stat().st_size == 0:
+            yield 'error', f'{path}: is empty; was its preparation interrupted?'
+
+
+def checkpoint(prefix):
+    """The prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
+    yield from _unreadable(prefix)
+    path = Path(prefix)
+    if remote(prefix) or Path(f'{prefix}.index').is_file():
+        if not remote(prefix) and not list(path.parent.glob(f'{glob.escape(path.name)}.data-?????-of-?????')):
+            yield 'error', f'{prefix}: has {path.name}.index but no {path.name}.data-...; unpack or copy it again'
+        return
+    stem = re.sub(r'\.(index|data-\d+-of-\d+|meta)$', '', prefix)
+    if stem != prefix and Path(f'{stem}.index').is_file():
+        yield 'error', f'{prefix}: is a file of the checkpoint; give its prefix, {stem!r}'
+        return
+    if path.is_dir():
+        inside = prefixes(path) or prefixes(path / 'checkpoint')
+        advice = f'give the prefix of a checkpoint in it, {inside[-1].as_posix()!r}' if inside else \
+            'there is no *.index file in it or in its checkpoint folder'
+        yield 'error', f'{prefix}: is a folder; {advice}'
+        return
+    beside = prefixes(path.parent)
+    if beside:
+        names = ', '.join(repr(other.as_posix()) for other in beside[-6:])
+        yield 'error', f'{prefix}: there is no {path.name}.index; the folder has {names}'
+    else:
+        yield 'error', files.missing(f'{prefix}.index')
+
+
+def prefixes(folder):
+    """Paths, without `.index`, of the checkpoints in a folder; the newest number last."""
+    def number(path):
+        return int((re.findall(r'\d+', path.name) or ['0'])[-1])
+
+    return sorted((path.with_suffix('') for path in Path(folder).glob('*.index')), key=number)
+
+
+def _unreadable(path):
+    if remote(path):
+        yield 'warning', f'{path}: is on a remote store, which is looked at only when it is read'
+    if re.search(r'[\x00-\x1f]', path):
+        yield 'warning', f'{path!r}: holds a control character; write / or \\\\ instead of \\ in paths'

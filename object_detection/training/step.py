@@ -1,0 +1,107 @@
+"""One training step as one TensorFlow graph."""
+import functools
+import re
+
+import tensorflow as tf
+
+from object_detection.training import checkpoint, optimizer
+from utils.errors import UserError
+
+# How configs from the days of TensorFlow 1 call the parts of a model in freeze_variables.
+_FORMER_NAMES = {'_feature_extractor': 'FeatureExtractor', '_box_predictor': 'BoxPredictor'}
+
+
+def train_step(model, variables, optimize, step, train_config, strategy, spec):
+    """Trace the step.
+
+    Args:
+        variables: what to train.
+        optimize: training/optimizer.py. step: the global step, an int64 variable.
+        spec: (features, groundtruth) of a batch, as tf.TypeSpecs.
+    Returns:
+        fn(features, groundtruth) -> {name: scalar}: the losses before the update, with Loss/total_loss. It moves the
+        variables and adds 1 to step. On several devices each takes its part of the batch and all make the same
+        update, from the sum of their gradients.
+    """
+    replicas = strategy.num_replicas_in_sync
+
+    def on_device(features, truth):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            shapes = features['true_image_shape']
+            predictions = model.predict(model.normalize(features['image']), shapes, training=True)
+            losses = with_total(model.loss(predictions, shapes, truth), model, train_config.add_regularization_loss)
+            losses = {name: loss / replicas for name, loss in losses.items()} if replicas > 1 else losses
+        gradients = tape.gradient(losses['Loss/total_loss'], variables)
+        if replicas > 1:
+            losses, gradients = _sum_over_devices(losses, gradients)
+        if train_config.bias_grad_multiplier:
+            gradients = [g * train_config.bias_grad_multiplier if g is not None and id(v) in biases else g
+                         for g, v in zip(gradients, variables)]
+        if train_config.gradient_clipping_by_norm > 0:
+            gradients = optimizer.clip_by_global_norm(gradients, train_config.gradient_clipping_by_norm)
+        optimize.apply(gradients, variables, step)
+        step.assign_add(1, read_value=False)
+        return losses
+
+    def on_all_devices(features, truth):
+        if replicas == 1:
+            return on_device(features, truth)
+        return strategy.experimental_local_results(strategy.run(on_device, (features, truth)))[0]
+
+    biases = {id(v) for key, v in checkpoint.keys(model).items() if key.endswith('/bias')}
+    return tf.function(on_all_devices, input_signature=spec, autograph=False).get_concrete_function()
+
+
+def with_total(losses, model, add_regularization_loss):
+    """The model's losses (tensors of one shape) and, if asked for, Loss/regularization_loss, and their sum as
+    Loss/total_loss."""
+    regularization = model.regularization_losses() if add_regularization_loss else []
+    if regularization:
+        losses = {**losses, 'Loss/regularization_loss': tf.add_n(regularization)}
+    return {**losses, 'Loss/total_loss': functools.reduce(tf.add, losses.values())}
+
+
+def trainable(model, train_config):
+    """The variables to train: those that update_trainable_variables names (all, if empty), less freeze_variables.
+
+    The expressions are matched from the start of the variable's checkpoint key, with or without model/ in front, or of
+    the same with FeatureExtractor and BoxPredictor as TensorFlow 1 had them.
+    """
+    names = {id(v): _spellings(key) for key, v in checkpoint.keys(model).items()}
+    variables = list(model.trainable_variables)
+
+    def matching(field, patterns):
+        chosen = set()
+        for pattern in patterns:
+            found = {id(v) for v in variables if any(re.match(pattern, name) for name in names[id(v)])}
+            if not found:
+                raise UserError(f'train_config.{field}: {pattern!r} matches no variable; there are for example '
+                                f'{", ".join(names[id(v)][0] for v in variables[::max(1, len(variables) // 3)])}')
+            chosen |= found
+        return chosen
+
+    frozen = matching('freeze_variables', train_config.freeze_variables)
+    if train_config.update_trainable_variables:
+        wanted = matching('update_trainable_variables', train_config.update_trainable_variables)
+        variables = [v for v in variables if id(v) in wanted]
+    variables = [v for v in variables if id(v) not in frozen]
+    if not variables:
+        raise UserError('train_config: freeze_variables and update_trainable_variables leave no variable to train')
+    return variables
+
+
+def _spellings(key):
+    former = key
+    for name, before in _FORMER_NAMES.items():
+        former = former.replace(name, before, 1)
+    return [key, f'model/{key}', former]
+
+
+def _sum_over_devices(losses, gradients):
+    """Lists with None stay lists with None."""
+    devices = tf.distribute.get_replica_context()
+    present = [g for g in gradients if g is not None]
+    summed = iter(devices.all_reduce(tf.distribute.ReduceOp.SUM, [*losses.values(), *present]))
+    losses = {name: next(summed) for name in losses}
+    return losses, [None if g is None else next(summed) for g in gradients]

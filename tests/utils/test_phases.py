@@ -1,0 +1,116 @@
+"""Fresh processes: what they say, how they end, and that they end."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from utils import phases
+
+SAMPLES = 'tests.utils.phase_samples:'
+ROOT = Path(__file__).parents[2]
+posix = pytest.mark.skipif(sys.platform == 'win32', reason='signals of POSIX')
+
+
+def run(name, tmp_path, on_event=lambda name, **values: None, **arguments):
+    with phases.Worker() as worker:
+        return worker.run(SAMPLES + name, arguments, tmp_path / 'outcome.json', on_event)
+
+
+def test_events_and_data(tmp_path):
+    events = []
+    outcome = run('count', tmp_path, lambda name, **values: events.append((name, values)), to=3)
+    assert events == [('counted', {'number': i}) for i in range(3)]
+    assert outcome.kind == phases.DONE and outcome.data['last'] == 2
+    assert outcome.data['pid'] != os.getpid() and outcome.data['keras'] == '1'
+    assert json.loads((tmp_path / 'outcome.json').read_text())['kind'] == phases.DONE
+
+
+@pytest.mark.parametrize('name, kind, message, data', [
+    ('bad_input', phases.BAD_INPUT, 'no such file\nno such label', {}),
+    ('not_finite', phases.NOT_FINITE, 'the loss is nan', {'step': 3}),
+    ('out_of_memory', phases.OUT_OF_MEMORY, 'main memory ran out', {}),
+    ('disk_full', phases.DISK_FULL, 'no space left on the device while writing ckpt-3', {}),
+])
+def test_typed_ends(name, kind, message, data, tmp_path):
+    assert run(name, tmp_path) == phases.Outcome(kind, message, data)
+
+
+def test_bug_keeps_its_traceback(tmp_path, capfd):
+    (tmp_path / 'outcome.json').write_text('{"kind": "done"}')  # of an earlier phase; it must not be believed
+    assert run('bug', tmp_path).kind == phases.BUG
+    assert 'ZeroDivisionError: a mistake in the program' in capfd.readouterr().err
+
+
+@posix
+def test_killed(tmp_path):
+    outcome = run('killed', tmp_path)
+    assert outcome.kind == phases.KILLED and 'SIGKILL' in outcome.message
+
+
+@posix
+def test_killed_for_want_of_memory(tmp_path, monkeypatch):
+    counts = iter([4, 5])
+    monkeypatch.setattr(phases, '_oom_kills', lambda: next(counts))
+    assert run('killed', tmp_path).kind == phases.OUT_OF_MEMORY
+
+
+@posix
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_asks_to_stop(number, tmp_path):
+    before = signal.getsignal(number)
+    outcome = run('wait_for_stop', tmp_path, lambda name, **values: os.kill(os.getpid(), number))
+    assert outcome == phases.Outcome(phases.INTERRUPTED, 'stopped as asked', {'step': 7})
+    assert signal.getsignal(number) == before
+
+
+@posix
+def test_a_second_signal_ends_it(tmp_path):
+    def twice(name, **values):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert run('never_stops', tmp_path, twice) == phases.Outcome(phases.INTERRUPTED, 'ended at once')
+
+
+def test_leaving_the_block_ends_a_worker_that_never_ran():
+    with phases.Worker() as worker:
+        process = worker._process
+        assert process.is_alive()
+    assert not process.is_alive()
+
+
+@posix
+def test_the_worker_dies_with_its_parent(tmp_path):
+    """Even with a parent that had no chance to say so."""
+    script = tmp_path / 'parent.py'
+    script.write_text(f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from utils import phases
+if __name__ == '__main__':
+    with phases.Worker() as worker:
+        worker.run({SAMPLES + 'never_stops'!r}, {{}}, {str(tmp_path / 'outcome.json')!r},
+                   lambda name, pid: print(pid, flush=True))
+""")
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+        os.kill(pid, 0)
+        parent.kill()
+        parent.wait()
+        assert ends_within(pid, 10)
+
+
+def ends_within(pid, seconds):
+    for _ in range(seconds * 50):
+        try:
+            os.kill(pid, 0)
+            if Path(f'/proc/{pid}/stat').exists() and ' Z ' in Path(f'/proc/{pid}/stat').read_text():
+                return True  # ended; whoever adopted it has not looked yet
+        except ProcessLookupError:
+            return True
+        time.sleep(.02)
+    return False

@@ -1,18 +1,24 @@
-"""data_augmentation_options of train_config -> one function; what each option does is in flips, crops, pads, colors."""
-from object_detection.inputs import crops, flips
+"""data_augmentation_options of train_config -> one function; the options themselves are in colors, crops and so on."""
+from object_detection.inputs import colors, crops, flips, objects, pads, resizes
 from utils.errors import UserError
 
 # Name in the schema -> fn(sample, random, **fields of the option). A field that is not set is left to the function's
 # default, which is the reference's. Keys of a sample: see decode.decoder; its image is float32, 0..255.
-OPTIONS = {
-    'random_horizontal_flip': flips.random_horizontal_flip,
-    'random_vertical_flip': flips.random_vertical_flip,
-    'random_rotation90': flips.random_rotation90,
-    'random_crop_image': crops.random_crop_image,
-    'ssd_random_crop': crops.ssd_random_crop,
-    'random_square_crop_by_scale': crops.random_square_crop_by_scale,
-    'random_scale_crop_and_pad_to_square': crops.random_scale_crop_and_pad_to_square,
-}
+OPTIONS = {function.__name__: function for function in (
+    colors.adjust_gamma, colors.normalize_image, colors.random_adjust_brightness, colors.random_adjust_contrast,
+    colors.random_adjust_hue, colors.random_adjust_saturation, colors.random_black_patches,
+    colors.random_distort_color, colors.random_jpeg_quality, colors.random_patch_gaussian,
+    colors.random_pixel_value_scale, colors.random_rgb_to_gray, colors.rgb_to_gray, colors.subtract_channel_mean,
+    crops.random_crop_image, crops.random_crop_to_aspect_ratio, crops.random_scale_crop_and_pad_to_square,
+    crops.random_square_crop_by_scale, crops.ssd_random_crop, crops.ssd_random_crop_fixed_aspect_ratio,
+    flips.random_horizontal_flip, flips.random_rotation90, flips.random_vertical_flip,
+    objects.drop_label_probabilistically, objects.random_jitter_boxes, objects.random_self_concat_image,
+    objects.remap_labels, objects.scale_boxes_to_pixel_coordinates,
+    pads.random_absolute_pad_image, pads.random_crop_pad_image, pads.random_pad_image, pads.ssd_random_crop_pad,
+    pads.ssd_random_crop_pad_fixed_aspect_ratio,
+    resizes.random_downscale_to_target_pixels, resizes.random_image_scale, resizes.random_resize_method,
+    resizes.resize_image,
+)}
 
 
 def build(options):
@@ -37,11 +43,13 @@ def build(options):
 
 
 def _keywords(message):
-    """The fields that are set; lists as tuples, the messages of a list as dicts of all their fields."""
+    """The fields that are set; lists as tuples, enum values as names, messages of a list as dicts of all fields."""
     keywords = {}
     for field, value in message.ListFields():
         if field.message_type:
-            value = tuple({f.name: _plain(getattr(item, f.name)) for f in item.DESCRIPTOR.fields} for item in value)
+            value = [{f.name: _plain(getattr(item, f.name)) for f in item.DESCRIPTOR.fields} for item in value]
+        elif field.enum_type:
+            value = field.enum_type.values_by_number[value].name.lower()
         keywords[field.name] = _plain(value)
     return keywords
 

@@ -25,13 +25,19 @@ def random_crop_image(sample, random, min_object_covered=1.0, min_aspect_ratio=0
         cut = slice_pixels(sample, begin[0], begin[1], extent[0], extent[1])
         return look_through(cut, window[0, 0], overlap_thresh, clip_boxes)
 
-    if random_coef == 0:
+    if isinstance(random_coef, float) and random_coef == 0:
         return crop()
     return tf.cond(random.uniform() > random_coef, crop, lambda: dict(sample))
 
 
 def ssd_random_crop(sample, random, operations=SSD_OPERATIONS):
     """One of several random_crop_image, each with the same chance (SSD: Single Shot MultiBox Detector, section 2.2)."""
+    varying = ('min_object_covered', 'overlap_thresh', 'random_coef')
+    shared = [{name: value for name, value in operation.items() if name not in varying} for operation in operations]
+    if all(keywords == shared[0] for keywords in shared):  # usually so; one crop with drawn numbers is built faster
+        number = random.integer(0, len(operations))
+        drawn = {name: tf.constant([operation[name] for operation in operations])[number] for name in varying}
+        return random_crop_image(sample, random, **shared[0], **drawn)
     return choose(random, [lambda keywords=keywords: random_crop_image(sample, random, **keywords)
                            for keywords in operations])
 
@@ -39,6 +45,26 @@ def ssd_random_crop(sample, random, operations=SSD_OPERATIONS):
 def choose(random, branches):
     """The result of one of the functions, each with the same chance."""
     return tf.switch_case(random.integer(0, len(branches)), branches)
+
+
+def random_crop_to_aspect_ratio(sample, random, aspect_ratio=1.0, overlap_thresh=0.3, clip_boxes=True):
+    """The largest part of this width over height, at a random place; objects stay as in random_crop_image."""
+    size = tf.shape(sample['image'])[:2]
+    height, width = tf.unstack(tf.cast(size, tf.float32))
+    part = tf.stack([tf.minimum(height, tf.round(width / aspect_ratio)),
+                     tf.minimum(width, tf.round(height * aspect_ratio))])
+    part = tf.cast(part, tf.int32)
+    begin = tf.stack([random.integer(0, size[i] - part[i] + 1) for i in range(2)])
+    cut = slice_pixels(sample, begin[0], begin[1], part[0], part[1])
+    window = tf.concat([begin / size, (begin + part) / size], 0)
+    return look_through(cut, tf.cast(window, tf.float32), overlap_thresh, clip_boxes)
+
+
+def ssd_random_crop_fixed_aspect_ratio(sample, random, operations=SSD_OPERATIONS, aspect_ratio=1.0):
+    """ssd_random_crop to this width over height, then random_crop_to_aspect_ratio for what an early exit left."""
+    operations = [dict(operation, min_aspect_ratio=aspect_ratio, max_aspect_ratio=aspect_ratio)
+                  for operation in operations]
+    return random_crop_to_aspect_ratio(ssd_random_crop(sample, random, operations), random, aspect_ratio)
 
 
 def random_square_crop_by_scale(sample, random, max_border=128, scale_min=0.6, scale_max=1.3, num_scales=8):
@@ -75,9 +101,9 @@ def random_scale_crop_and_pad_to_square(sample, random, output_size=512, scale_m
     scaled = tf.cast(random.uniform(scale_min, scale_max) * output_size * (size / tf.reduce_max(size)), tf.int32)
     room = tf.maximum(0.0, tf.cast(scaled - output_size, tf.float32))
     offset = tf.cast(room * random.uniform(shape=[2]), tf.int32)
-    resized = dict(sample, image=tf.image.resize(sample['image'], scaled))
+    resized = dict(sample, image=tf.compat.v1.image.resize(sample['image'], scaled))
     if 'masks' in sample:
-        resized['masks'] = tf.image.resize(sample['masks'][..., tf.newaxis], scaled)[..., 0]
+        resized['masks'] = tf.compat.v1.image.resize(sample['masks'][..., tf.newaxis], scaled)[..., 0]
     cut = slice_pixels(resized, offset[0], offset[1], output_size, output_size)
     padded = pad_pixels(cut, 0, 0, output_size, output_size)
     return look_through(padded, tf.cast(tf.concat([offset / scaled, (offset + output_size) / scaled], 0), tf.float32))

@@ -62,10 +62,11 @@ def _batches(stream, first, prepare, batch_size, drop_remainder):
         data = tf.numpy_function(stream.read, [position, count], tf.string, stateful=False)
         return tf.ensure_shape(data, [None]), tf.range(position, position + count)
 
+    plain = tf.autograph.experimental.do_not_convert  # translating the Python code takes seconds, tracing it does not
     return (tf.data.Dataset.range(first, stream.end, _READ)
-            .map(read, num_parallel_calls=2)
+            .map(plain(read), num_parallel_calls=2)
             .unbatch()
-            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(plain(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(batch_size, drop_remainder=drop_remainder)
             .prefetch(tf.data.AUTOTUNE))
 
@@ -129,6 +130,7 @@ def _pad(values, count):
 
 def _resize_masks(masks, true_shape, image):
     """Masks [N, H, W] at the size of the resized image, padded as it is; nearest pixel as in the reference."""
-    resized = tf.compat.v1.image.resize_nearest_neighbor(masks[..., tf.newaxis], true_shape[:2])[..., 0]
+    nearest = tf.image.ResizeMethod.NEAREST_NEIGHBOR
+    resized = tf.compat.v1.image.resize(masks[..., tf.newaxis], true_shape[:2], nearest)[..., 0]
     rest = tf.shape(image)[:2] - true_shape[:2]
     return tf.ensure_shape(tf.pad(resized, [[0, 0], [0, rest[0]], [0, rest[1]]]), [None, *image.shape[:2]])

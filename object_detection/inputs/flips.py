@@ -36,11 +36,11 @@ def _mirror(sample, axis, permutation):
 
 
 def _turn(sample, permutation):
-    out = dict(sample, image=tf.image.rot90(sample['image']))
+    out = dict(sample, image=tf.reverse(tf.transpose(sample['image'], [1, 0, 2]), [0]))
     ymin, xmin, ymax, xmax = tf.unstack(sample['boxes'], num=4, axis=1)
     out['boxes'] = tf.stack([1 - xmax, ymin, 1 - xmin, ymax], axis=1)
     if 'masks' in sample:
-        out['masks'] = tf.image.rot90(sample['masks'][..., tf.newaxis])[..., 0]
+        out['masks'] = tf.reverse(tf.transpose(sample['masks'], [0, 2, 1]), [1])
     if 'keypoints' in sample:
         y, x = tf.unstack(sample['keypoints'], num=2, axis=2)
         out['keypoints'] = tf.stack([1 - x, y], axis=2)

@@ -63,10 +63,15 @@ def slice_pixels(sample, top, left, height, width):
 
 
 def pad_pixels(sample, top, left, height, width, color=0.0):
-    """Image and masks with borders: at (top, left) of a canvas of this size, filled with color (scalar or [3])."""
+    """Image and masks with borders: at (top, left) of a canvas of this size, filled with color (scalar or [3]).
+
+    Boxes and keypoints are left to the caller.
+    """
     size = tf.shape(sample['image'])
     rows, columns = [top, height - top - size[0]], [left, width - left - size[1]]
-    out = dict(sample, image=tf.pad(sample['image'] - color, [rows, columns, [0, 0]]) + color)
+    image = tf.pad(sample['image'], [rows, columns, [0, 0]])
+    border = 1.0 - tf.pad(tf.ones_like(sample['image'][..., :1]), [rows, columns, [0, 0]])
+    out = dict(sample, image=image + border * color)
     if 'masks' in sample:
         out['masks'] = tf.pad(sample['masks'], [[0, 0], rows, columns])
     return out

@@ -10,6 +10,20 @@ from utils.files import existing_file
 _TOKEN = re.compile(r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
                     r"""|(?P<word>[\w.+\-/]+)|(?P<mark>.)""", re.VERBOSE)
 
+# What text_format says -> what is wrong, what to do.
+_PLAIN_WORDS = {
+    r"Couldn't parse integer: (.*)": ('{0!r} is not a whole number', ''),
+    r"Couldn't parse float: (.*)": ('{0!r} is not a number', ''),
+    r'Value out of range: (.*)': ('{0} is out of the range of this field', ''),
+    r'Expected "true" or "false"\.': ('a switch is true or false', ''),
+    r"Expected string but found: '(.*)'": ('{0!r} stands where text belongs', 'put it in quotes'),
+    r'Expected "([}>])"\.': ('the file ends inside a section', 'a {0} is missing, here or further up'),
+    r'Expected "\{"\.': ('a section begins with {{', 'write NAME {{ ... }}'),
+    r'Expected ":"\.': ('a value is given with a colon', 'write NAME: VALUE'),
+    r'Expected identifier or number, got (.*)\.': ('{0!r} does not belong here',
+                                                    'a brace may be one too many above, or a name is missing'),
+}
+
 
 def read(path, message_class):
     """Parse the file at path; UserError if it is missing, not UTF-8, or not what the schema allows."""
@@ -123,8 +137,11 @@ def _diagnose(message, root):
         return f'{found.group(1)!r} stands beside {found.group(2)!r}, of which only one may be given', 'delete one'
     if found := re.search(r'should not have multiple "(\w+)" fields', message):
         return f'{found.group(1)!r} is given twice in this section', 'delete one'
-    if 'unicodeescape' in message or 'missing ending quote' in message.lower():
-        return message, 'end strings with a quote on the same line, and write paths with / or with \\\\'
+    if 'unicodeescape' in message or 'ending quote' in message or 'utf-8' in message:
+        return 'this string cannot be read', 'it needs quotes at both ends, on one line, and in paths / instead of \\'
+    for pattern, (problem, advice) in _PLAIN_WORDS.items():
+        if found := re.fullmatch(pattern, message):
+            return tuple(words.format(*found.groups()) for words in (problem, advice))
     return message, ''
 
 

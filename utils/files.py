@@ -91,6 +91,8 @@ def missing(path):
     text = f'{path}: does not exist'
     if str(path).startswith('~'):
         return f'{text}; ~ is not expanded here, write the path out'
+    if above := next((up for up in Path.cwd().parents if not path.is_absolute() and (up / path).exists()), None):
+        return f'{text} in {Path.cwd()}, but it does in {above}: run the command from there'
     folder, name = path.parent, path.name
     while not folder.exists() and folder != folder.parent:
         folder, name = folder.parent, folder.name

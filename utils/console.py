@@ -1,0 +1,162 @@
+"""Log lines, tables and progress: drawn with rich on a terminal, plain lines anywhere else.
+
+Imports rich only when something is drawn on a terminal.
+"""
+import contextlib
+import os
+import sys
+import time
+
+PLAIN_INTERVAL = 10  # seconds between two progress lines when the output is not a terminal
+
+_live = None  # the rich console of the progress bar that is on the screen
+
+
+def is_terminal():
+    return sys.stdout.isatty() and os.environ.get('TERM') != 'dumb'
+
+
+def log(message):
+    """One line, with the time of day in front."""
+    _print(f'{time.strftime("%H:%M:%S")} {message}')
+
+
+def warn(message):
+    log(f'warning: {message}')
+
+
+def table(columns, rows, title=''):
+    """Rows of values under column names; numbers to the right. Returns nothing, prints at once."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
+    if is_terminal():
+        from rich.table import Table
+        drawn = Table(title=title or None)
+        for name, is_number in zip(columns, right):
+            drawn.add_column(name, justify='right' if is_number else 'left')
+        for row in cells:
+            drawn.add_row(*map(_escape, row))
+        _rich().print(drawn)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells)]
+    for line in ([[title]] if title else []) + [columns, ['-' * width for width in widths], *cells]:
+        _print('  '.join(text.rjust(width) if is_number else text.ljust(width)
+                         for text, width, is_number in zip(line, widths, right)).rstrip() if line != [title] else title)
+
+
+@contextlib.contextmanager
+def progress(title, total=None, unit='steps', start=0):
+    """A bar for work of `total` units (None: unknown), of which `start` were done before.
+
+        with console.progress('train', 1000, 'steps') as bar:
+            bar.update(10, loss=0.5)        # done so far, and whatever should stand beside it
+
+    On a terminal it is redrawn in place; elsewhere, and inside another bar, a line is printed every PLAIN_INTERVAL
+    seconds and at the end. Leaving the block by an exception leaves the last state as it was.
+    """
+    global _live
+    meter = _Meter(title, total, unit, start)
+    if not is_terminal() or _live is not None:
+        yield _PlainBar(meter)
+        if meter.unprinted:
+            log(meter.line())
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+    bar = Progress(TextColumn('{task.description}', markup=False), BarColumn(bar_width=24),
+                   TextColumn('{task.fields[state]}', markup=False), console=_rich())
+    task = bar.add_task(title, total=total, completed=start, state='')
+    with bar:
+        _live = bar.console
+        try:
+            yield _DrawnBar(meter, bar, task)
+        finally:
+            _live = None
+
+
+class _Meter:
+    """Counts units of work and the time they take. The rate is that of the last minute or so."""
+
+    WINDOW = 60
+
+    def __init__(self, title, total, unit, start):
+        self.title, self.total, self.unit, self.done = title, total, unit, start
+        self.values = {}
+        self.marks = [(time.monotonic(), start)]
+        self.unprinted = False
+
+    def update(self, done, values):
+        now = time.monotonic()
+        self.done, self.unprinted = done, True
+        self.values.update(values)
+        if len(self.marks) > 1 and now - self.marks[-2][0] < 1:
+            self.marks.pop()  # one mark a second is enough
+        self.marks.append((now, done))
+        while len(self.marks) > 2 and now - self.marks[1][0] > self.WINDOW:
+            self.marks.pop(0)
+
+    def rate(self):
+        """Units per second; 0 when nothing is known yet."""
+        (first, before), (last, done) = self.marks[0], self.marks[-1]
+        return (done - before) / (last - first) if last > first else 0.0
+
+    def state(self):
+        parts = [f'{self.done}/{self.total} {self.unit}' if self.total else f'{self.done} {self.unit}']
+        if rate := self.rate():
+            parts.append(f'{rate:.3g} {self.unit}/s' if rate >= 0.1 else f'{1 / rate:.3g} s each')
+            if self.total and self.done < self.total:
+                parts.append(f'{duration((self.total - self.done) / rate)} left')
+        parts += [f'{name} {_cell(value)}' for name, value in self.values.items()]
+        return ', '.join(parts)
+
+    def line(self):
+        self.unprinted = False
+        return f'{self.title}: {self.state()}'
+
+
+class _PlainBar:
+    def __init__(self, meter):
+        self.meter, self.printed = meter, time.monotonic()
+
+    def update(self, done, **values):
+        self.meter.update(done, values)
+        if time.monotonic() - self.printed >= PLAIN_INTERVAL:
+            log(self.meter.line())
+            self.printed = time.monotonic()
+
+
+class _DrawnBar:
+    def __init__(self, meter, bar, task):
+        self.meter, self.bar, self.task = meter, bar, task
+
+    def update(self, done, **values):
+        self.meter.update(done, values)
+        self.bar.update(self.task, completed=done, state=self.meter.state())
+
+
+def duration(seconds):
+    """Seconds as 0:07, 12:30 or 1:02:03."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'
+
+
+def _cell(value):
+    return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+
+def _escape(text):
+    from rich.markup import escape
+    return escape(text)
+
+
+def _rich():
+    from rich.console import Console
+    return Console(highlight=False)
+
+
+def _print(text):
+    if _live is not None:
+        _live.print(text, markup=False, highlight=False)
+        return
+    encoding = sys.stdout.encoding or 'utf-8'  # a pipe on Windows may know few letters
+    print(text.encode(encoding, 'backslashreplace').decode(encoding), flush=True)

@@ -9,8 +9,8 @@ from object_detection.layers.hyperparams import Hyperparams
 # (filters, stride) of the 17 blocks; the first does not expand, the others sixfold
 BLOCKS = ((16, 1), (24, 2), (24, 1), *[(32, 2), (32, 1), (32, 1)], *[(64, 2), *[(64, 1)] * 3], *[(96, 1)] * 3,
           *[(160, 2), (160, 1), (160, 1)], (320, 1))
-# The block a level ends with; level 5 is the last convolution
-ENDPOINTS = {2: 2, 3: 5, 4: 12}
+# The block an output ends with; level 5 is the last convolution
+ENDPOINTS = {2: 2, 3: 5, 'block 9': 9, 4: 12}
 EXPANDED_BLOCK = 13
 
 
@@ -21,7 +21,7 @@ def default_hyperparams(freeze_batch_norm=False):
 
 
 class MobileNetV2(core.Network):
-    """Levels 2 to 5 (stride 2 ** level), and 'expanded': the expansion of block 13, stride 16.
+    """Levels 2 to 5 (stride 2 ** level), and two more maps of stride 16: 'block 9', and 'expanded', inside block 13.
 
     Args:
         hyperparams: Hyperparams of all convolutions; they have no bias.

@@ -21,20 +21,22 @@ class ResNetV1(core.Network):
 
     Args:
         depth: 50, 101 or 152.
-        hyperparams: Hyperparams of all convolutions; they have no bias.
+        hyperparams: Hyperparams of all convolutions.
         depth_multiplier, min_depth: factor of all channels, and fewest.
+        keras: as in tf.keras.applications: convolutions have a bias, and the pooling's padding does not depend on the
+            size.
     Attributes:
         channels: {level: channels}
     """
 
-    def __init__(self, depth, hyperparams, depth_multiplier=1., min_depth=8):
+    def __init__(self, depth, hyperparams, depth_multiplier=1., min_depth=8, keras=False):
         super().__init__()
 
         def scaled(count):
             return max(int(count * depth_multiplier), min_depth)
 
         def conv(in_channels, filters, kernel_size, **keywords):
-            return self.add(hyperparams.conv(in_channels, filters, kernel_size, use_bias=False, **keywords))
+            return self.add(hyperparams.conv(in_channels, filters, kernel_size, use_bias=keras, **keywords))
 
         def norm(channels):
             made = hyperparams.norm(channels)
@@ -43,7 +45,7 @@ class ResNetV1(core.Network):
         channels = scaled(64)
         stem = core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=7),
                               conv(3, channels, 7, strides=2, padding='VALID'), norm(channels), activation,
-                              lambda x: tf.nn.max_pool2d(x, 3, 2, 'SAME')])
+                              functools.partial(_pool, pad=keras)])
         widths, stages = {}, []
         for level, (repeats, filters) in enumerate(zip(REPEATS[depth], (64, 128, 256, 512)), 2):
             blocks = []
@@ -60,6 +62,10 @@ class ResNetV1(core.Network):
     def __call__(self, images, training=False):
         """images [B, H, W, 3], normalised -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}."""
         return self._run(images, training)
+
+
+def _pool(x, pad):
+    return tf.nn.max_pool2d(core.pad_for_kernel(x, 3) if pad else x, 3, 2, 'VALID' if pad else 'SAME')
 
 
 def _levels(stem, stages, x, training):

@@ -12,8 +12,9 @@ SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
 FLOORS = (
     ('utils',),
     ('object_detection.protos', 'object_detection.textproto', 'object_detection.config',
-     'object_detection.config_checks', 'object_detection.label_map', 'object_detection.tfrecord',
-     'object_detection.records', 'object_detection.boxes'),
+     'object_detection.config_checks', 'object_detection.config_fields', 'object_detection.config_paths',
+     'object_detection.label_map', 'object_detection.tfrecord', 'object_detection.records',
+     'object_detection.data_checks', 'object_detection.boxes'),
     ('object_detection.layers', 'object_detection.inputs'),
     ('object_detection.models',),
     ('object_detection.training', 'object_detection.export'),

@@ -73,6 +73,22 @@ def by_age(folder):
     return [found[n] for n in sorted(found, reverse=True)]
 
 
+def newest_whole(folder, warn):
+    """Saved of the highest ckpt-N in `folder` that can be read; None without any ckpt-N.
+
+    Those that a kill or a full disk left damaged are passed over with warn(text). UserError if none is whole.
+    """
+    candidates = by_age(folder)
+    for prefix in candidates:
+        try:
+            return Saved(prefix)
+        except UserError as error:
+            warn(f'passed over: {error}')
+    if candidates:
+        raise UserError(f'no checkpoint in {folder} is whole; delete its ckpt-* files to start anew')
+    return None
+
+
 class Saved:
     """One checkpoint's graph and values, read whole.
 
@@ -109,6 +125,12 @@ class Saved:
         attributes = () if index is None else self.nodes[index].attributes
         return next((self.values[a.checkpoint_key] for a in attributes if a.name == 'VARIABLE_VALUE'), None)
 
+    @property
+    def step(self):
+        """The global step; None if it holds none (a zoo model)."""
+        value = self.value(self.children().get('step'))
+        return None if value is None else int(value)
+
     def slots(self, index):
         """{(index of a variable's node, slot name): index of the slot's} of an optimizer's node; nothing for None."""
         slots = () if index is None else self.nodes[index].slot_variables
@@ -135,29 +157,31 @@ def restore(saved, root):
     return report
 
 
-def restore_model(model, prefix, moving_averages=False):
+def restore_model(model, saved, moving_averages=False):
     """Give `model` a checkpoint's weights, or with `moving_averages` the averages of them that training kept.
 
+    Args:
+        saved: a prefix, or Saved.
     Returns:
         The global step, None if the checkpoint holds none (a zoo model).
     Raises:
         UserError: the checkpoint is damaged, does not fit (with a table), or keeps no averages.
     """
-    saved = Saved(prefix)
+    saved = saved if isinstance(saved, Saved) else Saved(saved)
     root = tf.train.Checkpoint(model=model)
     report = restore(saved, root)
     if report.new or report.shape_differs:
-        raise does_not_fit(prefix, report, 'The checkpoint must be of the model that the pipeline.config describes')
+        raise does_not_fit(saved.prefix, report,
+                           'The checkpoint must be of the model that the pipeline.config describes')
     if moving_averages:
         slots = saved.slots(saved.children().get('optimizer'))
         if not any(name == 'average' for _, name in slots):
-            raise UserError(f'eval_config.use_moving_averages is true, but {prefix} keeps no moving averages; set it '
-                            'to false, or train with optimizer { use_moving_average: true }')
+            raise UserError(f'eval_config.use_moving_averages is true, but {saved.prefix} keeps no moving averages; '
+                            'set it to false, or train with optimizer { use_moving_average: true }')
         for _, variable, index in _variables(saved.pairs(root)):
             if (index, 'average') in slots:
                 variable.assign(saved.value(slots[index, 'average']))
-    step = saved.value(saved.children().get('step'))
-    return None if step is None else int(step)
+    return saved.step
 
 
 def fine_tune(model, path, kind):
@@ -214,34 +238,23 @@ class Keeper:
         self._manager = tf.train.CheckpointManager(self.root, str(folder), max_to_keep)
 
     def resume(self, warn):
-        """Restore the newest whole checkpoint; damaged ones are passed over with warn(text).
+        """Restore the newest whole checkpoint and return its prefix; None if the folder holds none.
 
-        Returns:
-            Its prefix, or None if the folder holds none.
-        Raises:
-            UserError: there are some but none is whole, or it does not fit the model.
+        warn(text) is called for what is odd. UserError if no checkpoint is whole, or it does not fit the model.
         """
         for leftover in self.folder.glob('ckpt-*_temp'):
             shutil.rmtree(leftover)
-        candidates = by_age(self.folder)
-        for prefix in candidates:
-            try:
-                saved = Saved(prefix)
-            except UserError as error:
-                warn(f'passed over: {error}')
-                continue
-            report = restore(saved, self.root)
-            unfit = [key for key in (*report.new, *report.shape_differs) if key.startswith('model/')]
-            if unfit:
-                raise does_not_fit(prefix, report, 'Train the changed model in a new --model_dir; to start from these '
-                                   'weights, name the checkpoint as fine_tune_checkpoint')
-            if report.new:
-                warn(f'{prefix} lacks {len(report.new)} variables of the optimizer ({report.new[0]}, ...); they start '
-                     'new, so this is not the same run carried on')
-            return prefix
-        if candidates:
-            raise UserError(f'no checkpoint in {self.folder} is whole; delete its ckpt-* files to start anew')
-        return None
+        saved = newest_whole(self.folder, warn)
+        if saved is None:
+            return None
+        report = restore(saved, self.root)
+        if any(key.startswith('model/') for key in (*report.new, *report.shape_differs)):
+            raise does_not_fit(saved.prefix, report, 'Train the changed model in a new --model_dir; to start from '
+                               'these weights, name the checkpoint as fine_tune_checkpoint')
+        if report.new:
+            warn(f'{saved.prefix} lacks {len(report.new)} variables of the optimizer ({report.new[0]}, ...); they '
+                 'start new, so this is not the same run carried on')
+        return saved.prefix
 
     def save(self):
         """Write the next checkpoint and return its prefix.

@@ -18,20 +18,20 @@ PIXELS_AT_ONCE = 8 * 512 * 512  # pictures per batch where the config asks for f
 LARGEST_PICTURE = 1024  # pixels of the longer side in TensorBoard
 
 
-def evaluate(report, stopping, config_text, model_dir, prefix=None, on_train_data=False, sample_1_of_n=1,
-             skip_step_0=False):
-    """A phase (utils/phases.py): evaluate one checkpoint and write its numbers and pictures to model_dir/eval.
+def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, known=(), on_train_data=False,
+             sample_1_of_n=1):
+    """A phase (utils/phases.py): evaluate one checkpoint; numbers and pictures go to model_dir/eval for TensorBoard.
 
     Args:
         config_text: the pipeline.config.
-        prefix: the checkpoint; None: the newest of model_dir.
-        on_train_data: take the records of train_input_reader (and write to model_dir/eval_train).
+        checkpoint_path: as checkpoint.find; None: the newest whole one of model_dir, unless it is of step 0.
+        known: names (ckpt-7) of checkpoints that need no evaluation.
+        on_train_data: take the records of train_input_reader, and write to model_dir/eval_train.
         sample_1_of_n: take every n-th picture only.
-        skip_step_0: do nothing if the checkpoint is of step 0.
     Events:
-        device(name, count); restored(checkpoint, step); evaluated(pictures) as it goes.
+        device(name, count); warning(text); restored(checkpoint, step); evaluated(pictures) as it goes.
     Returns:
-        {'step', 'checkpoint', 'metrics': [[name, value]], 'pictures'}; no metrics if skipped.
+        {'step', 'checkpoint', 'pictures', 'metrics': [[name, value]]}; an empty dict if there is nothing to do.
     """
     config = configs.parse(config_text, 'pipeline.config')
     metrics.check_metrics_set(config.eval_config.metrics_set)
@@ -39,21 +39,22 @@ def evaluate(report, stopping, config_text, model_dir, prefix=None, on_train_dat
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
-    if on_train_data:
-        reader.shuffle = False
-    prefix = prefix or checkpoint.find(model_dir)
+    reader.shuffle = False
+    if checkpoint_path:
+        saved = checkpoint.Saved(checkpoint.find(checkpoint_path))
+    else:
+        saved = checkpoint.newest_whole(model_dir, lambda text: report('warning', text=text))
+        if not saved or not saved.step or Path(saved.prefix).name in known:
+            return {}
     with devices.out_of_memory(config.eval_config.batch_size):
         model = build.build(config.model)
-        step = checkpoint.restore_model(model, prefix, config.eval_config.use_moving_averages) or 0
-        report('restored', checkpoint=prefix, step=step)
-        done = {'step': step, 'checkpoint': prefix, 'pictures': 0, 'metrics': []}
-        if skip_step_0 and not step:
-            return done
+        step = checkpoint.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
+        report('restored', checkpoint=saved.prefix, step=step)
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
         with summaries.Writer(folder) as writer:
             pictures, values = _evaluate(config, reader, model, step, writer, report, stopping)
             writer.scalars(step, values)
-    return {**done, 'pictures': pictures, 'metrics': values}
+    return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures, 'metrics': values}
 
 
 def _evaluate(config, reader, model, step, writer, report, stopping):
@@ -83,13 +84,11 @@ def _evaluate(config, reader, model, step, writer, report, stopping):
 
 
 def _dataset(config, reader, labels):
-    """(dataset, its batch size). Pictures of one size go several at once."""
+    """(dataset, its batch size). Pictures that end in one size go several at once."""
     resize, batch_size = resizers.resizer(config.model), max(1, config.eval_config.batch_size)
-    dataset = inputs.eval_dataset(config, reader, resize, labels, batch_size)
-    _, height, width, _ = dataset.element_spec[0]['image'].shape
-    if height and width and (at_once := PIXELS_AT_ONCE // (height * width)) > batch_size:
-        return inputs.eval_dataset(config, reader, resize, labels, at_once), at_once
-    return dataset, batch_size
+    if resize.size:
+        batch_size = max(batch_size, PIXELS_AT_ONCE // (resize.size[0] * resize.size[1]))
+    return inputs.eval_dataset(config, reader, resize, labels, batch_size), batch_size
 
 
 def _batches(dataset, reader, labels, batch_size):

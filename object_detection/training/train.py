@@ -36,7 +36,8 @@ def train(report, stopping, config_text, model_dir, num_steps, checkpoint_every_
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
         values: {tag: number}) every log_every_n steps; saved(checkpoint, step).
     Returns:
-        {'step', 'checkpoint'}: where training stands. Nothing is done if the step is num_steps already.
+        {'step', 'checkpoint', 'trained'}: where training stands, and how many steps this phase did: none if the step
+        was num_steps already.
     Raises:
         UserError, OutOfMemory, NotFinite (a loss or a weight; nothing is saved), Interrupted (after saving).
     """
@@ -55,7 +56,7 @@ def train(report, stopping, config_text, model_dir, num_steps, checkpoint_every_
             run.save()
             if reached < target:
                 raise Interrupted('stopped as asked', step=reached, checkpoint=run.prefix)
-        return {'step': max(start, target), 'checkpoint': run.prefix}
+        return {'step': max(start, target), 'checkpoint': run.prefix, 'trained': max(0, target - start)}
 
 
 class _Run:

@@ -1,0 +1,58 @@
+"""What TensorBoard will read, and where boxes are drawn."""
+import io
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from object_detection.training import summaries
+
+
+def events(folder):
+    """{(tag, step): (plugin, tensor)} of all event files in a folder."""
+    found = {}
+    for path in folder.glob('events*'):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found[value.tag, event.step] = value.metadata.plugin_data.plugin_name, tf.make_ndarray(value.tensor)
+    return found
+
+
+def test_numbers_and_pictures(tmp_path):
+    picture = np.zeros((4, 6, 3), np.uint8)
+    picture[1, 2] = 200
+    with summaries.Writer(tmp_path) as writer:
+        writer.scalars(7, [('Loss/total_loss', .5), ('learning_rate', .01)])
+        writer.images(7, 'train_input_images', [picture, picture])
+    found = events(tmp_path)
+    assert found['Loss/total_loss', 7] == ('scalars', np.float32(.5))
+    plugin, (width, height, first, _) = found['train_input_images', 7]
+    assert (plugin, width, height) == ('images', b'6', b'4')
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(first))), picture)
+
+
+def test_a_box_has_its_lines_where_it_says():
+    picture = np.full((100, 200, 3), 255, np.uint8)
+    drawn = summaries.draw_boxes(picture, [[40, 50, 80, 150]], ['cat'], [1])
+    assert (picture == 255).all()
+    assert drawn[60, 50].tolist() == drawn[60, 150].tolist() == drawn[80, 100].tolist() == [0xe6, 0x19, 0x4b]
+    assert drawn[60, 100].tolist() == [255] * 3
+    assert drawn[30, 52].tolist() != [255] * 3  # the caption stands above
+
+
+def test_boxes_beyond_the_picture_and_inside_out():
+    picture = np.full((50, 60, 3), 255, np.uint8)
+    drawn = summaries.draw_boxes(picture, [[-20, -30, 500, 900], [30, 40, 10, 20]], ['everything', 'x'], [3, 12])
+    assert drawn.shape == picture.shape
+
+
+def test_side_by_side_draws_what_is_sure_enough():
+    picture = np.full((90, 120, 3), 255, np.uint8)
+    names, box = {1: 'cat'}, [[20, 20, 60, 80]]
+    nothing = (np.zeros((0, 4)), [], [])
+    plain = summaries.side_by_side(picture, nothing, nothing[:2], names, .5, 20)
+    assert plain.shape[0] == 90 and plain.shape[1] > 240 and (plain == 255).all()
+    unsure = summaries.side_by_side(picture, (box, [1], [.4]), nothing[:2], names, .5, 20)
+    assert (unsure == 255).all()
+    both = summaries.side_by_side(picture, (box, [1], [.6]), (box, [1]), names, .5, 20)
+    assert (both[:, :120] != 255).any() and (both[:, -120:] != 255).any()

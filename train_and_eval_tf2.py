@@ -1,0 +1,78 @@
+"""Train and evaluate in turn, until num_steps: train N steps, write a checkpoint, evaluate it, and again.
+
+    python train_and_eval_tf2.py --model_dir models/d1 --pipeline_config_path models/d1/pipeline.config
+    tensorboard --logdir models/d1
+
+Stopped (Ctrl-C), killed or switched off, the same command carries on exactly where the last checkpoint stands. Each
+phase runs in a process of its own, because only the end of a process gives GPU memory back.
+"""
+import sys
+
+from utils import args, console, errors, files, phases
+
+
+def main(argv=None):
+    parser = args.Parser(__doc__)
+    args.add_model_dir(parser)
+    args.add_pipeline_config(parser)
+    parser.add_argument('--num_train_steps', type=args.positive_int, metavar='N',
+                        help='stop at this step, instead of train_config.num_steps')
+    parser.add_argument('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
+                        help='steps from one checkpoint and evaluation to the next')
+    parser.add_argument('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
+                        help='older checkpoints are deleted')
+    parser.add_argument('--sample_1_of_n_eval_examples', type=args.positive_int, default=1, metavar='N',
+                        help='evaluate every N-th picture only')
+    args.add_switch(parser, 'eval_on_train_data', 'evaluate on the training pictures too (as eval_train)')
+    parser.add_argument('--sample_1_of_n_eval_on_train_examples', type=args.positive_int, default=5, metavar='N',
+                        help='of the training pictures, evaluate every N-th only')
+    parser.add_argument('--log_every_n', type=args.positive_int, default=100, metavar='N',
+                        help='steps from one point in TensorBoard to the next')
+    args.add_switch(parser, 'alert', 'ring the terminal bell at the end, good or bad')
+    options = parser.parse_args(argv)
+    from object_detection.training import rounds
+    try:
+        with phases.Worker(rounds.PRELOAD) as worker:  # it imports TensorFlow while the config is checked
+            config = checked(options)
+            with files.lock(options.model_dir, 'this model_dir'):
+                train_and_evaluate(worker, config, options)
+    finally:
+        if options.alert:
+            print('\a', end='', file=sys.stderr, flush=True)
+
+
+def checked(options):
+    """The config; UserError with all that is wrong, warnings printed."""
+    from object_detection import config as configs
+    from object_detection import config_checks
+    config = configs.read(options.pipeline_config_path)
+    if options.num_train_steps:
+        config.train_config.num_steps = options.num_train_steps
+    findings = config_checks.check_model_dir(options.model_dir)
+    findings += config_checks.check(config, options.pipeline_config_path)
+    for finding in config_checks.demand(findings):
+        console.log(f'{finding.severity}: {finding}')
+    if not config.train_config.num_steps:
+        raise errors.UserError('train_config.num_steps is 0, which is for ever; set it, or give --num_train_steps')
+    return config
+
+
+def train_and_evaluate(worker, config, options):
+    from object_detection import config as configs
+    from object_detection.training.rounds import Rounds
+    kept = options.model_dir / 'pipeline.config'  # beside what is made with it; export takes it from there
+    if not kept.exists():
+        configs.write(config, kept)
+    evaluations = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
+    if options.eval_on_train_data:
+        evaluations['eval_train'] = {'sample_1_of_n': options.sample_1_of_n_eval_on_train_examples,
+                                     'on_train_data': True}
+    run = Rounds(worker, configs.to_text(config), options.model_dir, {
+        'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
+        'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n}, evaluations)
+    run.run()
+    run.summary()
+
+
+if __name__ == '__main__':
+    errors.run_main(main)

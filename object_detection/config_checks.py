@@ -296,7 +296,7 @@ def _labels(config, reader):
         yield 'warning', 'label_map_path', message
     _, model = architecture(config)
     classes = model.num_classes if model else 0
-    if classes and labels.num_classes > classes:
+    if labels.num_classes > classes > 0:
         yield ('error', 'label_map_path', f'{path} goes up to id {labels.num_classes}, but num_classes of the model is '
                f'{classes}; set num_classes: {labels.num_classes}')
     elif labels.num_classes < classes:

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from utils import args
+
+
+@pytest.fixture
+def parser():
+    parser = args.Parser('A script.')
+    args.add_switch(parser, 'alert', 'ring when done')
+    args.add_switch(parser, 'eval_on_train_data', 'evaluate on training data too')
+    parser.add_argument('--steps', type=args.positive_int, default=7)
+    parser.add_argument('--maxperlabel', type=args.count)
+    parser.add_argument('--split', type=args.fraction, default=0.8)
+    return parser
+
+
+@pytest.mark.parametrize(('given', 'alert'), [
+    ('', False), ('--alert', True), ('--alert=true', True), ('--alert=True', True), ('--alert=1', True),
+    ('--alert true', True), ('--alert=false', False), ('--alert=F', False), ('--noalert', False),
+    ('--alert --noalert', False), ('--noalert --alert', True), ('--alert --steps 3', True),
+])
+def test_switches_as_absl_takes_them(parser, given, alert):
+    assert parser.parse_args(given.split()).alert is alert
+
+
+@pytest.mark.parametrize(('given', 'words'), [
+    ('--alert=maybe', "argument --alert: 'maybe' is neither true nor false"),
+    ('--noalert=true', '--noalert: takes no value'),
+    ('--steps 0', "'0' is not a whole number from 1 on"),
+    ('--steps 1.5', "'1.5' is not a whole number from 1 on"),
+    ('--maxperlabel=-1', "'-1' is not a whole number from 0 on"),
+    ('--split 1.1', "'1.1' is not a number from 0 to 1"),
+    ('--split nan', "'nan' is not a number from 0 to 1"),
+    ('--setps 3', 'unrecognized arguments: --setps 3; did you mean --steps?'),
+    ('--eval-on-train-data', 'did you mean --eval_on_train_data?'),
+    ('--eval_on_train', 'unrecognized arguments: --eval_on_train'),
+])
+def test_mistakes_end_with_code_2_and_advice(parser, given, words, capsys):
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(given.split())
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_paths(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('pipeline.config').touch()
+    parser = args.Parser('A script.')
+    args.add_pipeline_config(parser)
+    args.add_model_dir(parser)
+    options = parser.parse_args(['--pipeline_config_path', 'pipeline.config', '--model_dir', 'new'])
+    assert (options.pipeline_config_path, options.model_dir) == (Path('pipeline.config'), Path('new'))
+    for given, words in ((['--pipeline_config_path=pipeline.confg', '--model_dir=x'], 'did you mean pipeline.config?'),
+                         (['--pipeline_config_path=pipeline.config', '--model_dir=pipeline.config'], 'is a file; a f'),
+                         (['--model_dir=x'], 'required: --pipeline_config_path')):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given)
+        assert words in capsys.readouterr().err

@@ -1,0 +1,135 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from utils import files
+from utils.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_writing_makes_folders_and_replaces(tmp_path):
+    path = tmp_path / 'a/b.txt'
+    files.write_text(path, 'one\nß')
+    files.write_text(path, 'two\nß')
+    assert path.read_bytes() == 'two\nß'.encode()
+    files.write_bytes(path, b'\r\n\0')
+    assert path.read_bytes() == b'\r\n\0'
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_failure_keeps_the_old_file(tmp_path):
+    path = tmp_path / 'a.txt'
+    files.write_text(path, 'old')
+    with pytest.raises(RuntimeError), files.atomic(path) as file:
+        file.write('half of the n')
+        raise RuntimeError
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / 'a.txt'
+    files.write_text(path, 'old')
+
+    def full(_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='No space left') as error:
+        files.write_text(path, 'new')
+    assert error.value.errno == errno.ENOSPC and error.value.filename == str(path)
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / 'real.txt').write_text('old')
+    try:
+        (tmp_path / 'link.txt').symlink_to('real.txt')
+    except OSError:
+        pytest.skip('links may not be made here')
+    files.write_text(tmp_path / 'link.txt', 'new')
+    assert (tmp_path / 'link.txt').is_symlink() and (tmp_path / 'real.txt').read_text() == 'new'
+
+
+def test_folder_in_the_way(tmp_path):
+    with pytest.raises(UserError, match='is a folder'):
+        files.write_text(tmp_path, 'x')
+
+
+@pytest.mark.parametrize(('path', 'words'), [
+    ('pipelin.config', 'did you mean pipeline.config?'),
+    ('PIPELINE.CONFIG.txt', 'did you mean pipeline.config?'),
+    ('zzz', 'the current folder has models/, pipeline.config'),
+    ('model/d0/x.config', "(no folder 'model' in the current folder); did you mean models?"),
+    ('models/d1/x.config', "(no folder 'd1' in models); models has d0/"),
+    ('models/d0/x.config', 'models/d0 is empty'),
+    ('~/x.config', '~ is not expanded'),
+    ('models', 'is a folder; a file belongs here; models has d0/'),
+])
+def test_advice_for_what_is_missing(path, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('models/d0').mkdir(parents=True)
+    Path('pipeline.config').touch()
+    with pytest.raises(UserError) as error:
+        files.existing_file(path)
+    message = str(error.value).replace('\\', '/')
+    if path == 'PIPELINE.CONFIG.txt' or path == 'pipelin.config':
+        assert str(Path.cwd()).replace('\\', '/') in message
+    assert words in message
+
+
+def test_relative_path_from_the_wrong_folder(tmp_path, monkeypatch):
+    (tmp_path / 'models/d0').mkdir(parents=True)
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/train.tfrecords').touch()
+    monkeypatch.chdir(tmp_path / 'models/d0')
+    assert f'but it does in {tmp_path}: run the command from there' in files.missing('data/train.tfrecords')
+
+
+def test_existing_dir(tmp_path):
+    assert files.existing_dir(tmp_path) == tmp_path
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='is a file; a folder'):
+        files.existing_dir(tmp_path / 'file')
+
+
+def test_expand_and_missing_shards(tmp_path):
+    for i in (0, 2):
+        (tmp_path / f'a-0000{i}-of-00004').touch()
+    (tmp_path / 'plain[1]').touch()
+    (tmp_path / 'folder').mkdir()
+    found = files.expand(tmp_path / 'a-?????-of-00004')
+    assert [path.name[:7] for path in found] == ['a-00000', 'a-00002']
+    assert [Path(path).name for path in files.missing_shards(found)] == ['a-00001-of-00004', 'a-00003-of-00004']
+    assert files.expand(tmp_path / 'plain[1]') == [tmp_path / 'plain[1]']
+    assert files.expand(tmp_path / '*old*') == [] == files.missing_shards([tmp_path / 'plain[1]'])
+
+
+HOLDER = '''
+import sys
+from utils import files
+with files.lock(sys.argv[1]):
+    print('held', flush=True)
+    sys.stdin.read()
+'''
+
+
+def test_lock_holds_against_another_process_and_ends_with_it(tmp_path):
+    folder = tmp_path / 'new model'
+    with subprocess.Popen([sys.executable, '-c', HOLDER, str(folder)], cwd=ROOT, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == 'held\n'
+        with pytest.raises(UserError, match=f'in use by process {other.pid} on .* since'), \
+                files.lock(folder, 'this model_dir'):
+            raise AssertionError('both hold it')
+        other.kill()
+    with files.lock(folder) as path:
+        assert str(os.getpid()) in path.read_text()
+    with files.lock(folder):
+        assert path.exists()

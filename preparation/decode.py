@@ -1,0 +1,198 @@
+"""The bytes of any picture file -> an upright 8-bit sRGB picture, already shrunk. Built on Pillow.
+
+JPEGs are decoded straight to about the size that is wanted (the DCT is scaled by 1/2, 1/4 or 1/8), which is what makes
+large photographs fast; colour conversion and turning come after shrinking, where there is less to do.
+"""
+import contextlib
+import dataclasses
+import functools
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+with contextlib.suppress(ImportError):  # iPhone pictures, for those who have installed it
+    from pillow_heif import register_heif_opener
+    register_heif_opener()
+
+# Formats that photographs come in. Not EPS, WMF and the like: reading them starts other programs.
+FORMATS = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JPEG2000', 'PPM', 'ICO', 'QOI')
+MOST_PIXELS = 256_000_000  # a 200-megapixel phone passes; a decompression bomb does not
+LEAST_SIDE = 16
+LONGEST_SIDE = 65_500  # of a JPEG
+ORIENTATION = 0x0112
+# What Pillow's decoders raise on files that are not what they seem to be.
+DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError,
+                  MemoryError, RuntimeError, struct.error, zlib.error)
+KINDS = ((b'<!doctype', 'a web page'), (b'<html', 'a web page'), (b'<svg', 'an SVG drawing'), (b'<?xml', 'XML'),
+         (b'%pdf', 'a PDF document'), (b'pk\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'),
+         (b'\x1aE\xdf\xa3', 'a video'), (b'rar!', 'a RAR archive'), (b'%!ps', 'PostScript'), (b'8bps', 'Photoshop'))
+
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns from here and refuses from twice this
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
+warnings.filterwarnings('ignore', module=r'PIL\..*')  # odd metadata of pictures that decode well
+Image.core.set_blocks_max(16)  # memory is used again for the next picture: decoding small ones takes half the time
+
+
+class Unusable(Exception):
+    """Why a file cannot become a picture of the data set."""
+
+
+@dataclasses.dataclass(slots=True)
+class Decoded:
+    """image: RGB, upright, shrunk. width, height: of the upright original. turned: EXIF orientation 1 to 8."""
+    image: Image.Image
+    format: str
+    width: int
+    height: int
+    turned: int
+    note: str | None
+
+
+def decode(data, mindim=None):
+    """Decode the bytes of a picture file; Unusable with the reason when that cannot be done.
+
+    mindim: the shorter side becomes this many pixels; smaller pictures keep their size.
+    """
+    note = None
+    try:
+        decoded = _decode(data, mindim)
+    except Image.DecompressionBombError as error:
+        raise Unusable(f'more than {MOST_PIXELS // 10**6} megapixels') from error
+    except UnidentifiedImageError as error:
+        raise Unusable(_kind(data)) from error
+    except DECODER_ERRORS as error:
+        if not data.startswith(b'\xff\xd8'):
+            raise Unusable(f'broken: {_first_line(error)}') from error
+        decoded, note = _without_tail(data, mindim), 'the end of the file is broken, the picture is not'
+    return dataclasses.replace(decoded, note=note or decoded.note)
+
+
+def _decode(data, mindim):
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height = image.size
+        if min(width, height) < LEAST_SIDE:
+            raise Unusable(f'too small: {width}x{height}; a side needs {LEAST_SIDE} pixels')
+        size = shrunk(width, height, mindim)
+        if max(size) > LONGEST_SIDE:
+            raise Unusable(f'too long: {width}x{height}; a JPEG has at most {LONGEST_SIDE} pixels a side')
+        turned = _orientation(image)
+        profile = image.info.get('icc_profile')
+        image.draft(image.mode, size)
+        image.load()
+        flat = _flatten(image)
+        if flat.size != size:
+            flat = flat.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        rgb = _turn(_to_srgb(flat, profile), turned)
+        if turned > 4:
+            width, height = height, width
+        return Decoded(rgb, image.format, width, height, turned, None)
+
+
+def shrunk(width, height, mindim):
+    """The size (width, height) after the shorter side has been shrunk to mindim; never larger than before."""
+    shorter = min(width, height)
+    if not mindim or shorter <= mindim:
+        return width, height
+    return round(width * mindim / shorter), round(height * mindim / shorter)
+
+
+def _flatten(image):
+    """`image` in a mode that can be resized, 8 bits a channel, transparent pixels on white."""
+    if image.has_transparency_data:
+        pixels = image.convert('RGBA')
+        flat = Image.new('RGB', pixels.size, 'white')
+        flat.paste(pixels, mask=pixels.getchannel('A'))
+        return flat
+    if image.mode.startswith('I;16'):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode in ('I', 'F'):
+        return Image.fromarray(_eight_bits(np.asarray(image, np.float64)))
+    return image if image.mode in ('L', 'RGB', 'CMYK', 'LAB') else image.convert('RGB')
+
+
+def _eight_bits(values):
+    """Integers or floats [H, W] of no agreed range -> uint8: 0..1 and 0..65535 are taken as such, others stretched."""
+    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+    low, high = values.min(), values.max()
+    if low >= 0 and high <= 65535:
+        low, high = 0, next(limit for limit in (1, 255, 65535) if high <= limit)
+    return np.round((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+
+
+def _to_srgb(image, profile):
+    transform = _transform(profile, image.mode) if profile else None
+    if transform:
+        return ImageCms.applyTransform(image, transform)
+    return image if image.mode == 'RGB' else image.convert('RGB')
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(profile, mode):
+    """The conversion of pixels with this ICC profile to sRGB; None where nothing is to do or it makes no sense."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if 'srgb' in ImageCms.getProfileDescription(source).lower():
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile('sRGB'), mode, 'RGB')
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def _orientation(image):
+    try:
+        turned = image.getexif().get(ORIENTATION, 1)
+    except DECODER_ERRORS:  # EXIF is where cameras and editors make most mistakes
+        return 1
+    return turned if turned in range(2, 9) else 1
+
+
+def _turn(image, turned):
+    if turned == 1:
+        return image
+    exif = Image.Exif()
+    exif[ORIENTATION] = turned
+    image.info = {'exif': exif.tobytes()}
+    upright = ImageOps.exif_transpose(image)
+    upright.info = {}
+    return upright
+
+
+def _without_tail(data, mindim):
+    """A JPEG whose end is missing, where nothing of the picture is: only the end marker, or rubbish instead of it.
+
+    Decoded with two different tails put on: what differs between the two was read from the tail, so it is missing.
+    """
+    tails = (bytes(4096), b'\x55' * 4096)
+    try:
+        first, second = (_decode(data + tail + b'\xff\xd9', mindim) for tail in tails)
+    except DECODER_ERRORS as error:
+        raise Unusable(f'broken: {_first_line(error)}') from error
+    if first.image.tobytes() != second.image.tobytes():
+        raise Unusable('truncated: the end of the picture is missing')
+    return first
+
+
+def _kind(data):
+    start = data[:64].lstrip(b'\xef\xbb\xbf \r\n\t').lower()
+    for magic, kind in KINDS:
+        if start.startswith(magic.lower()):
+            return f'not a picture: {kind}'
+    if data[4:8] == b'ftyp':
+        brand = data[8:12]
+        if brand in (b'heic', b'heix', b'mif1', b'msf1', b'heim', b'hevc'):
+            return 'HEIC picture; `pip install pillow-heif` makes it readable'
+        return 'broken: AVIF' if brand in (b'avif', b'avis') else 'not a picture: a video'
+    if not any(data[:4096]):
+        return 'not a picture: only zeros'
+    if all(byte in b'\t\n\r\f\x1b' or byte >= 32 for byte in data[:512]):
+        return 'not a picture: text'
+    return 'not a picture, or its beginning is broken'
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+

@@ -1,0 +1,46 @@
+"""What the detector sees in pictures: from the manifest where it has looked before, else from the detector itself."""
+from preparation import coco
+from preparation.detector import Detector, class_names, digest, saved_model
+
+
+class Detections:
+    """All that a run knows of its detector. names: {class id: name}. classes: ids that may be a box, None for any.
+
+    With --boxes whole there is no detector, and everything here is empty.
+    """
+
+    def __init__(self, options, manifest, stack):
+        """stack: the ExitStack that ends the detector's process."""
+        self._options, self._manifest, self._stack = options, manifest, stack
+        self.detector, self.names, self.classes = None, {}, None
+        self._folder = self._digest = None
+        if options.boxes != 'whole':
+            self._folder = saved_model(options.coco)
+            self.names = class_names(self._folder)
+            self.classes = coco.wanted(options.coco_class, self.names)
+            self._digest = digest(self._folder)
+
+    def start(self):
+        """Let the detector load while pictures are read."""
+        if self._folder and not self.detector:
+            self.detector = self._stack.enter_context(Detector(self._folder, self._options.detector_batch))
+
+    def look_at(self, pictures, progress):
+        """Show the detector those Pictures it has not seen yet."""
+        if not self._folder:
+            return
+        seen = self.found()
+        new = {picture.jpg_sha256: picture for picture in pictures if picture.jpg_sha256 not in seen}
+        if not new:
+            return
+        self.start()
+        with progress('loading the detector'):
+            self.detector.ready()
+        with progress('detecting', len(new), 'pictures') as bar:
+            for batch in self.detector.detect(list(new.values()), self._options.output):
+                self._manifest.keep_detections(self._digest, batch)
+                bar.update(self.detector.pictures, busy=f'{self.detector.utilisation:.0%}')
+
+    def found(self):
+        """{jpg_sha256: JSON text}, see Manifest.detections."""
+        return self._manifest.detections(self._digest) if self._folder else {}

@@ -1,0 +1,92 @@
+"""The stages of prepare_data.py, from top to bottom."""
+import contextlib
+import json
+import time
+
+from object_detection import label_map
+from preparation import annotations, boxes, duplicates, examples, names, pictures, report, split, stats
+from preparation.detections import Detections
+from preparation.manifest import Manifest
+from preparation.options import SIDES
+from preparation.scan import scan
+from utils import console, files
+from utils.errors import UserError
+
+
+def prepare(options):
+    """Turn a data set folder into records; UserError for what the user can put right. Prints progress and a summary.
+
+    Each stage takes up what an earlier run, finished or killed, has left in the manifest.
+    """
+    check_places(options)
+    start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        found = scan(options.dataset)
+        console.log(f'{options.dataset}: {len(found.sources)} files, {len(found.labels)} labels')
+        stack.enter_context(files.lock(options.output, 'the output folder'))
+        manifest = stack.enter_context(Manifest(options.output))
+        detections = Detections(options, manifest, stack)
+
+        sources = pictures.prepare(found, names.jpg_names(found.sources), manifest, options, console.progress,
+                                   on_work=detections.start)
+        skip_unusable(sources)
+        duplicates.find(sources, options.near_duplicates, options.keep_near_duplicates)
+        kept = [picture for picture in sources if not picture.verdict]
+        pictures.restore(kept, found, manifest, options, console.progress)
+
+        by_hand = annotations.read(kept, found, options)
+        detections.look_at([p for p in kept if boxes.needs_detector(p, by_hand)], console.progress)
+        boxes.decide(kept, by_hand, detections.found(), detections.names, detections.classes, options)
+
+        if options.group_by:
+            duplicates.bind(kept, options.group_by)
+        split.balance(kept, options)
+        split.assign(kept, options)
+        manifest.decide(sources)
+
+        numbers = stats.collect(sources, found.labels, options)
+        files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
+        report.write(numbers, sources, options)
+        label_map.write(options.output / 'label_map.pbtxt', found.labels)
+        examples.write(kept, found.labels, manifest, options, console.progress)
+    summarise(numbers, detections.detector, options, time.monotonic() - start)
+
+
+def check_places(options):
+    """The output may not lie where reading and writing would meet."""
+    dataset, output = files.existing_dir(options.dataset).resolve(), options.output.resolve()
+    if output == dataset or dataset in output.parents:
+        raise UserError(f'--output {options.output} lies in --dataset {options.dataset}, where nothing is ever '
+                        'written; choose a folder outside it')
+    if (output / 'jpg') in (dataset, *dataset.parents):
+        raise UserError(f'--dataset {options.dataset} lies in {options.output / "jpg"}, which is where the pictures of '
+                        'this --output go; choose another output')
+
+
+def skip_unusable(sources):
+    """The verdict on files that gave no picture."""
+    for picture in sources:
+        if picture.problem:
+            picture.verdict, picture.reason = 'skipped', picture.problem
+
+
+def summarise(numbers, detector, options, seconds):
+    """The table at the end; UserError when nothing is left to train on."""
+    columns = ['label', *stats.STEPS, *(side for side in SIDES if numbers['totals'][side])]
+    rows = [[row['label'], *row['after'].values(), *(row[side] for side in columns[len(stats.STEPS) + 1:])]
+            for row in [*numbers['labels'], {'label': 'total', **numbers['totals']}]]
+    console.table(columns, rows)
+    for reason, count in numbers['skipped_by_reason'].items():
+        console.warn(f'{count} files skipped: {reason}')
+    for entry in numbers['skipped'][:10]:
+        console.log(f'  {entry["path"]}: {entry["reason"]}')
+    for key, what in (('conflicts', 'conflicts between labels'), ('review', 'pictures to review')):
+        if numbers[key]:
+            console.warn(f'{len(numbers[key])} {what}: see {options.output / "report.html"}')
+    if detector and detector.pictures:
+        console.log(f'detector: {detector.pictures} pictures in {detector.batches} batches, '
+                    f'{detector.pictures / detector.seconds:.1f} a second, busy {detector.utilisation:.0%} of the time')
+    console.log(f'done in {console.duration(seconds)}: {options.output}')
+    if not numbers['totals']['train']:
+        raise UserError(f'{options.output}: no picture is left to train on; {options.output / "report.html"} says '
+                        'where they went. No box: try a lower --min_score, another --coco, or --boxes whole')

@@ -1,0 +1,94 @@
+"""The numbers of a prepared data set: what stats.json holds and report.html shows. No times, so that runs compare."""
+import collections
+
+import numpy as np
+
+from preparation.options import SIDES
+
+VERDICTS = ('skipped', 'duplicate', 'conflict', 'no box', 'surplus')
+STEPS = ('files', 'readable', 'without duplicates', 'without conflicts', 'with a box', 'taken')
+SIZE_EDGES = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 1 << 20)  # pixels of the shorter side
+ASPECT_EDGES = (0, 0.4, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 1e9)  # width / height
+BOX_EDGES = (0, 0.03, 0.06, 0.12, 0.25, 0.5, 0.75, 1.001)  # square root of the box's share of the picture
+SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
+
+
+def collect(pictures, labels, options):
+    """A JSON-ready dict of all that is worth knowing about the Pictures and the decisions on them."""
+    taken = [picture for picture in pictures if not picture.verdict]
+    readable = [picture for picture in pictures if picture.verdict != 'skipped']
+    boxes = [(picture, box) for picture in taken for box in picture.boxes]
+    return {
+        'options': _options(options),
+        'labels': [_label_row(number, label, pictures) for number, label in enumerate(labels, start=1)],
+        'totals': _counts(pictures),
+        'steps': list(STEPS),
+        'boxes': {
+            'count': len(boxes),
+            'by_origin': dict(sorted(collections.Counter(box.origin for _, box in boxes).items())),
+            'by_label': dict(sorted(collections.Counter(box.label for _, box in boxes).items())),
+        },
+        'histograms': {
+            'shorter side of the sources, pixels': histogram([min(p.width, p.height) for p in readable], SIZE_EDGES),
+            'width / height': histogram([p.width / p.height for p in readable], ASPECT_EDGES),
+            'box size, share of the picture\'s side': histogram([_side_share(box) for _, box in boxes], BOX_EDGES),
+            'score of the boxes': histogram([box.score for _, box in boxes if box.score is not None], SCORE_EDGES),
+        },
+        'formats': dict(sorted(collections.Counter(p.format for p in readable).items())),
+        'skipped': [_named(p) for p in pictures if p.verdict == 'skipped'],
+        'skipped_by_reason': dict(collections.Counter(
+            p.reason.partition(':')[0] for p in pictures if p.verdict == 'skipped').most_common()),
+        'duplicates': _groups(pictures, 'duplicate'),
+        'conflicts': _groups(pictures, 'conflict'),
+        'no_box': [_named(p) for p in pictures if p.verdict == 'no box'],
+        'review': [{'path': p.path, 'jpg': p.jpg, 'label': p.label, 'reasons': p.review,
+                    'boxes': [[*box.corners] for box in p.boxes]}
+                   for p in pictures if p.review and p.verdict in (None, 'no box', 'surplus')],
+        'notes': [{'path': p.path, 'note': p.note} for p in readable if p.note],
+    }
+
+
+def histogram(values, edges):
+    """{'edges': [n + 1], 'counts': [n]}; an edge belongs to the bin it begins."""
+    counts, _ = np.histogram(values, edges)
+    return {'edges': list(edges), 'counts': counts.tolist()}
+
+
+def _options(options):
+    """The options that decide about the result, as text; folders and workers do not."""
+    apart = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch')
+    return {name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(options).items() if name not in apart}
+
+
+def _label_row(number, label, pictures):
+    return {'label': label, 'id': number, **_counts([picture for picture in pictures if picture.label == label])}
+
+
+def _counts(pictures):
+    verdicts = collections.Counter(picture.verdict for picture in pictures)
+    left = len(pictures)
+    after = {STEPS[0]: left}
+    for step, verdict in zip(STEPS[1:], VERDICTS):
+        left -= verdicts[verdict]
+        after[step] = left
+    return {'after': after, 'negatives': sum(not p.verdict and not p.boxes for p in pictures),
+            **{side: sum(p.side == side for p in pictures) for side in SIDES}}
+
+
+def _side_share(box):
+    return ((box.ymax - box.ymin) * (box.xmax - box.xmin)) ** 0.5
+
+
+def _named(picture):
+    return {'path': picture.path, 'label': picture.label, 'reason': picture.reason}
+
+
+def _groups(pictures, verdict):
+    """Each group with a picture of that verdict: paths with labels, and what happened to each."""
+    groups = collections.defaultdict(list)
+    for picture in pictures:
+        if picture.group:
+            groups[picture.group].append(picture)
+    return [[{'path': p.path, 'label': p.label, 'verdict': p.verdict or 'in', 'reason': p.reason} for p in members]
+            for members in groups.values() if any(p.verdict == verdict for p in members)]

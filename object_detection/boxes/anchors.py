@@ -5,6 +5,7 @@ A generator has `per_location`, the number of anchors at each cell of each featu
 and then anchor of the cell. Sizes are (height, width) in pixels. The arithmetic is float32 in the order of the
 reference, so that anchors are equal to the last bit.
 """
+import itertools
 import math
 
 import numpy as np
@@ -79,7 +80,7 @@ class SsdGrid:
         scales = [*(scales or np.linspace(0, 1, num_layers) * (max_scale - min_scale) + min_scale), 1.]
         self._base_size, self._strides, self._offsets = base_size, strides, offsets
         self._anchors = []
-        for layer, (scale, following) in enumerate(zip(scales[:-1], scales[1:])):
+        for layer, (scale, following) in enumerate(itertools.pairwise(scales)):
             if layer == 0 and reduce_lowest:
                 self._anchors.append(([.1, scale, scale], [1., 2., .5]))
                 continue

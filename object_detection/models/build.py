@@ -1,0 +1,24 @@
+"""The model section of a config, read: the one place that knows both its fields and our constructors.
+
+A further architecture is a file with a function of its section, and a line in ARCHITECTURES.
+"""
+from object_detection.layers import initializers
+from object_detection.models import build_ssd
+from utils.errors import UserError
+
+ARCHITECTURES = {'ssd': build_ssd.build}
+
+
+def build(model_config, seed=0):
+    """The model that a DetectionModel message describes, with all its variables.
+
+    Args:
+        seed: of the start values; the same seed gives the same values.
+    Raises:
+        UserError: what the model section asks for and cannot be built.
+    """
+    architecture = model_config.WhichOneof('model')
+    if architecture not in ARCHITECTURES:
+        raise UserError(f'the model section holds {architecture or "nothing"}; supported: {", ".join(ARCHITECTURES)}')
+    initializers.seed(seed)
+    return ARCHITECTURES[architecture](getattr(model_config, architecture))

@@ -15,7 +15,7 @@ from utils.errors import UserError
 from utils.phases import Interrupted
 
 PIXELS_AT_ONCE = 8 * 512 * 512  # pictures per batch where the config asks for fewer; the numbers do not depend on it
-LARGEST_PICTURE = 1024  # pixels of the longer side in TensorBoard
+PICTURE_SIDE = 480, 1024  # least and most pixels of the longer side in TensorBoard, so that captions can be read
 
 
 def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, known=(), on_train_data=False,
@@ -124,7 +124,7 @@ def _runner(model, add_regularization_loss, spec):
             return tf.stack(list(losses.values()))
 
         shapes = features['true_image_shape']
-        predictions = model.predict(model.normalize(features['image']), shapes, training=False)
+        predictions = model.predict(model.normalize(features['image'], shapes), shapes, training=False)
         values = tf.map_fn(losses_of, tf.range(tf.shape(shapes)[0]), fn_output_signature=tf.float32)
         losses = with_total(dict(zip(names, tf.unstack(values, len(names), axis=1))), model, add_regularization_loss)
         losses = {name: loss + tf.zeros_like(values[:, 0]) for name, loss in losses.items()}
@@ -164,8 +164,8 @@ def _samples(features, truth, found):
 
 
 def _picture(sample, names, options):
-    """The side-by-side picture, in the shape of the original and no larger than TensorBoard needs."""
-    scale = min(1., LARGEST_PICTURE / max(sample.size))
+    """The side-by-side picture, in the shape of the original."""
+    scale = float(np.clip(max(sample.size), *PICTURE_SIDE)) / max(sample.size)
     height, width = (max(1, round(float(side) * scale)) for side in sample.size)
     image = np.asarray(Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR))
     return summaries.side_by_side(

@@ -54,6 +54,9 @@ class L1:
 class Network(Layer):
     """Layers tracked as layer_with_weights-0, -1, ... in the order added: the keys of a Keras functional model."""
 
+    # A dict whose keys are levels and names; tf.Module would sort them in its search for sub-modules.
+    _TF_MODULE_IGNORED_PROPERTIES = frozenset(('channels', *tf.Module._TF_MODULE_IGNORED_PROPERTIES))
+
     def __init__(self, layers=()):
         super().__init__()
         self.num_layers = 0

@@ -25,7 +25,7 @@ class Hyperparams:
 
     @property
     def use_bias(self):
-        return self.force_use_bias or not (self.batch_norm and self.batch_norm.get('center', True))
+        return self.force_use_bias or self.batch_norm is None or not self.batch_norm.get('center', True)
 
     def conv(self, in_channels, filters, kernel_size, **keywords):
         keywords = {'use_bias': self.use_bias, 'kernel_initializer': self.initializer,

@@ -1,0 +1,100 @@
+"""The thin layers: hand-computed numbers."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection.layers import core, initializers
+from tests import parity
+from utils.errors import UserError
+
+
+def test_variables_exist_once_the_constructor_returns_under_the_names_of_keras():
+    network = core.Network([core.Conv2D(3, 8, 3), core.BatchNorm(8), core.DepthwiseConv2D(8, 3, use_bias=False),
+                            core.SeparableConv2D(8, 4, 5), core.Dense(4, 2)])
+    shapes = {key: tuple(variable.shape) for key, variable in parity.variables_by_key(net=network).items()}
+    prefix = 'net/layer_with_weights-'
+    assert shapes == {
+        f'{prefix}0/kernel': (3, 3, 3, 8), f'{prefix}0/bias': (8,),
+        f'{prefix}1/gamma': (8,), f'{prefix}1/beta': (8,), f'{prefix}1/moving_mean': (8,),
+        f'{prefix}1/moving_variance': (8,), f'{prefix}2/depthwise_kernel': (3, 3, 8, 1),
+        f'{prefix}3/depthwise_kernel': (5, 5, 8, 1), f'{prefix}3/pointwise_kernel': (1, 1, 8, 4),
+        f'{prefix}3/bias': (4,), f'{prefix}4/kernel': (4, 2), f'{prefix}4/bias': (2,)}
+
+
+def test_sequence_keeps_positions_and_passes_the_mode_on():
+    steps = core.Sequence([core.Conv2D(1, 1, 1), None, core.Sequence([tf.nn.relu, core.BatchNorm(1)])])
+    assert [key for key in parity.variables_by_key(s=steps) if 'moving' not in key] == [
+        's/0/kernel', 's/0/bias', 's/2/1/gamma', 's/2/1/beta']
+    steps(tf.ones([2, 2, 2, 1]), training=True)
+    assert float(parity.variables_by_key(s=steps)['s/2/1/moving_variance'][0]) == pytest.approx(.99)
+
+
+def test_batch_norm_normalises_with_batch_moments_and_moves_its_own():
+    norm = core.BatchNorm(1, momentum=.9, epsilon=0.)
+    x = tf.reshape(tf.constant([1., 3., 5., 7.]), [4, 1, 1, 1])  # mean 4, variance 5; with Bessel's correction 20 / 3
+    np.testing.assert_allclose(tf.reshape(norm(x, training=True), [-1]), np.array([-3, -1, 1, 3]) / 5 ** .5, rtol=1e-5)
+    assert float(norm.moving_mean[0]) == pytest.approx(.4)
+    assert float(norm.moving_variance[0]) == pytest.approx(.9 + 2 / 3)
+    moved = (1. - .4) / (.9 + 2 / 3) ** .5
+    assert float(norm(x)[0, 0, 0, 0]) == pytest.approx(moved, rel=1e-5)
+
+
+def test_frozen_batch_norm_keeps_its_moments_but_trains_gamma_and_beta():
+    norm = core.BatchNorm(2, epsilon=0., frozen=True)
+    x = tf.random.stateless_normal([4, 3, 3, 2], [1, 2])
+    np.testing.assert_allclose(norm(x, training=True), x, rtol=1e-6)
+    assert norm.moving_mean.numpy().tolist() == [0., 0.]
+    assert [v is norm.gamma or v is norm.beta for v in norm.trainable_variables] == [True, True]
+
+
+def test_regularization_is_one_term_per_regularizer_and_counts_shared_layers_once():
+    conv = core.Conv2D(1, 1, 2, kernel_initializer=initializers.constant(3.), regularizer=core.L2(.5),
+                       bias_initializer=initializers.constant(2.), bias_regularizer=core.L1(.25))
+    twice = core.Sequence([conv, core.Sequence([conv]), core.DepthwiseConv2D(1, 3)])
+    terms = core.regularization_losses(twice)
+    assert sorted(float(term) for term in terms) == [.25 * 2, .5 * 4 * 9 / 2]
+    assert core.regularization_losses(core.Conv2D(1, 1, 1)) == []
+    assert core.regularization_losses(core.Conv2D(1, 1, 1, regularizer=core.L2(1.), trainable=False)) == []
+
+
+def test_dropout_drops_whole_images_only_in_training():
+    x = tf.ones([64, 2, 2, 1])
+    drop = core.Dropout(.25, per_image=True)
+    assert drop(x) is x
+    kept = drop(x, training=True).numpy().reshape(64, 4)
+    assert set(np.unique(kept)) == {0., np.float32(1 / .75)}
+    assert (kept == kept[:, :1]).all()
+
+
+def test_upsample_repeats_pixels_also_when_the_size_is_unknown():
+    x = tf.reshape(tf.range(6.), [1, 2, 3, 1])
+    expected = x.numpy().repeat(2, 1).repeat(2, 2)
+    np.testing.assert_array_equal(core.upsample(x), expected)
+    unknown = tf.function(core.upsample, input_signature=[tf.TensorSpec([None, None, None, 1])])
+    np.testing.assert_array_equal(unknown(x), expected)
+
+
+def test_padding_for_a_kernel_and_crop():
+    x = tf.ones([1, 2, 2, 1])
+    assert core.pad_for_kernel(x, 3)[0, :, :, 0].numpy().tolist() == [
+        [0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    assert core.pad_for_kernel(x, 2)[0, :, :, 0].numpy().tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert core.crop(tf.ones([1, 4, 5, 1]), tf.ones([1, 3, 4, 7])).shape == [1, 3, 4, 1]
+
+
+def test_layers_compute_in_the_dtype_of_their_input():
+    layers = core.Sequence([core.Conv2D(3, 4, 3), core.BatchNorm(4), core.swish, core.SeparableConv2D(4, 4, 3),
+                            core.DepthwiseConv2D(4, 3), core.upsample])
+    y = layers(tf.ones([1, 4, 4, 3], tf.bfloat16), training=True)
+    assert y.dtype == tf.bfloat16
+    assert all(variable.dtype == tf.float32 for variable in layers.variables)
+
+
+def test_swish():
+    np.testing.assert_allclose(core.swish(tf.constant([-1., 0., 2.])), tf.nn.silu([-1., 0., 2.]), rtol=1e-6)
+
+
+def test_maps_that_do_not_fit_name_their_sizes():
+    core.check_equal_sizes([tf.ones([1, 4, 4, 2]), tf.ones([1, 4, 4, 2])])
+    with pytest.raises(UserError, match='5x4 and 4x4'):
+        core.check_equal_sizes([tf.ones([1, 5, 4, 2]), tf.ones([1, 4, 4, 2])])

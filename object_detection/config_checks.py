@@ -3,6 +3,7 @@
 Three parts stand apart, because an export needs the model only: check_model, check_training, check_evaluation. The
 sentence of a Finding says what came, what is allowed and what to do; `located` adds the line of the file.
 """
+import difflib
 import itertools
 import re
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ _ONE_OF = {  # sections that an architecture needs, and of which exactly one kin
 _CHECKPOINT_TYPES = {'ssd': ('classification', 'detection', 'full'),
                      'faster_rcnn': ('classification', 'detection', 'full'),
                      'center_net': ('classification', 'detection', 'full', 'fine_tune')}
+METRICS = ('coco_detection_metrics',)  # what metrics_set may name
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ def check_evaluation(config):
     findings = _placeholders(config.eval_config, 'eval_config')
     if config.eval_config.batch_size < 1:
         findings.append(Finding('error', 'eval_config.batch_size', 'is 0; it must be at least 1'))
+    for index, name in enumerate(config.eval_config.metrics_set):
+        if name not in METRICS:
+            close = difflib.get_close_matches(name, METRICS, n=1)
+            advice = f'did you mean {close[0]}?' if close else f'supported: {", ".join(METRICS)}'
+            findings.append(Finding('error', f'eval_config.metrics_set[{index}]', f'is {name!r}; {advice}'))
     if not config.eval_input_reader:
         findings.append(Finding('error', 'eval_input_reader', 'is missing; evaluation needs at least one'))
     for index, reader in enumerate(config.eval_input_reader):

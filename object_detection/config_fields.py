@@ -2,7 +2,8 @@
 
 NO_EFFECT: the reference under TensorFlow 2 computes the same numbers whatever they say, and so does this engine.
 IGNORED: they say something that this engine does not do. Kinds and values that cannot be built (a loss, an
-augmentation, an extractor) are not listed: whoever builds them raises a UserError.
+augmentation, an extractor) are not listed: whoever builds them raises a UserError. A test looks that every other field
+is read somewhere.
 """
 
 _TF1_CLUSTER = 'it steers the parameter servers of TensorFlow 1'
@@ -47,23 +48,22 @@ NO_EFFECT = {
     'pictures are kept where they are drawn, whatever it says':
         'TrainConfig.retain_original_images EvalConfig.retain_original_images',
     'metrics_set decides': 'EvalConfig.eval_instance_masks',
+    'names and display names of the label map are both known': 'InputReader.use_display_name',
 }
 
 IGNORED = {
-    'no variable is frozen by it (nor by the reference under TensorFlow 2)':
-        'TrainConfig.freeze_variables TrainConfig.update_trainable_variables',
-    'gradients of biases are not scaled (nor does the reference under TensorFlow 2)':
-        'TrainConfig.bias_grad_multiplier',
     'it is not supported': '''TrainConfig.merge_multiple_label_boxes TrainConfig.use_multiclass_scores
         EvalConfig.export_path EvalConfig.force_no_resize EvalConfig.retain_original_image_additional_channels
-        EvalConfig.recall_lower_bound EvalConfig.recall_upper_bound EvalConfig.all_metrics_per_category
-        EvalConfig.super_categories EvalConfig.skip_predictions_for_unlabeled_class
-        EvalConfig.image_classes_field_map_empty_to_ones InputReader.include_source_id InputReader.frame_index
-        InputReader.sample_from_datasets_weights InputReader.external_input_reader
-        Loss.equalization_loss Loss.expected_loss_weights Loss.min_num_negative_samples
-        Loss.desired_negative_sampling_ratio Loss.random_example_sampler
+        EvalConfig.recall_lower_bound EvalConfig.recall_upper_bound EvalConfig.super_categories
+        EvalConfig.skip_predictions_for_unlabeled_class EvalConfig.image_classes_field_map_empty_to_ones
+        EvalConfig.parameterized_metric EvalConfig.keypoint_edge InputReader.include_source_id InputReader.frame_index
+        InputReader.external_input_reader Loss.equalization_loss Ssd.implicit_example_weight
         Ssd.return_raw_detections_during_predict FasterRcnn.return_raw_detections_during_predict
-        FasterRcnn.context_config''',
+        FasterRcnn.context_config SsdFeatureExtractor.spaghettinet_arch_name''',
+    'a box has four numbers': '''ConvolutionalBoxPredictor.box_code_size
+        WeightSharedConvolutionalBoxPredictor.box_code_size''',
+    'only expected_loss_weights reads it, which is not supported':
+        'Loss.min_num_negative_samples Loss.desired_negative_sampling_ratio',
 }
 
 

@@ -53,7 +53,7 @@ def try_out(worker, config, num_steps, reports):
 
     def on_event(name, **values):
         if name == 'device':
-            console.log(f'computing on {values["count"]} x {values["name"]}')
+            console.log(f'computing on {values["count"]} x {values["device"]}')
         elif name == 'fine_tuned':
             console.table(['part of the model', 'restored', 'new', 'other shape'], values['table'],
                           title=f'restored from {values["checkpoint"]}')

@@ -7,7 +7,7 @@ from utils.phases import OutOfMemory
 
 
 def strategy(report, cpus=None):
-    """MirroredStrategy for several GPUs, TensorFlow's default for one or none; reports device(name, count).
+    """MirroredStrategy for several GPUs, TensorFlow's default for one or none; reports device(device, count).
 
     Args:
         cpus: divide this process's CPU into so many logical devices and use these (for tests without GPUs).
@@ -20,7 +20,7 @@ def strategy(report, cpus=None):
     for gpu in gpus:  # without this TensorFlow takes all of the memory at once
         tf.config.experimental.set_memory_growth(gpu, True)
     name = tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU') if gpus else 'CPU'
-    report('device', name=name, count=max(1, len(gpus)))
+    report('device', device=name, count=max(1, len(gpus)))
     return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
 
 

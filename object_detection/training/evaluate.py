@@ -29,7 +29,7 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
         on_train_data: take the records of train_input_reader, and write to model_dir/eval_train.
         sample_1_of_n: take every n-th picture only.
     Events:
-        device(name, count); warning(text); restored(checkpoint, step); evaluated(pictures) as it goes.
+        device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) as it goes.
     Returns:
         {'step', 'checkpoint', 'pictures', 'metrics': [[name, value]]}; an empty dict if there is nothing to do.
     """

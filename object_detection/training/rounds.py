@@ -121,9 +121,9 @@ class _Screen:
     def event(self, name, **values):
         getattr(self, f'_{name}')(**values)
 
-    def _device(self, name, count):
+    def _device(self, device, count):
         if self._title == 'train':
-            console.log(f'device: {name}' + (f', {count} of them' if count > 1 else ''))
+            console.log(f'device: {device}' + (f', {count} of them' if count > 1 else ''))
 
     def _restored(self, checkpoint, step):
         console.log(f'{self._title}: {checkpoint}, step {step}')

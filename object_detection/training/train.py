@@ -32,7 +32,7 @@ def train(report, stopping, config_text, model_dir, num_steps, checkpoint_every_
         config_text: the pipeline.config.
         cpus: see devices.strategy.
     Events:
-        device(name, count); restored(checkpoint, step), fine_tuned(checkpoint, table, new), warning(text);
+        device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, new), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
         values: {tag: number}) every log_every_n steps; saved(checkpoint, step).
     Returns:

@@ -25,7 +25,7 @@ def read(message, freeze_batch_norm=False):
         freeze_batch_norm: BatchNorm keeps its moments in training; `batch_norm { train: false }` says the same.
     """
     return Hyperparams(initializer=_initializer(message.initializer), regularizer=_regularizer(message.regularizer),
-                       activation=ACTIVATIONS[_enum_name(message, 'activation')],
+                       activation=ACTIVATIONS[enum_name(message, 'activation')],
                        batch_norm=_batch_norm(message, freeze_batch_norm), force_use_bias=message.force_use_bias)
 
 
@@ -39,7 +39,7 @@ def _initializer(message):
     if kind == 'random_normal_initializer':
         return initializers.random_normal(value.stddev, value.mean)
     if kind == 'variance_scaling_initializer':
-        return initializers.variance_scaling(value.factor, _enum_name(value, 'mode').lower(), value.uniform)
+        return initializers.variance_scaling(value.factor, enum_name(value, 'mode').lower(), value.uniform)
     if value not in KERAS_INITIALIZERS:
         raise UserError(f'keras_initializer_by_name is "{value}"; allowed: {", ".join(KERAS_INITIALIZERS)}')
     return KERAS_INITIALIZERS[value]
@@ -63,5 +63,6 @@ def _batch_norm(message, freeze_batch_norm):
             'frozen': freeze_batch_norm or not value.train}
 
 
-def _enum_name(message, field):
+def enum_name(message, field):
+    """The name of the value that an enum field has."""
     return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name

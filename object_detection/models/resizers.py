@@ -7,9 +7,10 @@ import dataclasses
 
 import tensorflow as tf
 
+from object_detection.models.hyperparams import enum_name
 from utils.errors import UserError
 
-METHODS = {0: 'bilinear', 1: 'nearest', 2: 'bicubic', 3: 'area'}  # ResizeType of image_resizer.proto
+METHODS = {'BILINEAR': 'bilinear', 'NEAREST_NEIGHBOR': 'nearest', 'BICUBIC': 'bicubic', 'AREA': 'area'}
 
 
 def resizer(model_config):
@@ -26,12 +27,12 @@ def build(image_resizer):
     if getattr(config, 'convert_to_grayscale', False):
         raise UserError(f'{kind}.convert_to_grayscale is not supported: networks take three channels; remove it')
     if kind == 'fixed_shape_resizer':
-        return FixedShape(config.height, config.width, METHODS[config.resize_method])
+        return FixedShape(config.height, config.width, METHODS[enum_name(config, 'resize_method')])
     if kind == 'keep_aspect_ratio_resizer':
         if config.min_dimension > config.max_dimension:
             raise UserError(f'keep_aspect_ratio_resizer: min_dimension is {config.min_dimension}, more than '
                             f'max_dimension, {config.max_dimension}')
-        return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[config.resize_method],
+        return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[enum_name(config, 'resize_method')],
                                config.pad_to_max_dimension, tuple(config.per_channel_pad_value) or (0., 0., 0.))
     if kind == 'identity_resizer':
         return Identity()

@@ -55,7 +55,8 @@ class SSD(tf.Module):
         super().__init__()
         self.num_classes, self.resizer = num_classes, resizer
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor
-        self._anchors, self._target_assigner, self._loss, self._suppression = anchors, target_assigner, loss, suppression
+        self._anchors, self._target_assigner, self._loss = anchors, target_assigner, loss
+        self._suppression = suppression
         self._score_converter, self._logit_scale = score_converter, logit_scale
         self._background_class = background_class
 

@@ -112,7 +112,8 @@ def test_sound_config_has_no_findings(project):
      'no file matches; the current folder has', 'trian'),
     ('eval_config {}', 'eval_config { metrics_set: "coco_detection_metric" }', 'eval_config.metrics_set[0]',
      'did you mean coco_detection_metrics?', 'metrics_set'),
-    ('eval_config {}', 'eval_config { metrics_set: "oid_V2" }', 'eval_config.metrics_set[0]', 'supported: coco', '"oid'),
+    ('eval_config {}', 'eval_config { metrics_set: "oid_V2" }', 'eval_config.metrics_set[0]', 'supported: c',
+     '"oid'),
     ('input_path: "test.tfrecords"', '', 'eval_input_reader[0].tf_record_input_reader.input_path',
      'is missing', 'tf_record_input_reader {  }'),
     ('"label_map.pbtxt"\n  tf_record_input_reader { input_path: "train', '"label.pbtxt"\n  tf_record_input_reader { '

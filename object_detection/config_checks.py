@@ -92,7 +92,7 @@ def check_fields(config):
     findings = []
     for path, message, field, value in _walk(config):
         key = f'{message.DESCRIPTOR.name}.{field.name}'
-        if not field.is_repeated and field.message_type is None and value == field.default_value:
+        if field.message_type is None and value == field.default_value:
             continue
         if key in no_effect:
             findings.append(Finding('note', path, f'has no effect: {no_effect[key]}'))
@@ -150,19 +150,26 @@ def _walk(message, path=''):
         yield here, message, field, value
         if field.message_type is None or field.message_type.GetOptions().map_entry:
             continue
-        for index, part in enumerate(value if field.is_repeated else [value]):
-            yield from _walk(part, f'{here}[{index}]' if field.is_repeated else here)
+        for name, part in _entries(here, value):
+            yield from _walk(part, name)
+
+
+def _entries(path, value):
+    """(path, value) of a single field, (path[0], value), ... of a repeated one.
+
+    Which it is, the container tells: the descriptor's `label` and `is_repeated` are each missing in some protobuf.
+    """
+    if hasattr(value, 'append'):
+        return [(f'{path}[{index}]', entry) for index, entry in enumerate(value)]
+    return [(path, value)]
 
 
 def _placeholders(section, path):
     found = []
     for field_path, _, field, value in _walk(section, path):
-        if field.type != field.TYPE_STRING:
-            continue
-        for index, text in enumerate(value if field.is_repeated else [value]):
-            if _PLACEHOLDER.search(text):
-                name = f'{field_path}[{index}]' if field.is_repeated else field_path
-                found.append(Finding('error', name, f'still says {text!r}; write a path of yours, or delete the line'))
+        if field.type == field.TYPE_STRING:
+            found += [Finding('error', name, f'still says {text!r}; write a path of yours, or delete the line')
+                      for name, text in _entries(field_path, value) if _PLACEHOLDER.search(text)]
     return found
 
 

@@ -38,11 +38,10 @@ def test_unknown_message_is_an_attribute_error():
 def test_loads_in_80_ms_without_tensorflow():
     code = '''
 import google.protobuf.descriptor_pb2, google.protobuf.message_factory, sys, time
-times = []
-start = time.perf_counter()
+start = time.process_time()  # not the clock on the wall: other work on the machine does not count
 from object_detection import protos
 protos.TrainEvalPipelineConfig
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 assert 'tensorflow' not in sys.modules
 '''
     root = Path(__file__).parents[2]

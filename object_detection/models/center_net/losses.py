@@ -1,7 +1,7 @@
 """Losses of CenterNet: maps and groundtruth of a padded batch in, scalars out.
 
-`maps` is a list, one [B, H, W, C] for each output of the feature extractor; the loss is the mean over them. Boxes are in
-cells. `valid`, float32 [B, H, W, 1], is 0 where the image is padded.
+`maps` is a list, one [B, H, W, C] for each output of the feature extractor; the loss is the mean over them. Boxes are
+in cells. `valid`, float32 [B, H, W, 1], is 0 where the image is padded.
 """
 import dataclasses
 

@@ -39,7 +39,7 @@ NO_EFFECT = {
         BatchNonMaxSuppression.use_partitioned_nms FasterRcnn.use_matmul_crop_and_resize
         FasterRcnn.use_matmul_gather_in_matcher FasterRcnn.use_static_balanced_label_sampler
         FasterRcnn.use_static_shapes FasterRcnn.use_static_shapes_for_eval
-        FasterRcnn.use_partitioned_nms_in_first_stage''',
+        FasterRcnn.use_partitioned_nms_in_first_stage CenterNet.compute_heatmap_sparse''',
     _EVAL_LOOP: '''EvalConfig.eval_interval_secs EvalConfig.max_evals EvalConfig.num_examples EvalConfig.save_graph
         EvalConfig.eval_master EvalConfig.ignore_groundtruth EvalConfig.use_dummy_loss_in_eval''',
     _DRAWING: '''EvalConfig.visualization_export_dir EvalConfig.skip_scores EvalConfig.skip_labels
@@ -64,6 +64,9 @@ IGNORED = {
         WeightSharedConvolutionalBoxPredictor.box_code_size''',
     'only expected_loss_weights reads it, which is not supported':
         'Loss.min_num_negative_samples Loss.desired_negative_sampling_ratio',
+    'only predict_depth reads it, which is not supported':
+        'KeypointEstimation.per_keypoint_depth KeypointEstimation.keypoint_depth_loss_weight',
+    'only argmax_postprocessing reads it, which is not supported': 'KeypointEstimation.gaussian_denom_ratio',
 }
 
 

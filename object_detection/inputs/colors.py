@@ -1,4 +1,5 @@
-"""Colour and pixel changes of a sample; boxes stay. Images are float32 RGB, 0..255."""
+"""Colour and pixel changes of a sample; boxes stay. Images come as uint8 or float32 RGB, 0..255; they leave as float32.
+"""
 import tensorflow as tf
 
 from utils.errors import UserError
@@ -137,9 +138,8 @@ def _clip(image):
 
 
 def _change(sample, function):
-    return dict(sample, image=function(sample['image']))
+    return dict(sample, image=function(tf.cast(sample['image'], tf.float32)))
 
 
 def _maybe(sample, condition, function):
-    image = sample['image']
-    return dict(sample, image=tf.cond(condition, lambda: function(image), lambda: image))
+    return _change(sample, lambda image: tf.cond(condition, lambda: function(image), lambda: image))

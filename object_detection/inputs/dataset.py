@@ -14,9 +14,9 @@ _READ = 16  # records per call into Python, which alone costs as much as reading
 def train_dataset(config, resize, label_map=None, batch_size=None, start_step=0, seed=0):
     """tf.data.Dataset of training batches (features, groundtruth) from the `start_step`-th on.
 
-    config: TrainEvalPipelineConfig. resize: fn(image float32 [H, W, 3]) -> (image float32 [h, w, 3], true shape
-    int32 [3]), the model's. label_map: LabelMap, or None to trust the ids of the records. batch_size: of the whole
-    step (all devices together), None: train_config.batch_size. seed: of order and augmentation, below 2**31.
+    config: TrainEvalPipelineConfig. resize: fn(image uint8 or float32 [H, W, 3]) -> (image float32 [h, w, 3], true
+    shape int32 [3]), the model's. label_map: LabelMap, or None to trust the ids of the records. batch_size: of the
+    whole step (all devices together), None: train_config.batch_size. seed: of order and augmentation, below 2**31.
 
     The batches are those of `_preparation`, stacked. Batch k is the same whether the data set started at 0 or at k, and
     however many threads prepare it. Endless unless train_input_reader.num_epochs limits it; a last incomplete batch is
@@ -90,8 +90,7 @@ def _preparation(config, reader, resize, label_map, augment):
     def prepare(serialised, position):
         sample, info = decode(serialised)
         size = tf.shape(sample['image'])[:2]
-        sample['image'] = tf.cast(sample['image'], tf.float32)
-        sample = augment(sample, position)
+        sample = augment(sample, position)  # its image stays uint8, a quarter of the bytes, until it has to be float32
         image, true_shape = resize(sample['image'])
         source_id = tf.where(info['source_id'] == '', tf.strings.as_string(position), info['source_id'])
         features = {'image': image, 'true_image_shape': true_shape, 'original_image_spatial_shape': size,

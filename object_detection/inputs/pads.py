@@ -31,13 +31,13 @@ def _pad(sample, random, least, most, pad_color):
     """Draw a canvas from `least` to below `most` (int32 [2], height and width; at least the image's size) and pad."""
     if len(pad_color) not in (0, 3):
         raise UserError(f'pad_color: three values are needed, red, green and blue; got {list(pad_color)}')
-    image = sample['image']
-    size = tf.shape(image)[:2]
+    size = tf.shape(sample['image'])[:2]
     most = tf.maximum(most, size)
     least = tf.minimum(tf.maximum(least, size), most)
     canvas = tf.stack([random.integer(least[i], most[i]) for i in range(2)])
     offset = tf.stack([random.integer(0, canvas[i] - size[i]) for i in range(2)])
-    color = tf.constant(pad_color, tf.float32) if pad_color else tf.reduce_mean(image, axis=[0, 1])
+    mean = tf.reduce_mean(tf.cast(sample['image'], tf.float32), axis=[0, 1])
+    color = tf.constant(pad_color, tf.float32) if pad_color else mean
     padded = pad_pixels(sample, offset[0], offset[1], canvas[0], canvas[1], color)
     window = tf.concat([-offset / size, (canvas - offset) / size], 0)
     return move_frame(padded, tf.cast(window, tf.float32))

@@ -43,11 +43,13 @@ def random_downscale_to_target_pixels(sample, random, random_coef=0.0, min_targe
     pixels = tf.cast(random.integer(min_target_pixels, max_target_pixels), tf.float32)
     smaller = tf.cast(tf.sqrt(pixels / tf.reduce_prod(size)) * size, tf.int32)
     shrink = (random.uniform() >= random_coef) & (tf.reduce_prod(size) > pixels)
-    return tf.cond(shrink, lambda: _resize(sample, smaller), lambda: dict(sample))
+    return tf.cond(shrink, lambda: _resize(sample, smaller),
+                   lambda: dict(sample, image=tf.cast(sample['image'], tf.float32)))
 
 
 def _resize(sample, size, method='bilinear', align_corners=False):
-    out = dict(sample, image=tf.compat.v1.image.resize(sample['image'], size, _METHODS[method], align_corners))
+    image = tf.cast(sample['image'], tf.float32)
+    out = dict(sample, image=tf.compat.v1.image.resize(image, size, _METHODS[method], align_corners))
     if 'masks' in sample:
         masks = sample['masks'][..., tf.newaxis]
         out['masks'] = tf.compat.v1.image.resize(masks, size, _METHODS['nearest_neighbor'], align_corners)[..., 0]

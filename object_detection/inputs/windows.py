@@ -24,10 +24,10 @@ def overlapping(boxes, window, threshold=0.0):
     top_left = tf.maximum(boxes[:, :2], window[:2])
     bottom_right = tf.minimum(boxes[:, 2:], window[2:])
     shared = tf.reduce_prod(tf.maximum(bottom_right - top_left, 0.0), axis=1)
-    return inside(boxes, window) & (shared / tf.reduce_prod(boxes[:, 2:] - boxes[:, :2], axis=1) >= threshold)
+    return in_sight(boxes, window) & (shared / tf.reduce_prod(boxes[:, 2:] - boxes[:, :2], axis=1) >= threshold)
 
 
-def inside(boxes, window):
+def in_sight(boxes, window):
     """bool [N]: boxes that are not completely outside the window."""
     return tf.reduce_all((boxes[:, :2] < window[2:]) & (boxes[:, 2:] > window[:2]), axis=1)
 
@@ -49,7 +49,7 @@ def look_through(sample, window, threshold=None, clip_boxes=True):
     threshold: the share of a box that has to be inside (see `overlapping`); None: any part.
     """
     boxes = sample['boxes']
-    shown = inside(boxes, window) if threshold is None else overlapping(boxes, window, threshold)
+    shown = in_sight(boxes, window) if threshold is None else overlapping(boxes, window, threshold)
     moved = move_frame(keep(sample, shown), window)
     return clip(moved) if clip_boxes else moved
 
@@ -62,16 +62,17 @@ def slice_pixels(sample, top, left, height, width):
     return out
 
 
-def pad_pixels(sample, top, left, height, width, color=0.0):
-    """Image and masks with borders: at (top, left) of a canvas of this size, filled with color (scalar or [3]).
+def pad_pixels(sample, top, left, height, width, color=None):
+    """Image and masks with borders: at (top, left) of a canvas of this size.
 
-    Boxes and keypoints are left to the caller.
+    color: float32 [3] to fill it with, None: black. Boxes and keypoints are left to the caller.
     """
     size = tf.shape(sample['image'])
     rows, columns = [top, height - top - size[0]], [left, width - left - size[1]]
-    image = tf.pad(sample['image'], [rows, columns, [0, 0]])
-    border = 1.0 - tf.pad(tf.ones_like(sample['image'][..., :1]), [rows, columns, [0, 0]])
-    out = dict(sample, image=image + border * color)
+    out = dict(sample, image=tf.pad(sample['image'], [rows, columns, [0, 0]]))
+    if color is not None:
+        inside = tf.pad(tf.ones(size[:2], tf.bool), [rows, columns])[..., tf.newaxis]
+        out['image'] = tf.where(inside, tf.cast(out['image'], tf.float32), color)
     if 'masks' in sample:
         out['masks'] = tf.pad(sample['masks'], [[0, 0], rows, columns])
     return out

@@ -10,9 +10,9 @@ from object_detection.boxes import ops
 def peak_size(height, width, min_iou):
     """Standard deviation [...] of the peak of a box of height and width [...] (Law and Deng 2018, CornerNet).
 
-    The radius is the least of three: how far both corners may move together, inwards or outwards with the IoU still at
-    least min_iou. Two of the three roots lack their division by 2a, as in the published CenterNet, whose weights rely
-    on it.
+    The radius is the least of three: how far both corners may move, together, inwards or outwards, with the IoU still
+    at least min_iou. The roots are those of the published CenterNet (the larger one, not divided by a), on which
+    released weights rely.
     """
     area, total = height * width, height + width
     both = _root(1., -total, area * (1. - min_iou) / (1. + min_iou))

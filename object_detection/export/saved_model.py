@@ -14,19 +14,20 @@ INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tenso
 TOLERANCE = 1e-4  # of the largest value; the same graph on the same machine, so in practice 0
 
 
-def detector(model, input_type):
-    """A tf.Module that maps pictures to detections by one traced function, its `__call__`.
+def trace(model, input_type):
+    """The concrete function from pictures to detections, on the model's variables.
 
     Args:
         model: from models/build.py.
-        input_type: what `input_tensor` is. image_tensor: uint8 [batch, height, width, 3]. float_image_tensor: the same
-            in float32, 0..255. encoded_image_string_tensor: string [batch], the bytes of JPEG, PNG, GIF or BMP files.
-            tf_example: string [batch], each a tf.train.Example with `image/encoded`. Batch and picture size are free
-            at each call; encoded pictures of one batch may differ in size if image_resizer makes them one size.
+        input_type: what its one argument `input_tensor` is. image_tensor: uint8 [batch, height, width, 3].
+            float_image_tensor: the same in float32, 0..255. encoded_image_string_tensor: string [batch], the bytes of
+            JPEG, PNG, GIF or BMP files. tf_example: string [batch], each a tf.train.Example with `image/encoded`. Batch
+            and picture size are free at each call; encoded pictures of one batch may differ in size if image_resizer
+            makes them one size.
     Returns:
-        The module. A call gives float32 tensors as the reference's: detection_boxes [batch, n, 4] (ymin, xmin, ymax,
-        xmax, 0..1), detection_scores [batch, n], detection_classes [batch, n] (label ids, from 1), num_detections
-        [batch], raw_detection_boxes, and whatever else the model's `postprocess` has.
+        A function whose result is a dict of float32 tensors as the reference's: detection_boxes [batch, n, 4] (ymin,
+        xmin, ymax, xmax, 0..1), detection_scores [batch, n], detection_classes [batch, n] (label ids, from 1),
+        num_detections [batch], raw_detection_boxes, and whatever else the model's `postprocess` has.
     """
     dtype = {'image_tensor': tf.uint8, 'float_image_tensor': tf.float32}.get(input_type, tf.string)
     shape = [None] if dtype == tf.string else [None, None, None, 3]
@@ -41,11 +42,8 @@ def detector(model, input_type):
         detections['detection_classes'] += 1.  # the model counts classes from 0, label maps from 1
         return {name: tf.cast(tensor, tf.float32) for name, tensor in detections.items()}
 
-    module = tf.Module()
-    module._model = model
-    module.__call__ = tf.function(detect, input_signature=[tf.TensorSpec(shape, dtype, 'input_tensor')],
-                                  autograph=False)
-    return module
+    signature = [tf.TensorSpec(shape, dtype, 'input_tensor')]
+    return tf.function(detect, input_signature=signature, autograph=False).get_concrete_function()
 
 
 def _from_images(model, images):
@@ -61,13 +59,43 @@ def _from_encoded(model, pictures):
     return tf.map_fn(prepare, pictures, fn_output_signature=(tf.float32, tf.int32))
 
 
+def frozen(detect, variables):
+    """The concrete function `detect` with the values of its variables as constants of the graph.
+
+    With constants a detector of 700 variables loads in a quarter of the time and answers faster (TensorFlow folds the
+    normalizations into the convolutions), and variables that it does not use stay behind.
+    """
+    variable_of = {id(variable.handle): variable for variable in variables}
+    captures = {inner.op.name: outer for outer, inner in detect.graph.captures}
+    handles = {name: variable_of[id(outer)] for name, outer in captures.items() if id(outer) in variable_of}
+    graph, source = detect.graph.as_graph_def(), detect.inputs[0]
+    kept = [_constant(node.name, handles[node.input[0]]) if node.op == 'ReadVariableOp' else
+            _constant(node.name, captures[node.name]) if node.name in captures else node
+            for node in graph.node if node.name != source.op.name and node.name not in handles]
+    kept = type(graph)(node=kept, versions=graph.versions, library=graph.library)
+    results = {name: tensor.name for name, tensor in detect.graph.structured_outputs.items()}
+
+    def run(input_tensor):
+        found = tf.graph_util.import_graph_def(kept, {source.name: input_tensor}, list(results.values()), name='')
+        return dict(zip(results, found))
+
+    signature = [tf.TensorSpec(source.shape, source.dtype, source.op.name)]
+    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+
+
+def _constant(name, tensor):
+    value = tf.compat.v1.AttrValue(tensor=tf.make_tensor_proto(tensor.numpy()))
+    dtype = tf.compat.v1.AttrValue(type=tensor.dtype.as_datatype_enum)
+    return tf.compat.v1.NodeDef(name=name, op='Const', attr={'value': value, 'dtype': dtype})
+
+
 def write(model, input_type, config, folder):
     """Write saved_model/, checkpoint/ckpt-0 and pipeline.config into `folder`, all of it or nothing.
 
     Before the folder gets its name, the SavedModel is loaded again and compared with the model in memory.
 
     Args:
-        model, input_type: see `detector`.
+        model, input_type: see `trace`.
         config: TrainEvalPipelineConfig, kept beside the model.
     Returns:
         The largest difference the comparison found, relative to the largest value of the tensor.
@@ -83,9 +111,9 @@ def write(model, input_type, config, folder):
     try:
         partial.mkdir(parents=True)
         with _full_disk(folder):
-            module = detector(model, input_type)
-            detect = module.__call__.get_concrete_function()
-            tf.saved_model.save(module, str(partial / 'saved_model'), signatures=detect)
+            detect, module = trace(model, input_type), tf.Module()
+            module.__call__ = frozen(detect, model.variables)
+            tf.saved_model.save(module, str(partial / 'saved_model'), signatures=module.__call__)
             checkpoint = tf.train.Checkpoint(model=model)
             tf.train.CheckpointManager(checkpoint, str(partial / 'checkpoint'), 1).save(checkpoint_number=0)
         pipeline.write(config, partial / 'pipeline.config')
@@ -120,7 +148,8 @@ def compare(detect, folder, pictures):
     Raises:
         RuntimeError: it is above TOLERANCE, or the two give different tensors.
     """
-    expected, found = detect(pictures), tf.saved_model.load(str(folder)).signatures['serving_default'](pictures)
+    with _as_it_stands():
+        expected, found = detect(pictures), tf.saved_model.load(str(folder)).signatures['serving_default'](pictures)
     if expected.keys() != found.keys():
         raise RuntimeError(f'the exported model gives {sorted(found)}, the one in memory {sorted(expected)}')
     differences = {name: _difference(expected[name].numpy(), found[name].numpy()) for name in expected}
@@ -129,6 +158,17 @@ def compare(detect, folder, pictures):
         raise RuntimeError(f'the exported model and the one in memory disagree: {worst} by {differences[worst]:.1e} of '
                            f'its largest value, more than {TOLERANCE:.0e}')
     return differences[worst]
+
+
+@contextlib.contextmanager
+def _as_it_stands():
+    """Graphs run without being optimized first, which takes longer than two pictures do."""
+    before = tf.config.optimizer.get_experimental_options().get('disable_meta_optimizer', False)
+    tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': before})
 
 
 def _difference(expected, found):

@@ -78,6 +78,18 @@ def test_every_input_type_takes_any_batch(input_type, export):
         np.testing.assert_allclose(found['detection_boxes'][0, 0], [.1, .2, .3, .4], rtol=1e-6)
 
 
+def test_it_is_called_with_arrays_too_and_by_name(export):
+    folder, _ = export()
+    detect = tf.saved_model.load(str(folder / 'saved_model'))
+    for found in (detect(GREY[0][None]), detect(input_tensor=GREY[0][None])):
+        np.testing.assert_allclose(found['detection_scores'], [[.1]], rtol=1e-6)
+
+
+def test_weights_become_constants_of_the_graph(export):
+    folder, _ = export()
+    assert tf.saved_model.load(str(folder / 'saved_model')).signatures['serving_default'].captured_inputs == []
+
+
 def test_encoded_pictures_of_a_batch_may_differ_in_size(export):
     folder, _ = export('encoded_image_string_tensor')
     detect = tf.saved_model.load(str(folder / 'saved_model'))
@@ -123,11 +135,11 @@ def test_an_empty_folder_will_do(export, tmp_path):
 def test_a_failed_comparison_leaves_nothing_behind(export, tmp_path, monkeypatch):
     load = tf.saved_model.load
 
-    def with_another_gain(folder):
-        loaded = load(folder)
-        loaded._model.gain.assign(.25)
-        return loaded
-    monkeypatch.setattr(tf.saved_model, 'load', with_another_gain)
+    class Halved:
+        def __init__(self, folder):
+            detect = load(folder).signatures['serving_default']
+            self.signatures = {'serving_default': lambda x: detect(x) | {'detection_scores': detect(x)['detection_scores'] / 2}}
+    monkeypatch.setattr(tf.saved_model, 'load', Halved)
     with pytest.raises(RuntimeError, match=r'disagree: detection_scores by 5\.0e-01'):
         export()
     assert list(tmp_path.iterdir()) == []

@@ -191,28 +191,26 @@ def _scan(name):
     """Offsets and lengths (int64 [n] each) of the records of one file, whose framing is checked."""
     size = Path(name).stat().st_size
     offsets, lengths, checksums = [], [], []
-    offset = 0
+    offset, needed = 0, 0
     with open(name, 'rb', buffering=0) as file:  # noqa: PTH123
-        while offset < size:
+        while offset + needed < size:
+            offset += needed
             file.seek(offset)
             header = file.read(HEADER)
             if len(header) < HEADER:
-                raise _truncated(name, len(offsets), offset, HEADER, size)
+                needed = HEADER
+                break
             length, checksum = struct.unpack('<QI', header)
             offsets.append(offset)
             lengths.append(length)
             checksums.append(checksum)
-            offset += HEADER + length + FOOTER
+            needed = HEADER + length + FOOTER
     offsets, lengths = np.array(offsets, np.int64), np.array(lengths, np.uint64)
     wrong = np.flatnonzero(_header_crcs(lengths) != np.array(checksums, np.uint64)) if len(offsets) else []
-    if len(wrong):
+    if len(wrong):  # looked for first, because after a wrong length anything may seem to follow
         raise UserError(f'{name}: not a TFRecord file, or corrupt: record {wrong[0]} at byte {offsets[wrong[0]]} '
                         'has a wrong checksum; write or copy the file again')
-    if offset > size:
-        raise _truncated(name, len(offsets) - 1, offsets[-1], offset - int(offsets[-1]), size)
+    if offset + needed > size:
+        raise UserError(f'{name} is truncated: record {np.searchsorted(offsets, offset)} at byte {offset} needs '
+                        f'{needed} bytes, {size - offset} are left; write or copy the file again')
     return offsets, lengths.astype(np.int64)
-
-
-def _truncated(name, record, offset, expected, size):
-    return UserError(f'{name} is truncated: record {record} at byte {offset} needs {expected} bytes, '
-                     f'{size - offset} are left; write or copy the file again')

@@ -41,8 +41,8 @@ def _find(name):
 class Golden:
     """One golden: `meta` is the json, `arrays` the npz."""
 
-    def __init__(self, name):
-        path = _find(name)
+    def __init__(self, name, folder=None):
+        path = Path(folder) / name if folder else _find(name)
         self.name = name
         self.meta = json.loads(path.with_suffix('.json').read_text())
         self.arrays = np.load(path.with_suffix('.npz'))
@@ -104,7 +104,8 @@ def variables_by_key(**roots):
     for node in queue:  # breadth first, as a checkpoint names what it meets by several ways
         for name, child in view.children(node).items():
             if id(child) not in paths:
-                paths[id(child)] = f'{paths[id(node)]}/{name}'.lstrip('/')
+                escaped = name.replace('.', '..').replace('/', '.S')
+                paths[id(child)] = f'{paths[id(node)]}/{escaped}'.lstrip('/')
                 queue.append(child)
                 if isinstance(child, tf.Variable):
                     found[paths[id(child)]] = child

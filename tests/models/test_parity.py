@@ -1,0 +1,43 @@
+"""Whole SSD models beside the reference: golden numbers, and a model that it trained."""
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection import config, tfrecord
+from object_detection.models import build
+from object_detection.records import Example
+from tests import model_parity, parity
+
+GOLDENS = ['efficientdet_d0', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2', 'ssd_mobilenet_v2_fpnlite']
+LARGER = ['efficientdet_d1', 'efficientdet_d7', 'ssd_resnet50_v1_fpn']
+RUN = parity.KIT / 'reference_run'
+
+
+@pytest.mark.parametrize('name', [
+    *parity.names(*GOLDENS), *(pytest.param(name, marks=pytest.mark.slow) for name in parity.names(*LARGER))])
+def test_golden(name):
+    assert model_parity.compare(name).failures() == []
+
+
+@pytest.mark.skipif(not RUN.exists(), reason='needs the reference run of the parity kit')
+def test_detections_of_a_model_that_the_reference_trained():
+    model = build.build(config.read(RUN / 'pipeline.config').model)
+    status = tf.train.Checkpoint(model=model).read(str(RUN / 'model_dir' / 'ckpt-4'))
+    status.assert_existing_objects_matched()
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([1, None, None, 3])])
+    def detect(images):
+        inputs, shapes = model.preprocess(images)
+        return model.postprocess(model.predict(inputs, shapes), shapes)
+
+    examples = tfrecord.Records([str(RUN / 'test.tfrecords')])
+    expected = json.loads((RUN / 'expected.json').read_text())['detections']
+    for index, wanted in enumerate(expected):
+        picture = tf.io.decode_jpeg(Example.from_bytes(examples[index]).encoded, channels=3)
+        found = {name: value[0].numpy() for name, value in detect(tf.cast(picture, tf.float32)[tf.newaxis]).items()}
+        missing = [row for row in zip(wanted['boxes'], wanted['scores'], wanted['classes']) if not np.any(
+            (np.abs(found['detection_boxes'] - row[0]).max(-1) < 1e-4)
+            & (np.abs(found['detection_scores'] - row[1]) < 1e-4) & (found['detection_classes'] + 1 == row[2]))]
+        assert not missing, wanted['filename']

@@ -39,7 +39,6 @@ class CenterNet(tf.Module):
         del true_image_shapes
         return self._feature_extractor.normalize(images)
 
-    @tf.autograph.experimental.do_not_convert
     def predict(self, inputs, true_image_shapes, training=False):
         """What the network says of inputs [B, h, w, 3], in the names of the reference.
 
@@ -56,7 +55,6 @@ class CenterNet(tf.Module):
         heads = {name: [head(x) for head, x in zip(heads, maps)] for name, heads in self._prediction_head_dict.items()}
         return {**heads, 'extracted_features': maps, 'preprocessed_inputs': inputs}
 
-    @tf.autograph.experimental.do_not_convert
     def postprocess(self, predictions, true_image_shapes):
         """Detections of a batch, best first.
 
@@ -110,7 +108,6 @@ class CenterNet(tf.Module):
                 rescored = keypoints.rescore(rescored, found.channels, scores, task)
         return detections | {'detection_scores': rescored}
 
-    @tf.autograph.experimental.do_not_convert
     def loss(self, predictions, true_image_shapes, groundtruth):
         """Losses of a batch: {'Loss/object_center', 'Loss/box/scale', 'Loss/TASK/keypoint/heatmap', ...}, scalars.
 

@@ -67,7 +67,7 @@ def _batches(stream, first, prepare, batch_size, drop_remainder):
             .map(plain(read), num_parallel_calls=2)
             .unbatch()
             .map(plain(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .batch(batch_size, drop_remainder=drop_remainder)
+            .batch(batch_size, drop_remainder, num_parallel_calls=2)  # copying large pictures takes a thread of its own
             .prefetch(tf.data.AUTOTUNE))
 
 

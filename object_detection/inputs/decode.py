@@ -32,7 +32,8 @@ def decoder(reader, label_map=None):
     info: source_id, filename and key (sha256), string scalars.
 
     As in the reference the label's text goes before its id, objects whose text the label map (LabelMap or None) lacks
-    and boxes with NaN coordinates are left out, and crowds and difficult objects are kept.
+    and boxes with NaN coordinates are left out, and crowds and difficult objects are kept. Unlike there, records
+    without keypoints or masks may stand among others: their keypoints are not labelled, their masks weigh nothing.
     """
     check_reader(reader)
     features = _features(reader)
@@ -52,10 +53,11 @@ def decoder(reader, label_map=None):
         for name in ('is_crowd', 'difficult', 'group_of'):
             sample[name] = tf.cast(_or_fill(parsed[f'image/object/{name}'], count, 0), tf.bool)
         if reader.num_keypoints:
-            sample |= _keypoints(parsed, reader.num_keypoints)
+            sample |= _keypoints(parsed, count, reader.num_keypoints)
         if reader.load_instance_masks:
-            sample['masks'] = _masks(parsed, tf.shape(image)[:2], reader.mask_type == _PNG_MASKS)
-            sample['mask_weights'] = _or_fill(parsed['image/object/mask/weight'], count, 1.0)
+            there = tf.size(parsed['image/object/mask']) > 0
+            sample['masks'] = _masks(parsed, count, tf.shape(image)[:2], reader.mask_type == _PNG_MASKS)
+            sample['mask_weights'] = _or_fill(parsed['image/object/mask/weight'], count, there)
         known = (sample['classes'] > -1) & ~tf.reduce_any(tf.math.is_nan(boxes), axis=1)
         sample = keep(sample, known)
         info = {'source_id': parsed['image/source_id'], 'filename': parsed['image/filename'],
@@ -109,22 +111,24 @@ def _class_lookup(label_map):
     return lambda texts, labels: tf.cond(tf.size(texts) > 0, lambda: table.lookup(texts), lambda: labels)
 
 
-def _keypoints(parsed, count):
-    y, x = (tf.reshape(parsed[key], [-1, count]) for key in KEYPOINT_KEYS)
+def _keypoints(parsed, count, each):
+    y, x = (tf.reshape(_or_fill(parsed[key], count * each, float('nan')), [-1, each]) for key in KEYPOINT_KEYS)
     said = parsed['image/object/keypoint/visibility']
-    labelled = tf.cond(tf.size(said) == tf.size(x), lambda: tf.reshape((said == 1) | (said == 2), [-1, count]),
+    labelled = tf.cond(tf.size(said) == tf.size(x), lambda: tf.reshape((said == 1) | (said == 2), [-1, each]),
                        lambda: ~tf.math.is_nan(x))
     points = tf.stack([y, x], axis=2)
     return {'keypoints': tf.where(labelled[..., tf.newaxis], points, float('nan')), 'keypoint_visibilities': labelled}
 
 
-def _masks(parsed, size, png):
+def _masks(parsed, count, size, png):
     encoded = parsed['image/object/mask']
+    nothing = tf.zeros(tf.concat([[count], size], 0))
     if not png:
-        return tf.cast(tf.reshape(encoded, tf.concat([[-1], size], 0)) > 0, tf.float32)
+        return tf.cast(tf.reshape(_or_fill(encoded, tf.size(nothing), 0.0), tf.shape(nothing)) > 0, tf.float32)
 
     def decode(data):
         return tf.cast(tf.io.decode_image(data, channels=1, expand_animations=False)[..., 0] > 0, tf.float32)
 
-    masks = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None], tf.float32))
-    return tf.reshape(masks, tf.concat([[-1], size], 0))  # without objects map_fn cannot know the size
+    return tf.cond(tf.size(encoded) > 0,
+                   lambda: tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None], tf.float32)),
+                   lambda: nothing)

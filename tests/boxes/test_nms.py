@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection.boxes import nms
+from object_detection.boxes.nms import NonMaxSuppression
+from tests import boxes_golden
+
+DEFAULTS = {'score_threshold': 1e-8, 'iou_threshold': .5}
+SETTINGS = {
+    'capped': {'iou_threshold': .6, 'max_per_class': 7}, 'few': {'score_threshold': .3, 'iou_threshold': .3},
+    'none': {'score_threshold': .9999999}, 'crowded': {'iou_threshold': .2},
+    'soft': {'score_threshold': 1e-3, 'iou_threshold': 1., 'soft_sigma': .5}, 'agnostic': {'class_agnostic': True},
+    'same frame': {'change_frame': False}}
+WINDOW = tf.constant([[0., 0., 1., 1.]])
+
+
+def run(suppression, *inputs):
+    return tf.function(suppression.__call__, autograph=False)(*(tf.constant(value) for value in inputs))
+
+
+@pytest.mark.parametrize('few_classes', [0, 100], ids=['short list', 'class by class'])
+@pytest.mark.parametrize('name', boxes_golden.names('nms'))
+def test_equals_the_reference_bit_for_bit(name, few_classes, monkeypatch):
+    monkeypatch.setattr(nms, '_FEW_CLASSES', few_classes)
+    inputs, outputs = boxes_golden.case(f'nms {name}')
+    found = run(NonMaxSuppression(**DEFAULTS | SETTINGS.get(name, {})), *inputs.values())
+    for key, expected in outputs.items():
+        np.testing.assert_array_equal(getattr(found, key), expected, err_msg=key)
+
+
+def test_short_lists_that_do_not_do_are_noticed(monkeypatch):
+    monkeypatch.setattr(nms, '_SHORTLIST', 1)
+    inputs, outputs = boxes_golden.case('nms crowded')
+    found = run(NonMaxSuppression(**DEFAULTS | SETTINGS['crowded']), *inputs.values())
+    np.testing.assert_array_equal(found.indices, outputs['indices'])
+
+
+def test_by_hand():
+    boxes = tf.constant([[[0., 0., .5, .5], [0., .1, .5, .6], [.5, .5, 1.5, 1.5], [2., 2., 3., 3.]]])
+    scores = tf.constant([[[.6, .1], [.9, .2], [.3, .8], [.95, 0.]]])
+    found = run(NonMaxSuppression(.15, .5, max_total=4), boxes, scores, WINDOW)
+    # Box 3 lies outside; box 1 suppresses box 0 in class 0; of class 1 box 0 is below the score threshold.
+    np.testing.assert_array_equal(found.indices, [[1, 2, 2, 1]])
+    np.testing.assert_array_equal(found.classes, [[0., 1., 0., 1.]])
+    np.testing.assert_allclose(found.scores, [[.9, .8, .3, .2]])
+    np.testing.assert_allclose(found.boxes[0, 1], [.5, .5, 1., 1.])
+    assert found.count.numpy() == [4]
+
+
+def test_empty_places_hold_zeros():
+    boxes, scores = tf.constant([[[.1, .1, .4, .4], [.5, .5, .9, .9]]]), tf.constant([[[.9], [.05]]])
+    found = run(NonMaxSuppression(.1, .5, max_total=3), boxes, scores, WINDOW)
+    assert found.count.numpy() == [1]
+    np.testing.assert_allclose(found.boxes, [[[.1, .1, .4, .4], [0.] * 4, [0.] * 4]])
+    np.testing.assert_allclose(found.scores, [[.9, 0., 0.]])
+    np.testing.assert_array_equal(found.indices, [[0, 0, 0]])
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_against_plain_python(seed):
+    random = np.random.default_rng(seed)
+    boxes = np.sort(random.integers(0, 8, (1, 60, 2, 2)), -2).reshape(1, 60, 4).astype(np.float32) / 8
+    scores = (random.integers(0, 9, (1, 60, 6)) / 8).astype(np.float32)
+    found = run(NonMaxSuppression(.1, .4, max_per_class=9, max_total=40), boxes, scores, WINDOW)
+    expected = _greedy(boxes[0], scores[0], .1, .4, 9, 40)
+    assert found.count.numpy() == [len(expected)]
+    assert [(int(c), int(i)) for c, i in zip(found.classes[0], found.indices[0])][:len(expected)] == expected
+
+
+def _greedy(boxes, scores, score_threshold, iou_threshold, max_per_class, max_total):
+    """(class, box) of the detections, by the textbook."""
+    def overlap(a, b):
+        height, width = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+        shared = max(height, 0.) * max(width, 0.)
+        return shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared) if shared else 0.
+    selected = []
+    for label in range(scores.shape[1]):
+        kept = []
+        for box in np.argsort(-scores[:, label], kind='stable'):
+            if scores[box, label] > score_threshold and len(kept) < max_per_class and all(
+                    overlap(boxes[box], boxes[other]) <= iou_threshold for other in kept):
+                kept.append(box)
+        selected += [(label, int(box)) for box in kept if np.prod(boxes[box, 2:] - boxes[box, :2]) > 0]
+    return sorted(selected, key=lambda pair: -scores[pair[1], pair[0]])[:max_total]

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection.models import losses
+from tests import boxes_golden
+
+CLASSIFICATION = {
+    'focal': losses.Focal(1.5, .25), 'focal without alpha': losses.Focal(2., None), 'sigmoid': losses.sigmoid,
+    'softmax': losses.Softmax(2.), 'softmax of logits': losses.Softmax(2., targets_are_logits=True),
+    'bootstrapped': losses.BootstrappedSigmoid(.8), 'bootstrapped hard': losses.BootstrappedSigmoid(.8, hard=True)}
+LOCALIZATION = {'smooth l1': losses.SmoothL1(.1), 'l2': losses.l2, 'iou': losses.iou, 'giou': losses.giou}
+MINERS = {'plain': losses.HardExampleMiner(20, .5, 1., .5),
+          'negatives': losses.HardExampleMiner(None, .7, 1., 0., 1., 5)}
+
+
+@pytest.mark.parametrize('name', CLASSIFICATION)
+def test_classification_losses_equal_the_reference(name):
+    inputs, outputs = boxes_golden.case('losses')
+    found = CLASSIFICATION[name](*(tf.constant(inputs[key]) for key in ('logits', 'labels', 'weights')))
+    np.testing.assert_allclose(found, outputs[name], rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('name', LOCALIZATION)
+def test_localization_losses_equal_the_reference(name):
+    inputs, outputs = boxes_golden.case('losses')
+    found = LOCALIZATION[name](*(tf.constant(inputs[key]) for key in ('codes', 'wanted', 'weights')))
+    np.testing.assert_allclose(found, outputs[name], rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('name', MINERS)
+def test_hard_example_mining_equals_the_reference(name):
+    inputs, outputs = boxes_golden.case(f'mining {name}')
+    values = {key: tf.constant(value) for key, value in inputs.items()}
+    mask = MINERS[name].mask(values['classification'], values['localization'], values['boxes'], values['matches'])
+    for key in ('classification', 'localization'):
+        np.testing.assert_allclose(np.sum(mask * values[key]), outputs[key], rtol=1e-5)
+
+
+def test_focal_by_hand():
+    found = losses.Focal(2., .25)(tf.constant([[[0., 0.]]]), tf.constant([[[1., 0.]]]), tf.constant([[2.]]))
+    np.testing.assert_allclose(found, [[2 * (.25 + .75) * .25 * np.log(2)]], rtol=1e-6)
+
+
+def test_focal_of_sure_predictions_has_finite_loss_and_gradient():
+    logits = tf.constant([[[-200., 200., -200., 200.]]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = losses.Focal(1.5, .25)(logits, tf.constant([[[0., 1., 1., 0.]]]), tf.ones([1, 1]))
+    np.testing.assert_allclose(loss, [[200 * .25 + 200 * .75]], rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, logits), [[[0., 0., -.25, .75]]], atol=1e-6)
+
+
+def test_smooth_l1_by_hand():
+    found = losses.SmoothL1(2.)(tf.constant([[[1., -5., 0., 2.]]]), tf.zeros([1, 1, 4]), tf.constant([[3.]]))
+    np.testing.assert_allclose(found, [[3 * (.5 + 2 * 4 + 0 + 2)]])

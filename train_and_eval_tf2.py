@@ -51,7 +51,8 @@ def checked(options):
     findings = config_checks.check_model_dir(options.model_dir)
     findings += config_checks.check(config, options.pipeline_config_path)
     for finding in config_checks.demand(findings):
-        console.log(f'{finding.severity}: {finding}')
+        if finding.severity == 'warning':  # notes are for train_t2.py
+            console.warn(finding)
     if not config.train_config.num_steps:
         raise errors.UserError('train_config.num_steps is 0, which is for ever; set it, or give --num_train_steps')
     return config

@@ -17,7 +17,7 @@ from object_detection.models import build, resizers
 from object_detection.training import checkpoint, devices, optimizer, summaries
 from object_detection.training.step import train_step, trainable
 from utils.errors import UserError
-from utils.phases import Interrupted, NotFinite
+from utils.phases import Interrupted, NotFinite, uncollected
 
 PROGRESS_SECONDS = .5  # how often the parent hears of the latest step
 ADVICE = ('Lower the learning rate (or lengthen its warmup), set gradient_clipping_by_norm, and look for odd boxes in '
@@ -42,14 +42,16 @@ def train(report, stopping, config_text, model_dir, num_steps, checkpoint_every_
         UserError, OutOfMemory, NotFinite (a loss or a weight; nothing is saved), Interrupted (after saving).
     """
     config = configs.parse(config_text, 'pipeline.config')
-    strategy = devices.strategy(report, cpus)
+    strategy = devices.strategy(report, cpus, optimize_graphs=False)
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size):
-        run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
-        run.restore()
-        start = int(run.step)
-        target = min((start // checkpoint_every_n + 1) * checkpoint_every_n, num_steps)
+        with uncollected():
+            run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
+            run.restore()
+            start = int(run.step.numpy())
+            target = min((start // checkpoint_every_n + 1) * checkpoint_every_n, num_steps)
+            if start < target:
+                run.start()
         if start < target:
-            run.start()
             report('started', step=start, target=target)
             with summaries.Writer(run.folder / 'train') as writer:
                 reached = run.loop(start, target, log_every_n, stopping, writer)
@@ -82,7 +84,7 @@ class _Run:
         train_config = self.config.train_config
         if self.prefix:
             self.optimizer.reset_hypers()
-            self.report('restored', checkpoint=self.prefix, step=int(self.step))
+            self.report('restored', checkpoint=self.prefix, step=int(self.step.numpy()))
         elif train_config.fine_tune_checkpoint:
             kind = train_config.fine_tune_checkpoint_type or (
                 'detection' if train_config.from_detection_checkpoint else 'classification')
@@ -92,7 +94,7 @@ class _Run:
 
     def start(self):
         """Make everything ready for the first step: while Python traces it, kernels read pictures and save."""
-        step = int(self.step)
+        step = int(self.step.numpy())
         self.config.train_input_reader.num_epochs = 0  # training repeats its data, as in the reference
         reader = self.config.train_input_reader
         self.labels = label_map.load(reader.label_map_path) if reader.label_map_path else None
@@ -146,9 +148,9 @@ class _Run:
         """Write the next checkpoint. NotFinite if a weight is NaN or infinite: such a checkpoint is worth nothing."""
         for key, variable in checkpoint.keys(self.model).items():
             if not np.isfinite(variable.numpy()).all():
-                raise NotFinite(f'{key} is not finite after step {int(self.step)}. {ADVICE}', step=int(self.step))
+                raise NotFinite(f'{key} is not finite after step {int(self.step.numpy())}. {ADVICE}', step=int(self.step.numpy()))
         self.prefix = self.keeper.save()
-        self.report('saved', checkpoint=self.prefix, step=int(self.step))
+        self.report('saved', checkpoint=self.prefix, step=int(self.step.numpy()))
 
     def _check(self, step, losses):
         if not math.isfinite(float(losses['Loss/total_loss'])):
@@ -157,7 +159,7 @@ class _Run:
 
     def _log(self, step, losses, pace, writer):
         values = {name: float(value) for name, value in losses.items()}
-        values['learning_rate'] = float(self.optimizer.learning_rate(self.step))
+        values['learning_rate'] = float(self.optimizer.learning_rate(tf.constant(step, tf.int64)))
         writer.scalars(step, [*values.items(), ('steps_per_sec', pace)])
         writer.flush()
         self.report('log', step=step, values=values, steps_per_second=pace)

@@ -1,0 +1,209 @@
+"""The train phase on a tiny detector: resume, devices, ends of every kind."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection.training import checkpoint, summaries, train
+from object_detection.training import step as steps
+from tests.training import tiny
+from tests.training.test_summaries import events
+from utils import phases
+from utils.errors import UserError
+
+
+class Log:
+    """Collects events."""
+
+    def __init__(self):
+        self.events = []
+
+    def __call__(self, event, /, **values):
+        self.events.append((event, values))
+
+    def of(self, event):
+        return [values for name, values in self.events if name == event]
+
+    def losses(self):
+        return {values['step']: values['values']['Loss/total_loss'] for values in self.of('log')}
+
+
+def run(folder, config, until, stopping=lambda: False, **arguments):
+    """(log, data) of a train phase in this process."""
+    log = Log()
+    data = train.train(log, stopping, config, str(folder), until,
+                       **{'checkpoint_every_n': 1000, 'log_every_n': 1, **arguments})
+    return log, data
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp('tiny')).read_text()
+
+
+@pytest.fixture(scope='module')
+def straight(config, tmp_path_factory):
+    """Eight steps in one go: (folder, losses by step)."""
+    folder = tmp_path_factory.mktemp('straight')
+    log, data = run(folder, config, 8)
+    assert data == {'step': 8, 'checkpoint': str(folder / 'ckpt-2'), 'trained': 8}
+    assert [values['step'] for values in log.of('saved')] == [0, 8]
+    return folder, log.losses()
+
+
+def test_losses_fall(straight):
+    _, losses = straight
+    assert list(losses) == list(range(1, 9)) and losses[8] < losses[1]
+
+
+def test_tensorboard(straight):
+    found = events(straight[0] / 'train')
+    for tag in ('Loss/localization_loss', 'Loss/classification_loss', 'Loss/regularization_loss', 'Loss/total_loss',
+                'learning_rate', 'steps_per_sec'):
+        assert found[tag, 8][0] == 'scalars', tag
+    assert found['learning_rate', 8][1] == pytest.approx(.01 + .04 * 8 / 10)
+    assert found['train_input_images', 1][0] == 'images'
+
+
+def test_a_resumed_run_is_the_same_run(straight, config, tmp_path):
+    folder, losses = straight
+    first, _ = run(tmp_path, config, 100, checkpoint_every_n=4)
+    second, data = run(tmp_path, config, 8, checkpoint_every_n=4)
+    assert second.of('restored')[0]['step'] == 4 and data['trained'] == 4
+    assert {**first.losses(), **second.losses()} == losses
+    one, other = (checkpoint.Saved(checkpoint.find(path)).values for path in (folder, tmp_path))
+    for key, value in one.items():
+        if not key.startswith('save_counter'):
+            np.testing.assert_array_equal(value, other[key], key)
+
+
+def test_nothing_left_to_do(straight, config):
+    log, data = run(straight[0], config, 8)
+    assert data['trained'] == 0 and data['step'] == 8 and not log.of('saved')
+
+
+def test_two_devices_are_one(straight, config, tmp_path):
+    """In a process of its own: logical devices must be set up before TensorFlow starts."""
+    log = Log()
+    with phases.Worker() as worker:
+        outcome = worker.run('object_detection.training.train:train', {
+            'config_text': config, 'model_dir': str(tmp_path), 'num_steps': 8, 'log_every_n': 1, 'cpus': 2},
+            tmp_path / 'outcome.json', log)
+    assert outcome.kind == phases.DONE
+    for step, loss in straight[1].items():
+        assert log.losses()[step] == pytest.approx(loss, rel=1e-4), step
+
+
+def test_stops_when_asked_and_saves(config, tmp_path):
+    answers = iter([False, False, False, True])
+    with pytest.raises(phases.Interrupted) as caught:
+        run(tmp_path, config, 8, lambda: next(answers))
+    assert caught.value.data == {'step': 3, 'checkpoint': str(tmp_path / 'ckpt-2')}
+    assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 3
+
+
+def test_a_loss_that_is_not_finite(config, tmp_path):
+    wild = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 1e30').replace(
+        'warmup_learning_rate: 0.01', 'warmup_learning_rate: 1e30')
+    with pytest.raises(phases.NotFinite, match=r'after step|loss of step \d is not finite') as caught:
+        run(tmp_path, wild, 8)
+    assert 1 < caught.value.data['step'] <= 8
+    assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 0  # what came before is still there
+
+
+def test_weights_that_are_not_finite_are_not_saved(config, tmp_path):
+    wild = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 1e38').replace(
+        'warmup_learning_rate: 0.01', 'warmup_learning_rate: 1e38').replace('batch_size: 4', 'batch_size: 4\n'
+                                                                           'gradient_clipping_by_norm: 1e38')
+    with pytest.raises(phases.NotFinite):
+        run(tmp_path, wild, 2)
+
+
+def test_out_of_memory(config, tmp_path, monkeypatch):
+    def exhausted(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[4,64,64,32]')
+    monkeypatch.setattr(train, 'train_step', lambda *_: exhausted)
+    with pytest.raises(phases.OutOfMemory, match='batch size 4 .*OOM when allocating'):
+        run(tmp_path, config, 8)
+
+
+def test_full_disk(config, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, 'No space left on device', 'ckpt-2')
+    run(tmp_path, config, 1)
+    monkeypatch.setattr(checkpoint.Keeper, 'save', full)
+    with pytest.raises(OSError, match='No space left'):
+        run(tmp_path, config, 2)
+    assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 1
+
+
+def test_a_broken_picture_is_named(config, tmp_path):
+    import shutil
+    from pathlib import Path
+
+    from object_detection import records
+    source = Path(config.split('label_map_path: "')[1].split('/label_map')[0])
+    for name in ('label_map.pbtxt', 'test.tfrecords'):
+        shutil.copy(source / name, tmp_path)
+    with records.Writer(str(tmp_path / 'train.tfrecords')) as writer:
+        writer.write(records.Example(b'no picture', 60, 80, filename='dog 7.jpg').to_bytes())
+    with pytest.raises(UserError, match=r'dog 7\.jpg'):
+        run(tmp_path / 'model', config.replace(source.as_posix(), tmp_path.as_posix()), 2)
+
+
+def test_batch_that_cannot_be_divided(config, tmp_path):
+    with phases.Worker() as worker:
+        outcome = worker.run('object_detection.training.train:train', {
+            'config_text': config.replace('batch_size: 4', 'batch_size: 3'), 'model_dir': str(tmp_path),
+            'num_steps': 2, 'cpus': 2}, tmp_path / 'outcome.json', Log())
+    assert outcome.kind == phases.BAD_INPUT and 'batch_size is 3; it is divided among 2 devices' in outcome.message
+
+
+def test_fine_tune_and_frozen_backbone(straight, config, tmp_path):
+    tuned = config.replace('batch_size: 4', f"""batch_size: 4
+        fine_tune_checkpoint: "{straight[0].as_posix()}/ckpt-2" fine_tune_checkpoint_type: "detection"
+        freeze_variables: "_feature_extractor/classification_backbone" """)
+    log, data = run(tmp_path, tuned, 2)
+    assert dict((part, counts) for part, *counts in log.of('fine_tuned')[0]['table'])[
+        '_feature_extractor/classification_backbone'][1:] == [0, 0]
+    before, after = checkpoint.Saved(straight[0] / 'ckpt-2').values, checkpoint.Saved(data['checkpoint']).values
+    backbone = [key for key in before if 'classification_backbone' in key and '/kernel/.ATT' in key]
+    heads = [key for key in before if '_feature_extractor/_fpn' in key and 'kernel/.ATT' in key]
+    assert backbone and all(np.array_equal(before[key], after[key]) for key in backbone)
+    assert heads and not any(np.array_equal(before[key], after[key]) for key in heads)
+
+
+class Named(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self._feature_extractor, self._box_predictor = tf.Module(), tf.Module()
+        self._feature_extractor.kernel, self._box_predictor.bias = tf.Variable(1.), tf.Variable(1.)
+
+
+@pytest.mark.parametrize('text, left', [
+    ('', {'kernel', 'bias'}),
+    ('freeze_variables: "FeatureExtractor"', {'bias'}),
+    ('freeze_variables: "model/_feature_extractor/"', {'bias'}),
+    ('freeze_variables: ".*bias"', {'kernel'}),
+    ('update_trainable_variables: "_box_predictor"', {'bias'}),
+])
+def test_trainable(text, left):
+    model = Named()
+    found = steps.trainable(model, parsed(text))
+    names = {id(model._feature_extractor.kernel): 'kernel', id(model._box_predictor.bias): 'bias'}
+    assert {names[id(variable)] for variable in found} == left
+
+
+@pytest.mark.parametrize('text, says', [
+    ('freeze_variables: "resnet"', 'matches no variable; there are for example _'),
+    ('freeze_variables: "_"', 'leave no variable to train'),
+])
+def test_trainable_mistakes(text, says):
+    with pytest.raises(UserError, match=says):
+        steps.trainable(Named(), parsed(text))
+
+
+def parsed(text):
+    from google.protobuf import text_format
+
+    from object_detection import protos
+    return text_format.Parse(text, protos.TrainConfig())

@@ -12,18 +12,18 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-COLUMNS = '{:24s} {:>5s} {:>8s}  {:>17s}  {:>9s}  {:>17s}  {:>17s}'
+COLUMNS = '{:30s} {:>5s} {:>8s}  {:>17s}  {:>9s}  {:>17s}  {:>17s}'
 
 
 def main():
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     from tests import model_parity, parity
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument('names', nargs='*', metavar='NAME', help='default: all SSD models of the folder')
+    arguments.add_argument('names', nargs='*', metavar='NAME', help='default: all of the folder that the engine builds')
     arguments.add_argument('--golden', type=Path, default=parity.HERE, metavar='DIR')
     options = arguments.parse_args()
     names = options.names or sorted(path.stem for path in options.golden.glob('*.json')
-                                    if path.stem.startswith(('efficientdet', 'ssd')))
+                                    if path.stem.startswith(('centernet', 'efficientdet', 'ssd')))
     print('worst difference / what is allowed, relative')
     print(COLUMNS.format('model', 'keys', 'values', 'predictions', 'found', 'losses', 'gradient norms'))
     failures = []

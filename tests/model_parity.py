@@ -53,6 +53,9 @@ def build_model(golden, path):
     model_config = config.read(path).model
     section = getattr(model_config, model_config.WhichOneof('model'))
     section.image_resizer.CopyFrom(text_format.Parse(golden.meta['resizer'], type(section.image_resizer)()))
+    if model_config.HasField('faster_rcnn'):  # few proposals, and nothing drawn at random
+        section.first_stage_max_proposals = section.second_stage_batch_size = 32
+        section.first_stage_minibatch_size = 100000
     model = build.build(model_config)
     variables = parity.variables_by_key(model=model)
     weights = golden.weights()
@@ -64,11 +67,7 @@ def compare(name, folder=None):
     """Run the golden's config on the golden's input. folder: where the golden is, if not where tests/parity looks."""
     golden = parity.Golden(name, folder)
     model, variables = build_model(golden, parity.config_path(name))
-    boxes, classes = golden.groundtruth(model.num_classes)
-    groundtruth = {'groundtruth_boxes': tf.stack(boxes), 'groundtruth_classes':
-                   tf.one_hot(np.stack(classes), model.num_classes),
-                   'groundtruth_weights': tf.ones((2, 3)),
-                   'num_groundtruth_boxes': tf.constant([3, 3])}
+    groundtruth = _groundtruth(golden, model.num_classes)
     trainable = {key: variable for key, variable in variables.items() if variable.trainable}
 
     @tf.function(autograph=False)
@@ -83,7 +82,10 @@ def compare(name, folder=None):
         norms = {key: tf.norm(tf.convert_to_tensor(gradient)) for key, gradient in zip(trainable, gradients)
                  if gradient is not None}
         detections = {f'post/{key}': value for key, value in model.postprocess(predictions, shapes).items()}
-        predictions = {'preprocessed': inputs, 'true_image_shapes': shapes, **_flat(predictions), **detections}
+        predictions = {'preprocessed': inputs, 'true_image_shapes': shapes, **_flat(predictions)}
+        if golden.name.startswith('mask_rcnn'):  # there the reference's postprocess passes all predictions on
+            detections = {f'post/{key}': value for key, value in predictions.items()} | detections
+        predictions |= detections
         return predictions, {**losses, 'regularization': regularization}, norms
 
     images = tf.cast(golden.images(), tf.float32)
@@ -99,6 +101,27 @@ def compare(name, folder=None):
         gradients=_gradients(golden, norms, expected),
         without_gradient=sorted(key for key in set(expected) | set(norms)
                                 if (expected.get(key) is None) != (key not in norms)))
+
+
+def _groundtruth(golden, num_classes):
+    with_keypoints = 'kpts' in golden.name  # then all objects are of class 0
+    boxes, classes = golden.groundtruth(1 if with_keypoints else num_classes)
+    truth = {'groundtruth_boxes': tf.stack(boxes), 'groundtruth_classes': tf.one_hot(np.stack(classes), num_classes),
+             'groundtruth_weights': tf.ones((2, 3)), 'num_groundtruth_boxes': tf.constant([3, 3])}
+    if with_keypoints:
+        truth['groundtruth_keypoints'] = tf.stack(parity.fixture.keypoints(boxes))
+    if golden.name.startswith('mask_rcnn'):
+        truth['groundtruth_instance_masks'] = tf.constant(_filled(np.stack(boxes), golden.meta['size']))
+    return truth
+
+
+def _filled(boxes, size):
+    """Masks [B, N, size, size], 1 within boxes [B, N, 4]."""
+    masks = np.zeros((*boxes.shape[:2], size, size), np.float32)
+    for index in np.ndindex(*boxes.shape[:2]):
+        top, left, bottom, right = (boxes[index] * size).astype(int)
+        masks[index][top:bottom, left:right] = 1
+    return masks
 
 
 def _flat(predictions):
@@ -127,16 +150,25 @@ def _gradients(golden, norms, expected):
 
 
 def _detections(golden, found):
-    """Share of the golden's detections that ours hold too: same anchor and class, box and score as close as raw ones."""
-    keys = ('detection_anchor_indices', 'detection_classes', 'detection_scores', 'detection_boxes')
-    ours, theirs = ([np.asarray(values) for values in columns] for columns in zip(
-        *((found[f'post/{key}'], golden.expected(f'post/{key}').reshape(found[f'post/{key}'].shape)) for key in keys)))
+    """Share of the golden's detections that ours hold too: same class and anchor; score, box and keypoints as close as
+    raw ones. What a kind of model does not have is not compared."""
+    same, close = ([_rows(golden, found, f'post/detection_{name}') for name in names
+                    if f'post/detection_{name}' in golden.meta['pred']]
+                   for names in (('classes', 'anchor_indices'), ('scores', 'boxes', 'keypoints')))
     near = 10 * max(golden.tolerance('post/raw_detection_boxes'), golden.tolerance('post/raw_detection_scores'))
     again = total = 0
     for image, count in enumerate(golden.expected('post/num_detections').astype(int)):
-        here = {(int(index), int(label)): (score, box) for index, label, score, box in zip(*(v[image] for v in ours))}
-        for index, label, score, box in zip(*(v[image, :count] for v in theirs)):
-            match = here.get((int(index), int(label)))
-            again += match is not None and abs(match[0] - score) < near and np.abs(match[1] - box).max() < near
-            total += 1
+        matches = np.ones((count, same[0][0].shape[1]), bool)
+        for pairs, distance in ((same, .5), (close, near)):
+            for ours, theirs in pairs:
+                matches &= np.abs(theirs[image, :count, np.newaxis] - ours[image]).max(-1) < distance
+        again += matches.any(-1).sum()
+        total += count
     return again / max(total, 1), golden.meta['self_agreement']['detections_found_again']
+
+
+def _rows(golden, found, key):
+    """Ours and the golden's values of detections, [B, D, values kept of each]."""
+    facts = golden.meta['pred'][key]
+    ours = np.asarray(found[key], np.float64).reshape(*facts['shape'][:2], -1)[..., ::facts['stride']]
+    return ours, golden.expected(key).astype(np.float64).reshape(ours.shape)

@@ -126,7 +126,8 @@ def main():
         detections = model.postprocess(predictions, tf.constant(SHAPES))
         return {'num_classes': num_classes, 'tasks': tasks, 'shapes': shapes,
                 'losses': {name: float(value) for name, value in losses.items()},
-                'detections': {name: np.asarray(value, np.float64).round(5).tolist() for name, value in detections.items()}}
+                'detections': {name: np.asarray(value, np.float64).round(5).tolist()
+                               for name, value in detections.items()}}
 
     def keys(kind):
         model = build(kind, 3, CENTER % '' + BOXES)

@@ -101,9 +101,10 @@ def test_a_model_learns_one_picture(labels):
     model = center_net('hourglass_10', 2, BOXES + POSE, labels)
     picture = np.zeros((1, 64, 64, 3), np.float32)
     picture[0, 16:48, 24:40] = 1.
+    corners = [[.25, .375], [.75, .375], [.75, .625]]
     groundtruth = {'groundtruth_boxes': tf.constant([[[.25, .375, .75, .625]]]),
                    'groundtruth_classes': tf.constant([[[1., 0.]]]), 'groundtruth_weights': tf.ones([1, 1]),
-                   'groundtruth_keypoints': tf.constant([[[[.25, .375], [.75, .375], [.75, .625], [0., 0.], [0., 0.]]]]),
+                   'groundtruth_keypoints': tf.constant([[[*corners, [0., 0.], [0., 0.]]]]),
                    'num_groundtruth_boxes': tf.constant([1])}
     true_shapes = tf.constant([[64, 64, 3]])
     variables = model.trainable_variables
@@ -124,7 +125,7 @@ def test_a_model_learns_one_picture(labels):
     found = model.postprocess(model.predict(picture, true_shapes, training=True), true_shapes)
     assert found['detection_classes'][0, 0] == 0.
     np.testing.assert_allclose(found['detection_boxes'][0, 0], [.25, .375, .75, .625], atol=.05)
-    np.testing.assert_allclose(found['detection_keypoints'][0, 0], [[.25, .375], [.75, .375], [.75, .625]], atol=.1)
+    np.testing.assert_allclose(found['detection_keypoints'][0, 0], corners, atol=.1)
 
 
 @pytest.mark.parametrize('name', ['centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8',
@@ -145,7 +146,7 @@ def test_restore_map():
         assert model.restore_map(kind)['model']._feature_extractor is extractor
     with pytest.raises(UserError, match='allows detection, fine_tune, full, classification'):
         model.restore_map('classifier')
-    with pytest.raises(UserError, match='allows detection, fine_tune, full$'):
+    with pytest.raises(UserError, match=r'allows detection, fine_tune, full$'):
         center_net().restore_map('classification')  # there is no hourglass that classifies
 
 
@@ -183,7 +184,7 @@ def test_a_keypoint_task_needs_keypoints(labels):
 
 
 def test_an_image_size_that_does_not_fit():
-    with pytest.raises(UserError, match='100x128 does not fit .* multiples of 32'):
+    with pytest.raises(UserError, match=r'100x128 does not fit .* multiples of 32'):
         CENTER_NET['mobilenet_v2_fpn']().feature_maps(tf.zeros([1, 100, 128, 3]))
 
 

@@ -1,4 +1,4 @@
-"""Whole SSD models beside the reference: golden numbers, and a model that it trained."""
+"""Whole models beside the reference: golden numbers, and a model that it trained."""
 import json
 
 import numpy as np
@@ -10,8 +10,10 @@ from object_detection.models import build
 from object_detection.records import Example
 from tests import model_parity, parity
 
-GOLDENS = ['efficientdet_d0', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2', 'ssd_mobilenet_v2_fpnlite']
-LARGER = ['efficientdet_d1', 'efficientdet_d7', 'ssd_resnet50_v1_fpn']
+GOLDENS = ['centernet_mobilenetv2_fpn', 'efficientdet_d0', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2',
+           'ssd_mobilenet_v2_fpnlite']
+LARGER = ['centernet_hourglass104_kpts', 'centernet_resnet50_v1_fpn_kpts', 'centernet_resnet50_v2_kpts',
+          'efficientdet_d1', 'efficientdet_d7', 'ssd_resnet50_v1_fpn']
 RUN = parity.KIT / 'reference_run'
 
 

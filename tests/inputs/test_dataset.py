@@ -120,8 +120,8 @@ def test_more_boxes_than_fit(tmp_path):
 
 
 def test_keypoints_and_masks_follow_the_resize(tmp_path):
-    mask = np.zeros((165, 166), np.uint8)  # the picture is 166 wide and 165 high; its upper left quarter
-    mask[:82, :83] = 255
+    mask = np.zeros((166, 165), np.uint8)  # the picture is 166 high and 165 wide; its upper left quarter
+    mask[:83, :82] = 255
     config = with_objects(tmp_path, keypoints=[[(0.5, 0.25), (0.5, 0.5)]], keypoint_visibility=[2, 0],
                           masks=[tf.io.encode_png(mask[..., np.newaxis]).numpy()])
     config.model.ssd.image_resizer.CopyFrom(
@@ -134,8 +134,8 @@ def test_keypoints_and_masks_follow_the_resize(tmp_path):
     assert not batch['groundtruth_instance_mask_weights'][0].any()
     found = {name: value[1] for name, value in batch.items()}
     height, width, _ = found['true_image_shape']
-    assert (height, width) == (95, 96)
-    np.testing.assert_allclose(found['groundtruth_keypoints'][0, 0], [0.5 * 95 / 96, 0.25], rtol=1e-6)
+    assert (height, width) == (96, 95)
+    np.testing.assert_allclose(found['groundtruth_keypoints'][0, 0], [0.5, 0.25 * 95 / 96], rtol=1e-6)
     assert np.isnan(found['groundtruth_keypoints'][0, 1]).all()
     assert found['groundtruth_keypoint_visibilities'][0].tolist() == [True, False]
     assert found['groundtruth_keypoint_weights'][0].tolist() == [0.5, 0]

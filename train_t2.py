@@ -52,7 +52,7 @@ def try_out(worker, config, num_steps, reports):
     findings, speed = [], []
 
     def on_event(name, **values):
-        if name == 'device':
+        if name == 'device' and not speed:  # the evaluation says it again
             console.log(f'computing on {values["count"]} x {values["device"]}')
         elif name == 'fine_tuned':
             console.table(['part of the model', 'restored', 'new', 'other shape'], values['table'],

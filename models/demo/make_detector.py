@@ -35,8 +35,8 @@ eval_input_reader {{
 def main():
     parser = argparse.ArgumentParser(description='Train and export the detector that the demo starts from.')
     parser.add_argument('--work', type=Path, default=Path('out/demo_detector'), help='scratch folder, made anew')
-    parser.add_argument('--pictures', type=int, default=4000)
-    parser.add_argument('--steps', type=int, default=4000)
+    parser.add_argument('--pictures', type=int, default=3000)
+    parser.add_argument('--steps', type=int, default=1800)
     args = parser.parse_args()
     shutil.rmtree(args.work, ignore_errors=True)
     make_records.write_data_set(args.work, args.pictures, test=200, seed=1000,

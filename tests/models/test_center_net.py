@@ -195,3 +195,14 @@ def test_the_digest_reads_keys_and_shapes():
 
 def test_golden_is_whole():
     assert Path(made.__file__).with_name('center_net.json').stat().st_size < 100_000
+
+
+ZOO = parity.KIT / 'zoo_keys' / 'centernet_mobilenetv2_fpn_od.json'
+
+
+@pytest.mark.skipif(not ZOO.exists(), reason='the parity kit is not here')
+def test_keys_of_a_released_checkpoint():
+    model = build.build(config.read(parity.HERE / 'centernet_mobilenetv2_fpn.config').model)
+    released = {key.removesuffix(parity.SUFFIX): shape for key, shape in json.loads(ZOO.read_text()).items()
+                if key.startswith('model/') and '.OPTIMIZER_SLOT' not in key}
+    assert shapes(model) == released

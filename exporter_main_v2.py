@@ -26,8 +26,9 @@ def main(argv=None):
     options = parser.parse_args(argv)
     started = time.perf_counter()
 
-    from object_detection import config
+    from object_detection import config, config_checks
     pipeline = config.override(config.read(options.pipeline_config_path), options.config_override)
+    config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path))
     files.vacant_dir(options.output_directory)
 
     for name, value in phases.ENVIRONMENT.items():

@@ -86,6 +86,9 @@ def test_wrong_input_is_told_before_anything_is_written(zoo, tmp_path):
                config_override='model { ssd { num_classes: 7 } }')
     with pytest.raises(UserError, match='--config_override'):
         export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output, config_override='model { sdd {} }')
+    with pytest.raises(UserError, match=r'pipeline\.config:\d+: model\.ssd\.num_classes: is 0'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output,
+               config_override='model { ssd { num_classes: 0 } }')
     with pytest.raises(SystemExit):
         export(config_path=zoo / 'nowhere.config', checkpoints=zoo, output=output)
     assert list(tmp_path.iterdir()) == []

@@ -47,6 +47,7 @@ NO_EFFECT = {
         EvalConfig.keep_image_id_for_visualization_export''',
     'pictures are kept where they are drawn, whatever it says':
         'TrainConfig.retain_original_images EvalConfig.retain_original_images',
+    'masks come in the size of the picture that the model gets': 'FasterRcnn.resize_masks',
     'metrics_set decides': 'EvalConfig.eval_instance_masks',
     'names and display names of the label map are both known': 'InputReader.use_display_name',
 }
@@ -59,8 +60,8 @@ IGNORED = {
         EvalConfig.parameterized_metric EvalConfig.keypoint_edge InputReader.include_source_id InputReader.frame_index
         InputReader.external_input_reader Loss.equalization_loss Ssd.implicit_example_weight
         Ssd.return_raw_detections_during_predict FasterRcnn.return_raw_detections_during_predict
-        FasterRcnn.context_config SsdFeatureExtractor.spaghettinet_arch_name''',
-    'a box has four numbers': '''ConvolutionalBoxPredictor.box_code_size
+        SsdFeatureExtractor.spaghettinet_arch_name''',
+    'a box has four numbers': '''ConvolutionalBoxPredictor.box_code_size MaskRCNNBoxPredictor.box_code_size
         WeightSharedConvolutionalBoxPredictor.box_code_size''',
     'only expected_loss_weights reads it, which is not supported':
         'Loss.min_num_negative_samples Loss.desired_negative_sampling_ratio',

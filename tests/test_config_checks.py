@@ -232,9 +232,9 @@ def test_every_field_is_read_somewhere_or_listed_as_without_effect():
     sources = [path.read_text(encoding='utf-8') for path in engine.rglob('*.py') if path.name != 'config_fields.py']
     words = set(re.findall(r'\w+', '\n'.join(sources)))
     listed = {*config_fields.table(config_fields.NO_EFFECT), *config_fields.table(config_fields.IGNORED),
-              'DetectionModel.faster_rcnn',  # this architecture is not built yet
-              'Loss.random_example_sampler', 'CenterNet.mask_estimation_task', 'CenterNet.densepose_estimation_task',
-              'CenterNet.track_estimation_task', 'CenterNet.temporal_offset_task',
+              'FasterRcnn.context_config', 'Loss.random_example_sampler', 'CenterNet.mask_estimation_task',
+              'CenterNet.densepose_estimation_task', 'CenterNet.track_estimation_task',
+              'CenterNet.temporal_offset_task',
               'CenterNet.deepmac_mask_estimation'}  # refused
     silent, seen, todo = [], set(), [protos.TrainEvalPipelineConfig.DESCRIPTOR]
     while todo:

@@ -36,7 +36,7 @@ class MultiscaleGrid:
     scales_per_octave sizes 2**(i / scales_per_octave) (Lin et al. 2017).
 
     Cells are centred half a stride in, but along a side of the image that the stride does not divide they begin at 0,
-    as the reference has it.
+    as the reference has it. Without image_size (and then not normalized) all are centred.
 
     Args:
         normalize: coordinates are fractions of the image instead of pixels.
@@ -56,7 +56,7 @@ class MultiscaleGrid:
         grids = []
         for level, grid_size in zip(self._levels, feature_map_sizes):
             stride = 2 ** level
-            offset = [stride / 2 if side % stride == 0 else 0. for side in image_size]
+            offset = [stride / 2 if side % stride == 0 else 0. for side in image_size or (0, 0)]
             base = stride * self._anchor_scale
             grids.append(tile(grid_size, self._scales, self._aspect_ratios, (base, base), (stride, stride), offset))
         anchors = np.concatenate(grids)

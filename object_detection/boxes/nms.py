@@ -56,52 +56,59 @@ class NonMaxSuppression:
         """Select detections.
 
         Args:
-            boxes: float32 [B, A, 4], shared by the classes.
-            scores: float32 [B, A, C], background left out.
+            boxes: float32 [B, A, 4], shared by the classes, or [B, A, C, 4], one for each class (not with
+                class_agnostic).
+            scores: float32 [B, A, C], background left out; below 0 for boxes that are none.
             window: float32 [B, 4] in the unit of the boxes. Boxes are clipped to it after the suppression, and those
                 without area are dropped.
         Returns:
             Detections.
         """
+        stride = 0
+        if boxes.shape.rank == 4:  # class by class; those of one class begin `stride` after those of the class before
+            stride = tf.shape(boxes)[1]
+            boxes = tf.reshape(tf.transpose(boxes, [0, 2, 1, 3]), [tf.shape(boxes)[0], -1, 4])
         inside = ops.area(ops.clip(boxes, window)) > 0.
-        indices, classes, scores = self._select(boxes, scores, inside)
+        rows, classes, scores = self._select(boxes, scores, inside, stride)
         valid = scores >= 0.
-        indices, classes = tf.where(valid, indices, 0), tf.where(valid, classes, 0)
-        selected = ops.clip(tf.gather(boxes, indices, batch_dims=1), window)
+        rows, classes = tf.where(valid, rows, 0), tf.where(valid, classes, 0)
+        selected = ops.clip(tf.gather(boxes, rows, batch_dims=1), window)
         if self.change_frame:
             selected = ops.change_frame(selected, window)
         return Detections(boxes=tf.where(valid[..., tf.newaxis], selected, 0.), scores=tf.where(valid, scores, 0.),
-                          classes=tf.cast(classes, tf.float32), indices=indices,
+                          classes=tf.cast(classes, tf.float32), indices=rows - classes * stride,
                           count=tf.reduce_sum(tf.cast(valid, tf.int32), -1))
 
-    def _select(self, boxes, scores, inside):
-        """Box indices, classes and scores [B, max_total] of the detections, score -1 where there is nothing."""
+    def _select(self, boxes, scores, inside, stride):
+        """Rows of boxes [B, rows, 4], classes and scores [B, max_total] of the detections, score -1 where there is
+        nothing. Box i of class c is row c * stride + i."""
         if self.class_agnostic:
-            indices, best = self._suppress(boxes, tf.reduce_max(scores, -1)[:, tf.newaxis], self.max_total)
+            indices, best = self._suppress(boxes, tf.reduce_max(scores, -1)[:, tf.newaxis], self.max_total, stride)
             classes = tf.gather(tf.argmax(scores, -1, tf.int32), indices, batch_dims=1)
             return self._best(indices, classes, best, inside)
         scores = tf.transpose(scores, [0, 2, 1])
         if self.soft_sigma > 0. or scores.shape[1] <= _FEW_CLASSES:
-            return self._class_by_class(boxes, scores, inside)
-        *selected, complete = self._shortlist(boxes, scores, inside)
-        return tf.cond(complete, lambda: tuple(selected), lambda: self._class_by_class(boxes, scores, inside))
+            return self._class_by_class(boxes, scores, inside, stride)
+        *selected, complete = self._shortlist(boxes, scores, inside, stride)
+        return tf.cond(complete, lambda: tuple(selected), lambda: self._class_by_class(boxes, scores, inside, stride))
 
-    def _shortlist(self, boxes, scores, inside):
+    def _shortlist(self, boxes, scores, inside, stride):
         """As _select, from the best pairs only, for scores [B, C, A]; and whether no other pair can matter."""
         num_images, num_classes, num_boxes = tf.unstack(tf.shape(scores))
         pairs = tf.reshape(scores, [num_images, num_classes * num_boxes])
         length = tf.minimum(_SHORTLIST * self.max_total, num_classes * num_boxes)
         best, order = tf.math.top_k(pairs, length)
-        classes, indices = order // num_boxes, order % num_boxes
+        classes = order // num_boxes
+        rows = classes * stride + order % num_boxes
         same_class = tf.equal(classes[:, :, tf.newaxis], classes[:, tf.newaxis])
-        candidates = _ordered(tf.gather(boxes, indices, batch_dims=1))
+        candidates = _ordered(tf.gather(boxes, rows, batch_dims=1))
         overlaps = tf.where(same_class, ops.iou(candidates, candidates), 0.)
         kept = tf.map_fn(lambda image: self._kept(*image), (overlaps, best),
                          fn_output_signature=tf.TensorSpec([None], tf.bool))
         earlier = tf.linalg.band_part(tf.cast(tf.logical_and(same_class, kept[:, tf.newaxis]), tf.int32), -1, 0)
         kept = tf.logical_and(kept, tf.reduce_sum(earlier, -1) <= self.max_per_class)  # rank within the class
         last = best[:, -1]
-        *selected, best = self._best(indices, classes, tf.where(kept, best, -1.), inside)
+        *selected, best = self._best(rows, classes, tf.where(kept, best, -1.), inside)
         complete = tf.logical_or(best[:, -1] >= 0., last <= self.score_threshold)
         return *selected, best, tf.logical_or(tf.reduce_all(complete), length == num_classes * num_boxes)
 
@@ -112,17 +119,18 @@ class NonMaxSuppression:
                                                      self.score_threshold)
         return tf.scatter_nd(kept[:, tf.newaxis], tf.ones_like(kept, tf.bool), [length])
 
-    def _class_by_class(self, boxes, scores, inside):
+    def _class_by_class(self, boxes, scores, inside, stride):
         """As _select, one suppression per class, for scores [B, C, A]."""
-        indices, best = self._suppress(boxes, scores, self.max_per_class)
+        indices, best = self._suppress(boxes, scores, self.max_per_class, stride)
         classes = tf.repeat(tf.range(tf.shape(scores)[1]), self.max_per_class)[tf.newaxis]
-        return self._best(indices, tf.broadcast_to(classes, tf.shape(indices)), best, inside)
+        return self._best(indices + classes * stride, tf.broadcast_to(classes, tf.shape(indices)), best, inside)
 
-    def _suppress(self, boxes, scores, size):
+    def _suppress(self, boxes, scores, size, stride):
         """Box indices and scores [B, C * size] of each class in turn, score -1 where there is nothing."""
         def one_class(row):
+            first = row % num_classes * stride
             indices, kept_scores, count = tf.raw_ops.NonMaxSuppressionV5(
-                boxes=boxes[row // num_classes], scores=rows[row], max_output_size=size,
+                boxes=boxes[row // num_classes, first:first + num_boxes], scores=rows[row], max_output_size=size,
                 iou_threshold=self.iou_threshold, score_threshold=self.score_threshold,
                 soft_nms_sigma=self.soft_sigma, pad_to_max_output_size=True)
             return indices, tf.where(tf.range(size) < count, kept_scores, -1.)
@@ -132,12 +140,12 @@ class NonMaxSuppression:
         kept = tf.map_fn(one_class, tf.range(num_images * num_classes), fn_output_signature=signature)
         return tuple(tf.reshape(v, [num_images, num_classes * size]) for v in kept)
 
-    def _best(self, indices, classes, scores, inside):
+    def _best(self, rows, classes, scores, inside):
         """The max_total best of candidates [B, N] inside the window, the earlier of equals first."""
-        scores = tf.where(tf.gather(inside, indices, batch_dims=1), scores, -1.)
+        scores = tf.where(tf.gather(inside, rows, batch_dims=1), scores, -1.)
         missing = [[0, 0], [0, tf.maximum(self.max_total - tf.shape(scores)[1], 0)]]
         scores, order = tf.math.top_k(tf.pad(scores, missing, constant_values=-1.), self.max_total)
-        return (*(tf.gather(tf.pad(v, missing), order, batch_dims=1) for v in (indices, classes)), scores)
+        return (*(tf.gather(tf.pad(v, missing), order, batch_dims=1) for v in (rows, classes)), scores)
 
 
 def _ordered(boxes):

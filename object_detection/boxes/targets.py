@@ -27,7 +27,7 @@ class Targets(typing.NamedTuple):
 class TargetAssigner:
     """Similarity, matching and coding, one after the other.
 
-    similarity: function of groundtruth boxes [B, N, 4] and anchors [1, A, 4] -> float32 [B, N, A].
+    similarity: function of groundtruth boxes [B, N, 4] and anchors [B or 1, A, 4] -> float32 [B, N, A].
     matcher, coder: see boxes.matchers and boxes.coders.
     negative_class_weight: the weight of background anchors in the classification loss.
     """
@@ -40,11 +40,13 @@ class TargetAssigner:
         """Targets of a batch.
 
         Args:
-            anchors: float32 [A, 4]; boxes: float32 [B, N, 4] in the same unit, N >= 1.
+            anchors: float32 [A, 4], or [B, A, 4] where each image has its own; boxes: float32 [B, N, 4] in the same
+                unit, N >= 1.
             labels: float32 [B, N, C]; weights: float32 [B, N], 0 for padding.
             unmatched_label: C floats, what background and ignored anchors should predict.
         """
-        matches = self.matcher.match(self.similarity(boxes, anchors[tf.newaxis]), weights > 0.)
+        similarity = self.similarity(boxes, anchors if len(anchors.shape) == 3 else anchors[tf.newaxis])
+        matches = self.matcher.match(similarity, weights > 0.)
         matched, row = matches >= 0, tf.maximum(matches, 0)
         box_weights = tf.where(matched, tf.gather(weights, row, batch_dims=1), 0.)
         codes = self.coder.encode(tf.gather(boxes, row, batch_dims=1), anchors)

@@ -104,7 +104,8 @@ class Conv2D(Layer):
 
     Args:
         padding: 'SAME' or 'VALID' as TensorFlow defines them.
-        kernel_size, strides, dilation: an int for both dimensions.
+        kernel_size: an int for both dimensions, or (height, width).
+        strides, dilation: an int for both dimensions.
     """
 
     def __init__(self, in_channels, filters, kernel_size, strides=1, padding='SAME', dilation=1, use_bias=True,
@@ -113,7 +114,8 @@ class Conv2D(Layer):
         super().__init__()
         self.strides, self.padding, self.dilation = strides, padding, dilation
         self.regularizer, self.bias_regularizer = regularizer, bias_regularizer
-        self.kernel = _variable(kernel_initializer, (kernel_size, kernel_size, in_channels, filters), trainable)
+        window = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
+        self.kernel = _variable(kernel_initializer, (*window, in_channels, filters), trainable)
         self.bias = _variable(bias_initializer, (filters,), trainable) if use_bias else None
 
     def __call__(self, x):
@@ -207,6 +209,8 @@ class BatchNorm(Layer):
         self.moving_variance = _moment(initializers.ones, channels)
 
     def __call__(self, x, training=False):
+        if len(x.shape) != 4:  # the kernel takes images
+            return tf.reshape(self(tf.reshape(x, [-1, 1, 1, x.shape[-1]]), training), tf.shape(x))
         mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
         gamma = tf.ones_like(mean) if self.gamma is None else self.gamma
         beta = tf.zeros_like(mean) if self.beta is None else self.beta

@@ -3,10 +3,10 @@
 A further architecture is a file with a function of its section, and a line in ARCHITECTURES.
 """
 from object_detection.layers import initializers
-from object_detection.models import build_center_net, build_ssd
+from object_detection.models import build_center_net, build_faster_rcnn, build_ssd
 from utils.errors import UserError
 
-ARCHITECTURES = {'ssd': build_ssd.build, 'center_net': build_center_net.build}
+ARCHITECTURES = {'ssd': build_ssd.build, 'faster_rcnn': build_faster_rcnn.build, 'center_net': build_center_net.build}
 
 
 def build(model_config, seed=0):

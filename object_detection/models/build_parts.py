@@ -4,6 +4,8 @@ Each function takes the message and raises UserError for what is not supported.
 """
 from object_detection.boxes import anchors, coders, matchers, nms, ops
 from object_detection.models import losses
+from object_detection.models.hyperparams import enum_name
+from object_detection.models.ssd import SCORES
 from utils.errors import UserError
 
 SIMILARITIES = {'iou_similarity': ops.iou, 'ioa_similarity': ops.ioa,
@@ -111,6 +113,22 @@ def localization_loss(config):
         return losses.SmoothL1(config.weighted_smooth_l1.delta)
     return _choice({'weighted_l2': losses.l2, 'weighted_iou': losses.iou, 'weighted_giou': losses.giou}, config,
                    'weighted_smooth_l1')
+
+
+def hard_example_miner(config, classification_weight, localization_weight):
+    """losses.HardExampleMiner of a HardExampleMiner message, for losses with these weights."""
+    weights = {'BOTH': (classification_weight, localization_weight), 'CLASSIFICATION': (1., 0.),
+               'LOCALIZATION': (0., 1.)}[enum_name(config, 'loss_type')]
+    return losses.HardExampleMiner(
+        config.num_hard_examples if config.num_hard_examples > 0 else None, config.iou_threshold, *weights,
+        config.max_negatives_per_positive if config.max_negatives_per_positive > 0 else None,
+        config.min_negatives_per_image)
+
+
+def score_converter(config):
+    """Function of logits, for a PostProcessing message."""
+    convert, scale = SCORES[enum_name(config, 'score_converter')], 1. / config.logit_scale
+    return convert if scale == 1. else lambda logits: convert(logits * scale)
 
 
 def _choice(values, config, *others):

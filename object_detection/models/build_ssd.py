@@ -4,7 +4,7 @@ from object_detection.layers import feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
 from object_detection.models import build_parts as parts
-from object_detection.models import hyperparams, losses, resizers
+from object_detection.models import hyperparams, resizers
 from object_detection.models.hyperparams import enum_name
 from object_detection.models.ssd import SSD, SsdLoss
 from utils.errors import UserError
@@ -103,14 +103,8 @@ def _loss(config):
 
 
 def _hard_example_miner(config):
-    section = config.hard_example_miner
     if config.classification_loss.WhichOneof('classification_loss') == 'weighted_sigmoid_focal':
         raise UserError('loss.hard_example_miner does not go with weighted_sigmoid_focal, which weighs examples by '
                         'itself; remove one of them')
-    kind = enum_name(section, 'loss_type')
-    weights = {'BOTH': (config.classification_weight, config.localization_weight), 'CLASSIFICATION': (1., 0.),
-               'LOCALIZATION': (0., 1.)}[kind]
-    return losses.HardExampleMiner(section.num_hard_examples if section.num_hard_examples > 0 else None,
-                                   section.iou_threshold, *weights,
-                                   section.max_negatives_per_positive if section.max_negatives_per_positive > 0 else
-                                   None, section.min_negatives_per_image)
+    return parts.hard_example_miner(config.hard_example_miner, config.classification_weight,
+                                    config.localization_weight)

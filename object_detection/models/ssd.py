@@ -77,7 +77,7 @@ class SSD(tf.Module):
                                 tf.sequence_mask(true_image_shapes[:, 1], width)[:, tf.newaxis])
         return tf.where(inside[..., tf.newaxis], images, tf.constant(self.resizer.pad_value, images.dtype))
 
-    def predict(self, inputs, true_image_shapes, training=False):
+    def predict(self, inputs, true_image_shapes, training=False, groundtruth=None):
         """What the network says of inputs [B, h, w, 3], in the names of the reference.
 
         Returns:
@@ -87,7 +87,7 @@ class SSD(tf.Module):
             box_encodings: float32 [B, A, code_size], to be decoded with the anchors.
             class_predictions_with_background: float32 [B, A, C], logits; C counts the background if there is a class.
         """
-        del true_image_shapes  # the reference's signature; two-stage detectors need it
+        del true_image_shapes, groundtruth  # two-stage detectors need them
         maps = self._feature_extractor.feature_maps(inputs, training)
         heads = self._box_predictor(maps, training)
         anchors = tf.constant(self._anchors.generate([tuple(x.shape[1:3]) for x in maps], tuple(inputs.shape[1:3])))

@@ -113,9 +113,9 @@ def _runner(model, add_regularization_loss, spec):
     names = []
 
     def one(values, i):
-        """The i-th picture of the batched tensors, as a batch of one; anchors are the same for all."""
-        return {name: value if name == 'anchors' else tf.nest.map_structure(lambda v: v[i:i + 1], value)
-                for name, value in values.items()}
+        """The i-th picture of the batched tensors, as a batch of one; anchors and image_shape are the same for all."""
+        return {name: value if name in ('anchors', 'image_shape') else
+                tf.nest.map_structure(lambda v: v[i:i + 1], value) for name, value in values.items()}
 
     def run(features, truth):
         def losses_of(i):

@@ -29,7 +29,8 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             shapes = features['true_image_shape']
-            predictions = model.predict(model.normalize(features['image'], shapes), shapes, training=True)
+            inputs = model.normalize(features['image'], shapes)
+            predictions = model.predict(inputs, shapes, training=True, groundtruth=truth)
             losses = with_total(model.loss(predictions, shapes, truth), model, train_config.add_regularization_loss)
             losses = {name: loss / replicas for name, loss in losses.items()} if replicas > 1 else losses
         gradients = tape.gradient(losses['Loss/total_loss'], variables)

@@ -25,11 +25,12 @@ class ResNetV1(core.Network):
         depth_multiplier, min_depth: factor of all channels, and fewest.
         keras: as in tf.keras.applications: convolutions have a bias, and the pooling's padding does not depend on the
             size.
+        levels: those to build, without a gap. Unless they begin at 2, the input is the map of the level before.
     Attributes:
         channels: {level: channels}
     """
 
-    def __init__(self, depth, hyperparams, depth_multiplier=1., min_depth=8, keras=False):
+    def __init__(self, depth, hyperparams, depth_multiplier=1., min_depth=8, keras=False, levels=(2, 3, 4, 5)):
         super().__init__()
 
         def scaled(count):
@@ -42,21 +43,17 @@ class ResNetV1(core.Network):
             made = hyperparams.norm(channels)
             return made and self.add(made)
         activation = hyperparams.activation
-        channels = scaled(64)
+        channels = {1: scaled(64)} | {level: scaled(64 * 2 ** level) for level in (2, 3, 4, 5)}
         stem = core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=7),
-                              conv(3, channels, 7, strides=2, padding='VALID'), norm(channels), activation,
-                              functools.partial(_pool, pad=keras)])
-        widths, stages = {}, []
-        for level, (repeats, filters) in enumerate(zip(REPEATS[depth], (64, 128, 256, 512)), 2):
-            blocks = []
-            for index in range(repeats):
-                sizes = channels, scaled(filters), scaled(4 * filters)
-                blocks.append(_Block(conv, norm, activation, *sizes, strides=2 if index == 0 and level > 2 else 1,
-                                     project=index == 0))
-                channels = sizes[-1]
-            stages.append(blocks)
-            widths[level] = channels
-        self.channels = widths
+                              conv(3, channels[1], 7, strides=2, padding='VALID'), norm(channels[1]), activation,
+                              functools.partial(_pool, pad=keras)]) if levels[0] == 2 else None
+        stages = {}
+        for level in levels:
+            sizes = scaled(16 * 2 ** level), channels[level]
+            first = _Block(conv, norm, activation, channels[level - 1], *sizes, 2 if level > 2 else 1, project=True)
+            stages[level] = [first, *(_Block(conv, norm, activation, channels[level], *sizes, 1, project=False)
+                                      for _ in range(REPEATS[depth][level - 2] - 1))]
+        self.channels = {level: channels[level] for level in levels}
         self._run = lambda x, training: _levels(stem, stages, x, training)
 
     def __call__(self, images, training=False):
@@ -69,9 +66,9 @@ def _pool(x, pad):
 
 
 def _levels(stem, stages, x, training):
-    x = stem(x, training)
+    x = stem(x, training) if stem else x
     maps = {}
-    for level, blocks in enumerate(stages, 2):
+    for level, blocks in stages.items():
         for block in blocks:
             x = block(x, training)
         maps[level] = x

@@ -1,11 +1,17 @@
 """Backbone and neck joined: what a config's feature_extractor { type } stands for.
 
-SSD and CENTER_NET map each type to its constructor. All take the config's fields as keywords (conv_hyperparams as
-Hyperparams), and use their own default for one left out.
+SSD, CENTER_NET and FASTER_RCNN map each type to its constructor. All take the config's fields as keywords
+(conv_hyperparams as Hyperparams), and use their own default for one left out.
 """
 import functools
 
-from object_detection.layers.feature_extractors import center_net, efficientnet_bifpn, fpn, multi_resolution
+from object_detection.layers.feature_extractors import (
+    center_net,
+    efficientnet_bifpn,
+    faster_rcnn,
+    fpn,
+    multi_resolution,
+)
 
 SSD = {
     **{f'ssd_efficientnet-{version}_bifpn_keras': functools.partial(efficientnet_bifpn.EfficientNetBiFPN, version)
@@ -24,4 +30,11 @@ CENTER_NET = {
     'mobilenet_v2': center_net.MobileNetV2,
     'mobilenet_v2_fpn': center_net.MobileNetV2FPN,
     'mobilenet_v2_fpn_sep_conv': functools.partial(center_net.MobileNetV2FPN, use_separable_conv=True),
+}
+
+FASTER_RCNN = {
+    **{f'faster_rcnn_resnet{depth}_keras': functools.partial(faster_rcnn.ResNetV1, depth) for depth in (50, 101, 152)},
+    **{f'faster_rcnn_resnet{depth}_fpn_keras': functools.partial(faster_rcnn.ResNetV1FPN, depth)
+       for depth in (50, 101, 152)},
+    'faster_rcnn_inception_resnet_v2_keras': faster_rcnn.InceptionResNetV2,
 }

@@ -27,7 +27,7 @@ class FeatureExtractor(core.Layer):
 
         Zeros are added at the bottom and right up to a multiple of pad_to_multiple.
         """
-        return self._maps(_pad(inputs, self._pad_to_multiple), training)
+        return self._maps(pad(inputs, self._pad_to_multiple), training)
 
 
 class UnitRange(FeatureExtractor):
@@ -46,7 +46,8 @@ def refuse(**options):
         raise UserError(f'this feature extractor does not support {", ".join(wrong)}; remove from feature_extractor')
 
 
-def _pad(inputs, multiple):
+def pad(inputs, multiple):
+    """inputs [B, H, W, C] with zeros at the bottom and right up to multiples of `multiple`."""
     if multiple == 1:
         return inputs
     height, width = (size or tf.shape(inputs)[axis] for axis, size in ((1, inputs.shape[1]), (2, inputs.shape[2])))

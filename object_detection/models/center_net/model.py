@@ -39,7 +39,7 @@ class CenterNet(tf.Module):
         del true_image_shapes
         return self._feature_extractor.normalize(images)
 
-    def predict(self, inputs, true_image_shapes, training=False):
+    def predict(self, inputs, true_image_shapes, training=False, groundtruth=None):
         """What the network says of inputs [B, h, w, 3], in the names of the reference.
 
         Returns:
@@ -50,7 +50,7 @@ class CenterNet(tf.Module):
             TASK/keypoint/heatmap: logits [..., K]; TASK/keypoint/regression and .../offset: [..., 2K] (offset: or 2),
             cells.
         """
-        del true_image_shapes  # the reference's signature; two-stage detectors need it
+        del true_image_shapes, groundtruth  # two-stage detectors need them
         maps = self._feature_extractor.feature_maps(inputs, training)
         heads = {name: [head(x) for head, x in zip(heads, maps)] for name, heads in self._prediction_head_dict.items()}
         return {**heads, 'extracted_features': maps, 'preprocessed_inputs': inputs}

@@ -2,8 +2,9 @@
 
     python tests/golden/make_center_net.py          # in the reference environment (benchmarks/README.md)
 
-types: for each feature extractor the number and SHA-256 of its checkpoint keys and shapes. modes: for each setting of
-the tasks the losses and detections of drawn maps (`maps`, `groundtruth` below).
+types: for each feature extractor the number and SHA-256 of its checkpoint keys and shapes. networks: for some of them
+every 61st logit of object_center for a picture, with the weights of fixture.py. modes: for each setting of the tasks
+the losses and detections of drawn maps (`maps`, `groundtruth` below).
 """
 import hashlib
 import json
@@ -27,6 +28,8 @@ TYPES = ('hourglass_10', 'hourglass_20', 'hourglass_32', 'hourglass_52', 'hourgl
          'resnet_v2_101', 'resnet_v1_18_fpn', 'resnet_v1_34_fpn', 'resnet_v1_50_fpn', 'resnet_v1_101_fpn',
          'mobilenet_v2', 'mobilenet_v2_fpn', 'mobilenet_v2_fpn use_separable_conv: true',
          'mobilenet_v2_fpn depth_multiplier: 0.5')
+NETWORKS = ('hourglass_20 channel_means: [104, 114, 119] channel_stds: [73, 69, 70] bgr_ordering: true', 'mobilenet_v2',
+            'mobilenet_v2_fpn depth_multiplier: 0.5 upsampling_interpolation: "bilinear"', 'resnet_v1_18_fpn')
 BOXES = 'object_detection_task { scale_loss_weight: 0.2 localization_loss { l1_localization_loss {} } }'
 CENTER = '''object_center_params { object_center_loss_weight: 0.5 max_box_predictions: 6 %s classification_loss {
             penalty_reduced_logistic_focal_loss { alpha: 2 beta: 4 } } }'''
@@ -87,6 +90,10 @@ def groundtruth(num_classes):
     return boxes, classes, weights, keypoints
 
 
+def picture():
+    return fixture.images('test', 1, 120, 160).astype(np.float32)
+
+
 def digest(shapes):
     lines = sorted(f'{key} {list(shape)}' for key, shape in shapes.items())
     return {'count': len(lines), 'sha256': hashlib.sha256('\n'.join(lines).encode()).hexdigest()}
@@ -129,16 +136,31 @@ def main():
                 'detections': {name: np.asarray(value, np.float64).round(5).tolist()
                                for name, value in detections.items()}}
 
+    def checkpoint(model):
+        """{key: value} of the variables."""
+        reader = tf.train.load_checkpoint(tf.train.Checkpoint(model=model).save(str(scratch / 'ckpt')))
+        return {key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()
+                if key.endswith(SUFFIX) and not key.startswith('save_counter')}
+
     def keys(kind):
         model = build(kind, 3, CENTER % '' + BOXES)
-        model.predict(*model.preprocess(tf.zeros([1, 128, 128, 3])))
-        reader = tf.train.load_checkpoint(tf.train.Checkpoint(model=model).save(str(scratch / 'ckpt')))
-        tf.keras.backend.clear_session()
-        return digest({key.removesuffix(SUFFIX): shape for key, shape in reader.get_variable_to_shape_map().items()
-                       if key.endswith(SUFFIX) and not key.startswith('save_counter')})
+        model.predict(*model.preprocess(tf.constant(picture())))
+        return digest({key.removesuffix(SUFFIX): value.shape for key, value in checkpoint(model).items()})
+
+    def logits(kind):
+        model = build(kind, 3, CENTER % '' + BOXES)
+        inputs = model.preprocess(tf.constant(picture()))
+        model.predict(*inputs)
+        variables = list({id(v): v for v in model.variables}.values())
+        for number, variable in enumerate(variables):  # numbered, to see under which key each is saved
+            variable.assign(tf.fill(variable.shape, float(number)))
+        for key, value in checkpoint(model).items():
+            variables[int(value.flat[0])].assign(fixture.weight(key, value.shape))
+        values = model.predict(*inputs)['object_center'][-1].numpy().ravel()[::61]
+        return [float(f'{value:.6g}') for value in values]
 
     golden = {'modes': {name: run(*mode) for name, mode in MODES.items()},
-              'types': {kind: keys(kind) for kind in TYPES}}
+              'types': {kind: keys(kind) for kind in TYPES}, 'networks': {kind: logits(kind) for kind in NETWORKS}}
     Path(__file__).with_name('center_net.json').write_text(json.dumps(golden) + '\n')
 
 

@@ -44,6 +44,16 @@ def test_keys_are_the_references(kind):
     assert made.digest(shapes(center_net(kind))) == GOLDEN['types'][kind]
 
 
+@pytest.mark.parametrize('kind', made.NETWORKS)
+def test_numbers_of_the_networks_are_the_references(kind):
+    model = center_net(kind)
+    for key, variable in parity.variables_by_key(model=model).items():
+        variable.assign(parity.fixture.weight(key, variable.shape))
+    logits = model.predict(*model.preprocess(made.picture()))['object_center'][-1]
+    expected = np.array(GOLDEN['networks'][kind])
+    np.testing.assert_allclose(np.ravel(logits)[::61], expected, atol=1e-4 * np.abs(expected).max())
+
+
 def test_every_type_is_compared():
     assert {kind.partition(' ')[0] for kind in made.TYPES} | {'mobilenet_v2_fpn_sep_conv'} == set(CENTER_NET)
 

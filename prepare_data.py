@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from preparation.options import MOST_DISTANCE, Options
 from utils import args
 from utils.errors import UserError, run_main
 
@@ -61,8 +62,8 @@ def distance(text):
     if text == 'off':
         return None
     bits = args.count(text)
-    if bits > 12:
-        raise argparse.ArgumentTypeError(f'{text}: hashes that differ in more than 12 bits are of different pictures')
+    if bits > MOST_DISTANCE:
+        raise argparse.ArgumentTypeError(f'{text}: at most {MOST_DISTANCE}; hashes farther apart are of two pictures')
     return bits
 
 
@@ -84,7 +85,6 @@ def shares(split):
 
 
 def main(argv=None):
-    from preparation.options import Options
     from preparation.run import prepare
     prepare(Options(**parse(argv)))
 

@@ -18,10 +18,14 @@ with contextlib.suppress(ImportError):  # iPhone pictures, for those who have in
     from pillow_heif import register_heif_opener
     register_heif_opener()
 
-# Formats that photographs come in. Not EPS, WMF and the like: reading them starts other programs.
-FORMATS = ('JPEG', 'MPO', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JPEG2000', 'PPM', 'ICO', 'QOI')
+Image.init()
+# Formats that photographs come in, where this Pillow has them (JPEG covers the MPO of phones). Not EPS, WMF and so on:
+# reading those starts other programs.
+FORMATS = tuple(name for name in ('JPEG', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JPEG2000', 'PPM',
+                                  'ICO', 'QOI') if name in Image.OPEN)
 MOST_PIXELS = 256_000_000  # a 200-megapixel phone passes; a decompression bomb does not
 LEAST_SIDE = 16
+BLOCKS_KEPT = 16  # pieces of memory that are used again for the next picture: decoding small ones takes half the time
 LONGEST_SIDE = 65_500  # of a JPEG
 ORIENTATION = 0x0112
 # What Pillow's decoders raise on files that are not what they seem to be.
@@ -34,7 +38,7 @@ KINDS = ((b'<!doctype', 'a web page'), (b'<html', 'a web page'), (b'<svg', 'an S
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns from here and refuses from twice this
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 warnings.filterwarnings('ignore', module=r'PIL\..*')  # odd metadata of pictures that decode well
-Image.core.set_blocks_max(16)  # memory is used again for the next picture: decoding small ones takes half the time
+Image.core.set_blocks_max(BLOCKS_KEPT)
 
 
 class Unusable(Exception):
@@ -43,7 +47,7 @@ class Unusable(Exception):
 
 @dataclasses.dataclass(slots=True)
 class Decoded:
-    """image: RGB, upright, shrunk. width, height: of the upright original. turned: EXIF orientation 1 to 8."""
+    """image: RGB, upright, shrunk. width, height: of the original, upright. turned: EXIF orientation, 1 to 8."""
     image: Image.Image
     format: str
     width: int
@@ -79,17 +83,20 @@ def _decode(data, mindim):
         size = shrunk(width, height, mindim)
         if max(size) > LONGEST_SIDE:
             raise Unusable(f'too long: {width}x{height}; a JPEG has at most {LONGEST_SIDE} pixels a side')
+        if image.format == 'PNG':  # whose decoder goes on over damaged data without a word
+            with Image.open(io.BytesIO(data), formats=('PNG',)) as checked:
+                checked.verify()
         turned = _orientation(image)
         profile = image.info.get('icc_profile')
         image.draft(image.mode, size)
         image.load()
-        flat = _flatten(image)
-        if flat.size != size:
-            flat = flat.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-        rgb = _turn(_to_srgb(flat, profile), turned)
+        small = _flatten(image)
+        if small.size != size:
+            small = small.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        upright = _turn(_to_srgb(small, profile), turned)
         if turned > 4:
             width, height = height, width
-        return Decoded(rgb, image.format, width, height, turned, None)
+        return Decoded(upright, image.format, width, height, turned, None)
 
 
 def shrunk(width, height, mindim):
@@ -188,9 +195,15 @@ def _kind(data):
         return 'broken: AVIF' if brand in (b'avif', b'avis') else 'not a picture: a video'
     if not any(data[:4096]):
         return 'not a picture: only zeros'
-    if all(byte in b'\t\n\r\f\x1b' or byte >= 32 for byte in data[:512]):
-        return 'not a picture: text'
-    return 'not a picture, or its beginning is broken'
+    return 'not a picture: text' if _is_text(data[:500]) else 'not a picture, or its beginning is broken'
+
+
+def _is_text(start):
+    try:
+        text = start.decode()
+    except UnicodeDecodeError as error:
+        return error.start > 0 and error.start >= len(start) - 3  # cut within a letter
+    return all(letter.isprintable() or letter in '\t\n\r\f\v' for letter in text)
 
 
 def _first_line(error):

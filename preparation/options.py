@@ -3,6 +3,7 @@ import dataclasses
 from pathlib import Path
 
 SIDES = ('train', 'validation', 'test')
+MOST_DISTANCE = 8  # bits; distinct photographs differ in 10 or more, and bands (duplicates.py) stay long enough
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,8 +61,10 @@ def restore(pictures, scan, manifest, options, progress):
     files = {source.path: source.file for source in scan.sources}
     lost = [Task(picture, files[picture.path], str(options.output), options.mindim)
             for picture in pictures if not _intact(picture, options.output)]
-    for _ in _read(lost, manifest, options, progress, 'writing pictures again'):
-        pass
+    again = {picture.path: picture for picture in pictures}
+    for result in _read(lost, manifest, options, progress, 'writing pictures again'):
+        if result.problem:  # the source has changed since it was read
+            again[result.path].verdict, again[result.path].reason = 'skipped', result.problem
     unwanted = manifest.written() - {picture.jpg for picture in pictures}
     for jpg in unwanted:
         (options.output / jpg).unlink(missing_ok=True)

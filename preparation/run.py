@@ -46,7 +46,7 @@ def prepare(options):
 
         numbers = stats.collect(sources, found.labels, options)
         files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
-        report.write(numbers, sources, options)
+        report.write(numbers, sources, {source.path: source.file for source in found.sources}, options)
         label_map.write(options.output / 'label_map.pbtxt', found.labels)
         examples.write(kept, found.labels, manifest, options, console.progress)
     summarise(numbers, detections.detector, options, time.monotonic() - start)

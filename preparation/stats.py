@@ -9,7 +9,9 @@ VERDICTS = ('skipped', 'duplicate', 'conflict', 'no box', 'surplus')
 STEPS = ('files', 'readable', 'without duplicates', 'without conflicts', 'with a box', 'taken')
 SIZE_EDGES = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 1 << 20)  # pixels of the shorter side
 ASPECT_EDGES = (0, 0.4, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 1e9)  # width / height
-BOX_EDGES = (0, 0.03, 0.06, 0.12, 0.25, 0.5, 0.75, 1.001)  # square root of the box's share of the picture
+BOX_EDGES = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.001)  # see _relative_size
+# Sizes of the usual anchors (levels 3 to 7, anchor_scale 4, 3 scales an octave), as shares of an input of 512 pixels.
+ANCHORS = (4 * 2 ** 3 / 512, 4 * 2 ** 7 * 2 ** (2 / 3) / 512)
 SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
 
 
@@ -17,7 +19,8 @@ def collect(pictures, labels, options):
     """A JSON-ready dict of all that is worth knowing about the Pictures and the decisions on them."""
     taken = [picture for picture in pictures if not picture.verdict]
     readable = [picture for picture in pictures if picture.verdict != 'skipped']
-    boxes = [(picture, box) for picture in taken for box in picture.boxes]
+    boxes = [box for picture in taken for box in picture.boxes]
+    sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]
     return {
         'options': _options(options),
         'labels': [_label_row(number, label, pictures) for number, label in enumerate(labels, start=1)],
@@ -25,15 +28,17 @@ def collect(pictures, labels, options):
         'steps': list(STEPS),
         'boxes': {
             'count': len(boxes),
-            'by_origin': dict(sorted(collections.Counter(box.origin for _, box in boxes).items())),
-            'by_label': dict(sorted(collections.Counter(box.label for _, box in boxes).items())),
+            'by_origin': dict(sorted(collections.Counter(box.origin for box in boxes).items())),
+            'by_label': dict(sorted(collections.Counter(box.label for box in boxes).items())),
         },
         'histograms': {
-            'shorter side of the sources, pixels': histogram([min(p.width, p.height) for p in readable], SIZE_EDGES),
-            'width / height': histogram([p.width / p.height for p in readable], ASPECT_EDGES),
-            'box size, share of the picture\'s side': histogram([_side_share(box) for _, box in boxes], BOX_EDGES),
-            'score of the boxes': histogram([box.score for _, box in boxes if box.score is not None], SCORE_EDGES),
+            'shorter side': histogram([min(p.width, p.height) for p in readable], SIZE_EDGES),
+            'aspect': histogram([p.width / p.height for p in readable], ASPECT_EDGES),
+            'box size': histogram(sizes, BOX_EDGES),
+            'score': histogram([box.score for box in boxes if box.score is not None], SCORE_EDGES),
         },
+        'anchors': {'smallest': ANCHORS[0], 'largest': ANCHORS[1],
+                    'boxes_below': sum(size < ANCHORS[0] / 2 ** 0.5 for size in sizes)},
         'formats': dict(sorted(collections.Counter(p.format for p in readable).items())),
         'skipped': [_named(p) for p in pictures if p.verdict == 'skipped'],
         'skipped_by_reason': dict(collections.Counter(
@@ -43,7 +48,7 @@ def collect(pictures, labels, options):
         'no_box': [_named(p) for p in pictures if p.verdict == 'no box'],
         'review': [{'path': p.path, 'jpg': p.jpg, 'label': p.label, 'reasons': p.review,
                     'boxes': [[*box.corners] for box in p.boxes]}
-                   for p in pictures if p.review and p.verdict in (None, 'no box', 'surplus')],
+                   for p in pictures if p.review],
         'notes': [{'path': p.path, 'note': p.note} for p in readable if p.note],
     }
 
@@ -76,8 +81,10 @@ def _counts(pictures):
             **{side: sum(p.side == side for p in pictures) for side in SIDES}}
 
 
-def _side_share(box):
-    return ((box.ymax - box.ymin) * (box.xmax - box.xmin)) ** 0.5
+def _relative_size(box, picture):
+    """Side of a square of the box's area, as a share of the picture's longer side: a resized picture has the same."""
+    pixels = (box.ymax - box.ymin) * picture.jpg_height * (box.xmax - box.xmin) * picture.jpg_width
+    return pixels ** 0.5 / max(picture.jpg_width, picture.jpg_height)
 
 
 def _named(picture):

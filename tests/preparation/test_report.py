@@ -1,0 +1,79 @@
+"""report.html in a real browser, and its numbers, which are those of stats.json."""
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from preparation import stats
+from preparation.manifest import Box, Picture
+from preparation.options import Options
+from tests.preparation.hostile import encoded, scene
+
+BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
+
+
+@pytest.fixture
+def output(run, tmp_path):
+    """A run over two labels with a duplicate, a conflict, a broken file, an odd annotation and odd names."""
+    folder = tmp_path / 'pictures <b>'
+    for i in range(12):
+        (folder / 'ab'[i % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / 'ab'[i % 2] / f'{i} & <i>ü.jpg').write_bytes(encoded(scene(i, size=(320, 240)), 'JPEG'))
+    (folder / 'a' / 'copy.png').write_bytes(encoded(scene(0, size=(320, 240)).reduce(2), 'PNG'))
+    (folder / 'b' / 'both.jpg').write_bytes((folder / 'a' / '2 & <i>ü.jpg').read_bytes())
+    (folder / 'b' / 'broken.jpg').write_bytes(b'<html>')
+    (folder / 'a' / '4 & <i>ü.txt').write_text('0 0.5 0.5 0.3 0.3\n9 0.1 0.1 0.1 0.1')
+    return run(folder)
+
+
+def test_numbers(output):
+    numbers = json.loads((output / 'stats.json').read_text())
+    rows = {row['label']: list(row['after'].values()) for row in numbers['labels']}
+    assert rows == {'a': [7, 7, 6, 5, 5, 5], 'b': [8, 7, 7, 6, 6, 6]}
+    assert numbers['totals']['train'] + numbers['totals']['test'] == 11
+    assert [len(numbers[key]) for key in ('duplicates', 'conflicts', 'skipped', 'review')] == [1, 1, 1, 1]
+    assert sum(numbers['histograms']['shorter side']['counts']) == 14
+    html = (output / 'report.html').read_text()
+    assert {name: int(count) for count, name in re.findall(r'<b>([\d,]+)</b>([\w ]+)</div>', html)} == {
+        'files': 15, 'taken': 11, 'boxes': 11, 'train': numbers['totals']['train'], 'test': numbers['totals']['test'],
+        'to review': 1, 'conflicts': 1, 'skipped': 1}
+
+
+def test_needs_nothing_else(output):
+    html = (output / 'report.html').read_text()
+    assert not re.search(r'(src|href)="(?!data:image/|#)', html) and '@import' not in html and '<script' not in html
+    assert '<i>ü' not in html and '&lt;i&gt;ü' in html  # names are text
+
+
+@pytest.mark.skipif(BROWSER is None, reason='no Chromium or Chrome here (Debian: apt install chromium)')
+def test_in_a_browser(output, tmp_path):
+    page = (output / 'report.html').as_uri()
+    options = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars',
+               f'--user-data-dir={tmp_path / "profile"}']
+    done = subprocess.run([BROWSER, *options, '--dump-dom', page], capture_output=True, text=True, timeout=120)
+    figures = re.findall(r'<figure>.*?</figure>', done.stdout, re.DOTALL)
+    assert len(figures) == 11 + 1 + 2 + 2  # samples, review, conflict, duplicates
+    assert done.stdout.count('<h2 id=') == 7
+    picture = tmp_path / 'page.png'
+    subprocess.run([BROWSER, *options, '--window-size=1200,2000', f'--screenshot={picture}', page], capture_output=True,
+                   timeout=120, check=True)
+    pixels = np.asarray(Image.open(picture).convert('RGB')).astype(int)
+    assert pixels.shape[:2] == (2000, 1200)
+    bars, boxes = ((np.abs(pixels - colour).max(axis=-1) < 12).sum() for colour in ((58, 119, 201), (154, 123, 234)))
+    assert bars > 2000 and boxes > 2000  # histograms, and outlines around whole pictures
+
+
+def test_histogram():
+    assert stats.histogram([1, 2, 3, 3.5], (0, 2, 3, 4)) == {'edges': [0, 2, 3, 4], 'counts': [1, 1, 2]}
+
+
+def test_box_sizes_against_anchors():
+    picture = Picture('a/1', 'a', 1, 1, '', format='JPEG', width=200, height=100, jpg_width=200, jpg_height=100,
+                      boxes=[Box(0, 0, 0.1, 0.05, 'a', 0.5, 'model'), Box(0, 0, 1, 0.5, 'a', 0.9, 'model')])
+    numbers = stats.collect([picture], ['a'], Options(None, None))
+    assert numbers['histograms']['box size']['counts'] == [0, 0, 1, 0, 0, 0, 1]  # 10 of 200 pixels, and 100 of 200
+    assert numbers['anchors'] == {'smallest': 0.0625, 'largest': pytest.approx(1.5874, abs=1e-4), 'boxes_below': 0}

@@ -15,7 +15,7 @@ def fingerprint(image):
     The hash is pHash (Zauner 2010): which of the 8x8 lowest DCT coefficients of the grey 32x32 picture are above their
     median. Resizing and recompressing change few of them.
     """
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
     thumbnail = small.reduce(SIDE // CELLS).tobytes()
     grey = np.asarray(small.convert('L'), np.float64)
     if grey.std() < FLATTEST:

@@ -1,6 +1,6 @@
 """Draw the demo's pictures: one folder per label, one object a picture, on a background that is never the same.
 
-    python -m data.demo.make_scenes --output data/demo/pictures --per_label 80
+    python -m data.demo.make_scenes --output out/demo/pictures --per_label 80
 
 The same seed gives the same bytes (with the same Pillow version). `scene` also tells where the object is, for whoever
 needs pictures with known boxes.
@@ -108,7 +108,7 @@ def _colour(rng):
 
 def main():
     parser = argparse.ArgumentParser(description='Draw the demo pictures, one folder per label.')
-    parser.add_argument('--output', default='data/demo/pictures', help='folder for the labels (default: %(default)s)')
+    parser.add_argument('--output', default='out/demo/pictures', help='folder for the labels (default: %(default)s)')
     parser.add_argument('--per_label', type=int, default=80, help='pictures per label (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()

@@ -23,7 +23,7 @@ def main():
     arguments.add_argument('--golden', type=Path, default=parity.HERE, metavar='DIR')
     options = arguments.parse_args()
     names = options.names or sorted(path.stem for path in options.golden.glob('*.json')
-                                    if path.stem.startswith(('centernet', 'efficientdet', 'ssd')))
+                                    if path.stem.startswith(('centernet', 'efficientdet', 'faster_rcnn', 'mask_rcnn', 'ssd')))
     print('worst difference / what is allowed, relative')
     print(COLUMNS.format('model', 'keys', 'values', 'predictions', 'found', 'losses', 'gradient norms'))
     failures = []

@@ -22,7 +22,6 @@ CONFIGS = {  # those of the kit that are not in tests/golden
     'centernet_resnet50_v1_fpn_kpts': 'centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8',
     'centernet_resnet50_v2_kpts': 'centernet_resnet50_v2_512x512_kpts_coco17_tpu-8',
     'efficientdet_d7': 'ssd_efficientdet_d7_1536x1536_coco17_tpu-32',
-    'faster_rcnn_resnet50_v1': 'faster_rcnn_resnet50_v1_640x640_coco17_tpu-8',
     'faster_rcnn_resnet50_v1_fpn': 'faster_rcnn_resnet50_v1_fpn_640x640_coco17_tpu-8',
     'mask_rcnn_inception_resnet_v2': 'mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8',
     'ssd_resnet50_v1_fpn': 'ssd_resnet50_v1_fpn_640x640_coco17_tpu-8',

@@ -10,10 +10,11 @@ from object_detection.models import build
 from object_detection.records import Example
 from tests import model_parity, parity
 
-GOLDENS = ['centernet_mobilenetv2_fpn', 'efficientdet_d0', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2',
-           'ssd_mobilenet_v2_fpnlite']
+GOLDENS = ['centernet_mobilenetv2_fpn', 'efficientdet_d0', 'faster_rcnn_resnet50_v1', 'ssd_mobilenet_v1_fpn',
+           'ssd_mobilenet_v2', 'ssd_mobilenet_v2_fpnlite']
 LARGER = ['centernet_hourglass104_kpts', 'centernet_resnet50_v1_fpn_kpts', 'centernet_resnet50_v2_kpts',
-          'efficientdet_d1', 'efficientdet_d7', 'ssd_resnet50_v1_fpn']
+          'efficientdet_d1', 'efficientdet_d7', 'faster_rcnn_resnet50_v1_fpn', 'mask_rcnn_inception_resnet_v2',
+          'ssd_resnet50_v1_fpn']
 RUN = parity.KIT / 'reference_run'
 
 

@@ -35,6 +35,9 @@ BAD_INPUT, DISK_FULL, KILLED, BUG = 'bad input', 'disk full', 'killed', 'bug'
 ENVIRONMENT = {'TF_USE_LEGACY_KERAS': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}
 
 
+_kept = []
+
+
 @dataclass
 class Outcome:
     """How a phase ended: one of the kinds above, what to tell the user, and the phase's own data."""
@@ -166,6 +169,15 @@ class _Signals:
     def __exit__(self, *_):
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def keep(thing):
+    """Let `thing` live until the worker ends; does nothing in other processes.
+
+    TensorFlow can take seconds to take a data set apart, which the end of a process makes unnecessary.
+    """
+    if multiprocessing.parent_process():
+        _kept.append(thing)
 
 
 @contextlib.contextmanager

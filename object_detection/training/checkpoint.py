@@ -97,7 +97,7 @@ class Saved:
     """
 
     def __init__(self, prefix):
-        self.prefix = prefix
+        self.prefix = prefix = str(prefix)
         try:
             reader = tf.train.load_checkpoint(prefix)
             names = reader.get_variable_to_dtype_map()

@@ -12,7 +12,7 @@ from object_detection.models import build, resizers
 from object_detection.training import checkpoint, devices, metrics, summaries
 from object_detection.training.step import with_total
 from utils.errors import UserError
-from utils.phases import Interrupted
+from utils.phases import Interrupted, keep, uncollected
 
 PIXELS_AT_ONCE = 8 * 512 * 512  # pictures per batch where the config asks for fewer; the numbers do not depend on it
 PICTURE_SIDE = 480, 1024  # least and most pixels of the longer side in TensorBoard, so that captions can be read
@@ -47,8 +47,9 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
         if not saved or not saved.step or Path(saved.prefix).name in known:
             return {}
     with devices.out_of_memory(config.eval_config.batch_size):
-        model = build.build(config.model)
-        step = checkpoint.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
+        with uncollected():
+            model = build.build(config.model)
+            step = checkpoint.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
         report('restored', checkpoint=saved.prefix, step=step)
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
         with summaries.Writer(folder) as writer:
@@ -94,6 +95,7 @@ def _dataset(config, reader, labels):
 def _batches(dataset, reader, labels, batch_size):
     """The batches; a UserError that names the picture where one is broken."""
     batches, count = iter(dataset), 0
+    keep(batches)
     while True:
         try:
             batch = next(batches, None)

@@ -17,7 +17,7 @@ from object_detection.models import build, resizers
 from object_detection.training import checkpoint, devices, optimizer, summaries
 from object_detection.training.step import train_step, trainable
 from utils.errors import UserError
-from utils.phases import Interrupted, NotFinite, uncollected
+from utils.phases import Interrupted, NotFinite, keep, uncollected
 
 PROGRESS_SECONDS = .5  # how often the parent hears of the latest step
 ADVICE = ('Lower the learning rate (or lengthen its warmup), set gradient_clipping_by_norm, and look for odd boxes in '
@@ -103,6 +103,7 @@ class _Run:
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         self.batches = iter(dataset)
+        keep(self.batches)
         with ThreadPoolExecutor(2) as pool:
             reading = pool.submit(self.next_batch, step)
             saving = None if self.prefix else pool.submit(self.save)  # ckpt-1 holds step 0, as in the reference

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+FAMILIES = 'centernet', 'efficientdet', 'faster_rcnn', 'mask_rcnn', 'ssd'
 COLUMNS = '{:30s} {:>5s} {:>8s}  {:>17s}  {:>9s}  {:>17s}  {:>17s}'
 
 
@@ -23,7 +24,7 @@ def main():
     arguments.add_argument('--golden', type=Path, default=parity.HERE, metavar='DIR')
     options = arguments.parse_args()
     names = options.names or sorted(path.stem for path in options.golden.glob('*.json')
-                                    if path.stem.startswith(('centernet', 'efficientdet', 'faster_rcnn', 'mask_rcnn', 'ssd')))
+                                    if path.stem.startswith(FAMILIES))
     print('worst difference / what is allowed, relative')
     print(COLUMNS.format('model', 'keys', 'values', 'predictions', 'found', 'losses', 'gradient norms'))
     failures = []

@@ -8,7 +8,7 @@ from object_detection.records import Example, Writer
 from preparation.options import SIDES
 from preparation.split import lot
 
-RECORD_FILE = re.compile(rf'({"|".join(SIDES)})\.tfrecords(-\d{{5}}-of-\d{{5}})?(\.partial)?')
+RECORD_FILE = re.compile(rf'({"|".join(SIDES)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
 
 
 def write(pictures, labels, manifest, options, progress):

@@ -5,6 +5,7 @@ time. SQLite makes each commit whole or not at all, so a run that is killed leav
 from.
 """
 import dataclasses
+import errno
 import json
 import sqlite3
 
@@ -102,6 +103,7 @@ class Manifest:
             self._db.executescript(SCHEMA)
             self._db.execute(f'PRAGMA user_version = {VERSION}')
         except sqlite3.DatabaseError as error:
+            _raise_if_full(error)
             raise UserError(f'{path}: {error}; delete it to start anew') from error
 
     def close(self):
@@ -168,6 +170,10 @@ class Manifest:
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
                 self._db.execute('ROLLBACK')
-            if 'full' in str(error) or 'disk' in str(error):
-                raise OSError(28, 'no space left on the device', NAME) from error
+            _raise_if_full(error)
             raise
+
+
+def _raise_if_full(error):
+    if 'disk is full' in str(error) or 'disk I/O' in str(error):
+        raise OSError(errno.ENOSPC, 'no space left on the device', NAME) from error

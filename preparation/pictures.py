@@ -1,6 +1,7 @@
 """From source files to upright JPEGs: one read and one decode for checksum, perceptual hash and the shrunk picture."""
 import dataclasses
 import hashlib
+import io
 import os
 import shutil
 import time
@@ -69,6 +70,7 @@ def restore(pictures, scan, manifest, options, progress):
     for jpg in unwanted:
         (options.output / jpg).unlink(missing_ok=True)
     manifest.deleted(unwanted)
+    (options.output / 'jpg').mkdir(exist_ok=True)
     for folder in (options.output / 'jpg').iterdir():
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -99,7 +101,6 @@ def _read(tasks, manifest, options, progress, title):
         return
     manifest.will_write(task.picture.jpg for task in tasks)
     partial = options.output / PARTIAL
-    shutil.rmtree(partial, ignore_errors=True)
     for folder in {(options.output / task.picture.jpg).parent for task in tasks} | {partial}:
         folder.mkdir(parents=True, exist_ok=True)
     workers = min(options.workers, len(tasks))
@@ -154,8 +155,12 @@ def _write(image, output, name):
     """Save a jpg whole or not at all; its SHA-256 and stat."""
     partial = Path(output, PARTIAL, f'{os.getpid()}.jpg')
     image.info = {}
-    image.save(partial, 'JPEG', quality=QUALITY)
+    stream = io.BytesIO()
+    image.save(stream, 'JPEG', quality=QUALITY)
+    try:
+        partial.write_bytes(stream.getvalue())
+    except OSError as error:  # a full disk does not say which file it was
+        raise OSError(error.errno, error.strerror, name) from error
     stat = partial.stat()
-    checksum = hashlib.sha256(partial.read_bytes()).hexdigest()
     partial.replace(Path(output, name))
-    return checksum, stat
+    return hashlib.sha256(stream.getvalue()).hexdigest(), stat

@@ -1,6 +1,7 @@
 """The stages of prepare_data.py, from top to bottom."""
 import contextlib
 import json
+import shutil
 import time
 
 from object_detection import label_map
@@ -24,6 +25,7 @@ def prepare(options):
         found = scan(options.dataset)
         console.log(f'{options.dataset}: {len(found.sources)} files, {len(found.labels)} labels')
         stack.enter_context(files.lock(options.output, 'the output folder'))
+        clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
         detections = Detections(options, manifest, stack)
 
@@ -54,6 +56,8 @@ def prepare(options):
 
 def check_places(options):
     """The output may not lie where reading and writing would meet."""
+    if options.annotations and not options.annotations.exists():
+        raise UserError(files.missing(options.annotations))
     dataset, output = files.existing_dir(options.dataset).resolve(), options.output.resolve()
     if output == dataset or dataset in output.parents:
         raise UserError(f'--output {options.output} lies in --dataset {options.dataset}, where nothing is ever '
@@ -61,6 +65,13 @@ def check_places(options):
     if (output / 'jpg') in (dataset, *dataset.parents):
         raise UserError(f'--dataset {options.dataset} lies in {options.output / "jpg"}, which is where the pictures of '
                         'this --output go; choose another output')
+
+
+def clear_leftovers(output):
+    """Remove what a killed run has left half-written; nobody else writes here while we hold the lock."""
+    shutil.rmtree(output / pictures.PARTIAL, ignore_errors=True)
+    for file in [*output.glob('.*.tmp'), *output.glob('*.tfrecords*.partial')]:
+        file.unlink()
 
 
 def skip_unusable(sources):

@@ -147,11 +147,12 @@ class _Run:
 
     def save(self):
         """Write the next checkpoint. NotFinite if a weight is NaN or infinite: such a checkpoint is worth nothing."""
+        step = int(self.step.numpy())
         for key, variable in checkpoint.keys(self.model).items():
             if not np.isfinite(variable.numpy()).all():
-                raise NotFinite(f'{key} is not finite after step {int(self.step.numpy())}. {ADVICE}', step=int(self.step.numpy()))
+                raise NotFinite(f'{key} is not finite after step {step}. {ADVICE}', step=step)
         self.prefix = self.keeper.save()
-        self.report('saved', checkpoint=self.prefix, step=int(self.step.numpy()))
+        self.report('saved', checkpoint=self.prefix, step=step)
 
     def _check(self, step, losses):
         if not math.isfinite(float(losses['Loss/total_loss'])):

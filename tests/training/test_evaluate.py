@@ -31,7 +31,7 @@ def evaluated(folder, config, **arguments):
 
 def test_numbers_and_pictures(trained):
     folder, config = trained
-    log, data = evaluated(folder, config)
+    _, data = evaluated(folder, config)
     assert data['step'] == 2 and data['pictures'] == 5 and data['checkpoint'] == str(folder / 'ckpt-2')
     values = dict(data['metrics'])
     assert list(values)[:3] == ['DetectionBoxes_Precision/mAP', 'DetectionBoxes_Precision/mAP@.50IOU',

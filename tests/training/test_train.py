@@ -127,7 +127,7 @@ def test_out_of_memory(config, tmp_path, monkeypatch):
     def exhausted(*_):
         raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[4,64,64,32]')
     monkeypatch.setattr(train, 'train_step', lambda *_: exhausted)
-    with pytest.raises(phases.OutOfMemory, match='batch size 4 .*OOM when allocating'):
+    with pytest.raises(phases.OutOfMemory, match=r'batch size 4 .*OOM when allocating'):
         run(tmp_path, config, 8)
 
 

@@ -19,7 +19,9 @@ OVERRIDE = '''
 model {{ ssd {{ num_classes: 1 }} }}
 train_config {{
   num_steps: {steps}
-  optimizer {{ momentum_optimizer {{ learning_rate {{ cosine_decay_learning_rate {{ total_steps: {steps} }} }} }} }}
+  optimizer {{ momentum_optimizer {{ learning_rate {{
+    cosine_decay_learning_rate {{ total_steps: {steps} warmup_steps: 100 }}
+  }} }} }}
 }}
 train_input_reader {{
   label_map_path: "{folder}/label_map.pbtxt"

@@ -24,7 +24,7 @@ _ONE_OF = {  # sections that an architecture needs, and of which exactly one kin
 _CHECKPOINT_TYPES = {'ssd': ('classification', 'detection', 'full'),
                      'faster_rcnn': ('classification', 'detection', 'full'),
                      'center_net': ('classification', 'detection', 'full', 'fine_tune')}
-METRICS = ('coco_detection_metrics',)  # what metrics_set may name
+METRICS = ('coco_detection_metrics', 'coco_mask_metrics')  # what metrics_set may name
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from PIL import Image
 from object_detection import config as configs
 from object_detection import inputs, label_map
 from object_detection.models import build, resizers
-from object_detection.training import checkpoint, devices, metrics, summaries
+from object_detection.training import checkpoint, devices, masks, metrics, summaries
 from object_detection.training.step import with_total
 from utils.errors import UserError
 from utils.phases import Interrupted, keep, uncollected
@@ -37,6 +37,7 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
     metrics.check_metrics_set(config.eval_config.metrics_set)
     devices.strategy(report)
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
+    _check_masks(config, reader)
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
     reader.shuffle = False
@@ -58,12 +59,26 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
     return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures, 'metrics': values}
 
 
+def _check_masks(config, reader):
+    """UserError where metrics of masks are asked for, but the records or the model give none."""
+    if metrics.COCO_MASKS not in config.eval_config.metrics_set:
+        return
+    if not reader.load_instance_masks:
+        raise UserError(f'eval_config.metrics_set has {metrics.COCO_MASKS}, but the input_reader does not load masks; '
+                        'set load_instance_masks: true, and mask_type as the records have them')
+    if config.model.faster_rcnn.number_of_stages != 3 or not config.model.HasField('faster_rcnn'):
+        raise UserError(f'eval_config.metrics_set has {metrics.COCO_MASKS}, but the model finds no masks; that takes '
+                        'faster_rcnn with number_of_stages: 3')
+
+
 def _evaluate(config, reader, model, step, writer, report, stopping):
     """(number of pictures, [(name, value)]): the metrics, then the mean of each loss over the pictures."""
     options = config.eval_config
     labels = label_map.load(reader.label_map_path)
     names = {item.id: item.display_name or item.name for item in labels.items}
-    metric = metrics.CocoBoxes(names, options.include_metrics_per_category, options.all_metrics_per_category)
+    wanted = dict.fromkeys(options.metrics_set or ['coco_detection_metrics'])
+    collected = [metrics.KINDS[kind](names, options.include_metrics_per_category, options.all_metrics_per_category)
+                 for kind in wanted]
     dataset, batch_size = _dataset(config, reader, labels)
     run = _runner(model, config.train_config.add_regularization_loss, dataset.element_spec)
     losses, pictures = {}, 0
@@ -73,15 +88,17 @@ def _evaluate(config, reader, model, step, writer, report, stopping):
         batch_losses, found = run(features, truth)
         for name, values in batch_losses.items():
             losses.setdefault(name, []).append(values.numpy())
-        for sample in _samples(features, truth, found):
-            metric.add(*sample.truth, *sample.found)
+        for sample in _samples(features, truth, found, with_masks=metrics.COCO_MASKS in wanted):
+            for metric in collected:
+                metric.add(*(sample.masks if isinstance(metric, metrics.CocoMasks) else (*sample.truth, *sample.found)))
             if pictures < options.num_visualizations:
                 writer.images(step, f'eval_side_by_side_{pictures}_0', [_picture(sample, names, options)])
             pictures += 1
         report('evaluated', pictures=pictures)
     if not pictures:
         raise UserError(f'{", ".join(reader.tf_record_input_reader.input_path)}: no picture to evaluate')
-    return pictures, metric.evaluate() + [(name, float(np.mean(np.concatenate(v)))) for name, v in losses.items()]
+    values = [value for metric in collected for value in metric.evaluate()]
+    return pictures, values + [(name, float(np.mean(np.concatenate(v)))) for name, v in losses.items()]
 
 
 def _dataset(config, reader, labels):
@@ -140,22 +157,24 @@ class _Sample:
 
     image: uint8 [h, w, 3] as the model saw it, without padding. size: (height, width) of the original.
     truth: (boxes [n, 4], classes from 1, crowd flags). found: (boxes, classes from 1, scores), the best first.
+    masks: what metrics.CocoMasks.add takes; None without masks.
     """
 
     image: np.ndarray
     size: np.ndarray
     truth: tuple
     found: tuple
+    masks: tuple | None = None
 
 
-def _samples(features, truth, found):
+def _samples(features, truth, found, with_masks=False):
     features, truth, found = (tf.nest.map_structure(lambda t: t.numpy(), part) for part in (features, truth, found))
     padded = np.array(features['image'].shape[1:3], np.float32)
     for i, (height, width) in enumerate(features['true_image_shape'][:, :2]):
         size = features['original_image_spatial_shape'][i]
         objects, detections = truth['num_groundtruth_boxes'][i], int(found['num_detections'][i])
         share = np.array([height, width], np.float32) / padded  # of the picture in its padded version
-        yield _Sample(
+        sample = _Sample(
             np.clip(features['image'][i, :height, :width], 0, 255).astype(np.uint8), size,
             (truth['groundtruth_boxes'][i, :objects] / np.tile(share, 2) * np.tile(size, 2).astype(np.float32),
              truth['groundtruth_classes'][i, :objects].argmax(-1) + 1,
@@ -163,6 +182,11 @@ def _samples(features, truth, found):
             (found['detection_boxes'][i, :detections] * np.tile(size, 2).astype(np.float32),
              found['detection_classes'][i, :detections].astype(np.int64) + 1,
              found['detection_scores'][i, :detections]))
+        if with_masks:
+            whole = masks.original(truth['groundtruth_instance_masks'][i, :objects, :height, :width], size)
+            contents, boxes = (found[f'detection_{name}'][i, :detections] for name in ('masks', 'boxes'))
+            sample.masks = *sample.truth, whole, *sample.found[1:], masks.paste(contents, boxes, size)
+        yield sample
 
 
 def _picture(sample, names, options):

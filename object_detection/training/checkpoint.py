@@ -13,9 +13,11 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
+from object_detection.training import object_graph
+from object_detection.training.object_graph import GRAPH_KEY, VALUE
+from utils import files
 from utils.errors import UserError
 
-GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 HEADS = ('_box_predictor', '_prediction_head_dict')  # may differ in shape: they depend on the classes
 
 
@@ -114,16 +116,16 @@ class Saved:
 
     def pairs(self, root):
         """[(key, our object, index of the checkpoint's node or None)] of everything under `root`."""
-        return _walk(root, self.nodes)
+        return object_graph.walk(root, self.nodes)
 
     def children(self, index=0):
         """{name: index} of a node's children, of the root's by default; nothing for None."""
-        return _children(index, self.nodes)
+        return object_graph.children(index, self.nodes)
 
     def value(self, index):
         """The tensor of a variable's node; None without one."""
         attributes = () if index is None else self.nodes[index].attributes
-        return next((self.values[a.checkpoint_key] for a in attributes if a.name == 'VARIABLE_VALUE'), None)
+        return next((self.values[a.checkpoint_key] for a in attributes if a.name == VALUE), None)
 
     @property
     def step(self):
@@ -144,16 +146,13 @@ def restore(saved, root):
         Restored. A variable that the checkpoint lacks or has in another shape keeps its value.
     """
     report, pairs = Restored(), saved.pairs(root)
-    for key, variable, index in _variables(pairs):
+    for key, variable, index in object_graph.variables(pairs):
         _assign(variable, saved.value(index), key, report)
     for _, ours, optimizer_index in pairs:
         if hasattr(ours, 'get_slot'):
-            slots = saved.slots(optimizer_index)
-            for key, variable, index in _variables(pairs):
-                for name in ours.get_slot_names():
-                    slot = _slot_or_none(ours, variable, name)
-                    if slot is not None:
-                        _assign(slot, saved.value(slots.get((index, name))), f'optimizer/{name}/{key}', report)
+            theirs = saved.slots(optimizer_index)
+            for name, slot, (key, _, index) in object_graph.slots(ours, pairs):
+                _assign(slot, saved.value(theirs.get((index, name))), f'optimizer/{name}/{key}', report)
     return report
 
 
@@ -178,7 +177,7 @@ def restore_model(model, saved, moving_averages=False):
         if not any(name == 'average' for _, name in slots):
             raise UserError(f'eval_config.use_moving_averages is true, but {saved.prefix} keeps no moving averages; '
                             'set it to false, or train with optimizer { use_moving_average: true }')
-        for _, variable, index in _variables(saved.pairs(root)):
+        for _, variable, index in object_graph.variables(saved.pairs(root)):
             if (index, 'average') in slots:
                 variable.assign(saved.value(slots[index, 'average']))
     return saved.step
@@ -220,7 +219,7 @@ def does_not_fit(prefix, report, advice):
 
 def keys(root):
     """{checkpoint key, without its /.ATTRIBUTES suffix: variable} of everything under a Trackable."""
-    return {key: ours for key, ours, _ in _walk(root) if isinstance(ours, tf.Variable)}
+    return {key: ours for key, ours, _ in object_graph.variables(object_graph.walk(root))}
 
 
 class Keeper:
@@ -232,18 +231,16 @@ class Keeper:
     """
 
     def __init__(self, folder, step, model, optimizer, max_to_keep):
-        self.folder = Path(folder)
+        self.folder, self._max_to_keep = Path(folder), max_to_keep
         self.root = tf.train.Checkpoint(step=step, model=model, optimizer=optimizer)
         self.root.save_counter  # noqa: B018  (made when first asked for; it must exist to be restored)
-        self._manager = tf.train.CheckpointManager(self.root, str(folder), max_to_keep)
 
     def resume(self, warn):
         """Restore the newest whole checkpoint and return its prefix; None if the folder holds none.
 
         warn(text) is called for what is odd. UserError if no checkpoint is whole, or it does not fit the model.
         """
-        for leftover in self.folder.glob('ckpt-*_temp'):
-            shutil.rmtree(leftover)
+        self._clear()
         saved = newest_whole(self.folder, warn)
         if saved is None:
             return None
@@ -259,48 +256,33 @@ class Keeper:
     def save(self):
         """Write the next checkpoint and return its prefix.
 
-        Raises:
-            OSError: (ENOSPC) the disk is full; earlier checkpoints stay as they are.
+        It appears whole: TensorFlow writes the values under another name, and the index last. OSError (ENOSPC) if the
+        disk is full; earlier checkpoints stay as they are.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        number = int(self.root.save_counter.assign_add(1))
+        prefix, tensors = str(self.folder / f'ckpt-{number}'), object_graph.tensors(self.root)
         try:
-            return self._manager.save()
+            tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(tensors), tensors=list(tensors.values()),
+                              shape_and_slices=[''] * len(tensors))
         except tf.errors.OpError as error:
-            for leftover in self.folder.glob('ckpt-*_temp'):
-                shutil.rmtree(leftover)
+            self._clear()
             if 'No space left' not in str(error):
                 raise
-            raise OSError(errno.ENOSPC, 'No space left on device', str(self.folder)) from error
+            raise OSError(errno.ENOSPC, 'No space left on device', prefix) from error
+        kept = [Path(path).name for path in by_age(self.folder)[:self._max_to_keep]]
+        files.write_text(self.folder / 'checkpoint', ''.join(
+            [f'model_checkpoint_path: "ckpt-{number}"\n',
+             *(f'all_model_checkpoint_paths: "{name}"\n' for name in kept[::-1])]))
+        for old in by_age(self.folder)[self._max_to_keep:]:
+            for path in (_index(old), *self.folder.glob(f'{Path(old).name}.data-*')):
+                path.unlink()
+        return prefix
 
-
-def _walk(root, nodes=()):
-    """Our graph and the checkpoint's, edge by edge from the root, breadth first: [(key, our object, index or None)].
-
-    An object that can be reached in several ways has the first, shortest key, which is TensorFlow's rule too.
-    """
-    queue, seen = [('', root, 0 if nodes else None)], {id(root)}
-    for path, ours, index in queue:  # grows as we go
-        edges = _children(index, nodes)
-        for name, child in tf.train.TrackableView.children(ours).items():
-            if id(child) not in seen:
-                seen.add(id(child))
-                escaped = name.replace('.', '..').replace('/', '.S')
-                queue.append((f'{path}/{escaped}' if path else escaped, child, edges.get(name)))
-    return queue
-
-
-def _children(index, nodes):
-    return {} if index is None else {c.local_name: c.node_id for c in nodes[index].children}
-
-
-def _variables(pairs):
-    return [pair for pair in pairs if isinstance(pair[1], tf.Variable)]
-
-
-def _slot_or_none(optimizer, variable, name):
-    try:
-        return optimizer.get_slot(variable, name)
-    except KeyError:
-        return None
+    def _clear(self):
+        """Remove what a save that was killed left behind."""
+        for path in (*self.folder.glob('ckpt-*.tempstate*'), *self.folder.glob('ckpt-*_temp')):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _assign(variable, value, key, report):

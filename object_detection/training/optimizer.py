@@ -5,6 +5,7 @@ Slot variables are found by TensorFlow's checkpointing through get_slot_names an
 as VARIABLE/.OPTIMIZER_SLOT/optimizer/SLOT. The scalars iter, decay, momentum, ... are saved because the reference
 expects them; what is computed with comes from the config, so that a changed config counts on resume.
 """
+import numpy as np
 import tensorflow as tf
 
 from object_detection.training import schedules
@@ -191,4 +192,4 @@ def clip_by_global_norm(gradients, limit):
 
 
 def _zeros(variable):
-    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
+    return tf.Variable(np.zeros(variable.shape, variable.dtype.as_numpy_dtype), trainable=False)

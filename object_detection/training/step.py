@@ -36,8 +36,8 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
         gradients = tape.gradient(losses['Loss/total_loss'], variables)
         if replicas > 1:
             losses, gradients = _sum_over_devices(losses, gradients)
-        if train_config.bias_grad_multiplier:
-            gradients = [g * train_config.bias_grad_multiplier if g is not None and id(v) in biases else g
+        if multiplier:
+            gradients = [g * multiplier if g is not None and id(v) in biases else g
                          for g, v in zip(gradients, variables)]
         if train_config.gradient_clipping_by_norm > 0:
             gradients = optimizer.clip_by_global_norm(gradients, train_config.gradient_clipping_by_norm)
@@ -50,7 +50,8 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
             return on_device(features, truth)
         return strategy.experimental_local_results(strategy.run(on_device, (features, truth)))[0]
 
-    biases = {id(v) for key, v in checkpoint.keys(model).items() if key.endswith('/bias')}
+    multiplier = train_config.bias_grad_multiplier
+    biases = {id(v) for key, v in checkpoint.keys(model).items() if key.endswith('/bias')} if multiplier else ()
     return tf.function(on_all_devices, input_signature=spec, autograph=False).get_concrete_function()
 
 
@@ -69,8 +70,10 @@ def trainable(model, train_config):
     The expressions are matched from the start of the variable's checkpoint key, with or without model/ in front, or of
     the same with FeatureExtractor and BoxPredictor as TensorFlow 1 had them.
     """
-    names = {id(v): _spellings(key) for key, v in checkpoint.keys(model).items()}
     variables = list(model.trainable_variables)
+    if not (train_config.freeze_variables or train_config.update_trainable_variables):
+        return variables
+    names = {id(v): _spellings(key) for key, v in checkpoint.keys(model).items()}
 
     def matching(field, patterns):
         chosen = set()

@@ -78,6 +78,31 @@ def test_what_tensorflow_restores_from_ours(tmp_path):
     assert again.values() == [5., 5., 5.]
 
 
+@pytest.mark.parametrize('averaged', [True, False])
+def test_is_what_tensorflow_would_write(averaged, tmp_path):
+    """Same keys and values, and the same graph but for the order of its nodes."""
+    model = Model(5.)
+    writer, step, optimize = keeper(tmp_path, model, averaged=averaged)
+    train_a_step(model, step, optimize)
+    ours = checkpoint.Saved(writer.save())
+    theirs = checkpoint.Saved(writer.root.write(str(tmp_path / 'theirs')))
+    assert sorted(ours.values) == sorted(theirs.values)
+    for key, value in theirs.values.items():
+        np.testing.assert_array_equal(ours.values[key], value, key)
+    assert described(ours.nodes) == described(theirs.nodes)
+
+
+def described(nodes, index=0, seen=()):
+    """A graph as nested tuples, without numbers of nodes."""
+    if index in seen:
+        return 'circle'
+    node, seen = nodes[index], (*seen, index)
+    return (sorted((c.local_name, described(nodes, c.node_id, seen)) for c in node.children),
+            [(a.name, a.checkpoint_key) for a in node.attributes], node.has_checkpoint_values.value,
+            sorted((s.slot_name, described(nodes, s.original_variable_node_id),
+                    described(nodes, s.slot_variable_node_id)) for s in node.slot_variables))
+
+
 def test_keeps_the_newest(tmp_path):
     writer, *_ = keeper(tmp_path, Model(), max_to_keep=2)
     for _ in range(3):
@@ -228,11 +253,13 @@ def test_full_disk(tmp_path, monkeypatch):
     writer, *_ = keeper(tmp_path, Model())
     writer.save()
 
-    def full(*_, **__):
-        (tmp_path / 'ckpt-2_temp').mkdir()
-        raise tf.errors.ResourceExhaustedError(None, None, f'{tmp_path}/ckpt-2_temp/part; No space left on device')
-    monkeypatch.setattr(writer._manager, 'save', full)
+    def full(prefix, **_):
+        (tmp_path / 'ckpt-2.data-00000-of-00001.tempstate7').write_bytes(b'half')
+        raise tf.errors.ResourceExhaustedError(None, None, f'{prefix}.data; No space left on device')
+    monkeypatch.setattr(tf.raw_ops, 'SaveV2', full)
     with pytest.raises(OSError) as caught:
         writer.save()
     assert caught.value.errno == errno.ENOSPC
-    assert not (tmp_path / 'ckpt-2_temp').exists() and checkpoint.Saved(checkpoint.find(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'checkpoint', 'ckpt-1.data-00000-of-00001', 'ckpt-1.index']
+    assert checkpoint.Saved(checkpoint.find(tmp_path))

@@ -138,7 +138,8 @@ def test_a_failed_comparison_leaves_nothing_behind(export, tmp_path, monkeypatch
     class Halved:
         def __init__(self, folder):
             detect = load(folder).signatures['serving_default']
-            self.signatures = {'serving_default': lambda x: detect(x) | {'detection_scores': detect(x)['detection_scores'] / 2}}
+            self.signatures = {
+                'serving_default': lambda x: detect(x) | {'detection_scores': detect(x)['detection_scores'] / 2}}
     monkeypatch.setattr(tf.saved_model, 'load', Halved)
     with pytest.raises(RuntimeError, match=r'disagree: detection_scores by 5\.0e-01'):
         export()

@@ -43,13 +43,12 @@ class Rounds:
         checkpoints = sorted(self.folder.glob('ckpt-*.index'), key=lambda path: int(path.stem.split('-')[1]))
         if checkpoints and not self._evaluated(checkpoints[-1].stem):
             self.evaluate()
-        while self.train():
-            self.evaluate()
-
-    def train(self):
-        """One train phase; True if it made a new checkpoint, False if num_steps had been reached before."""
-        data = self._phase(TRAIN, 'train', self.training)
-        return data['trained'] > 0
+        step = 0
+        while step < self.training['num_steps']:
+            trained = self._phase(TRAIN, 'train', self.training)
+            step = trained['step']
+            if trained['trained']:
+                self.evaluate()
 
     def evaluate(self):
         """Evaluate the newest checkpoint on each set of records it has not been evaluated on."""

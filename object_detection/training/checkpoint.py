@@ -260,7 +260,8 @@ class Keeper:
         disk is full; earlier checkpoints stay as they are.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        number = int(self.root.save_counter.assign_add(1))
+        self.root.save_counter.assign_add(1)
+        number = int(self.root.save_counter.numpy())
         prefix, tensors = str(self.folder / f'ckpt-{number}'), object_graph.tensors(self.root)
         try:
             tf.raw_ops.SaveV2(prefix=prefix, tensor_names=list(tensors), tensors=list(tensors.values()),

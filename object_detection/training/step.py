@@ -4,6 +4,7 @@ import re
 
 import tensorflow as tf
 
+from object_detection.layers import core
 from object_detection.training import checkpoint, optimizer
 from utils.errors import UserError
 
@@ -30,8 +31,10 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
             tape.watch(variables)
             shapes = features['true_image_shape']
             inputs = model.normalize(features['image'], shapes)
-            predictions = model.predict(inputs, shapes, training=True, groundtruth=truth)
-            losses = with_total(model.loss(predictions, shapes, truth), model, train_config.add_regularization_loss)
+            with core.randomness(step.read_value()):
+                predictions = model.predict(inputs, shapes, training=True, groundtruth=truth)
+                losses = model.loss(predictions, shapes, truth)
+            losses = with_total(losses, model, train_config.add_regularization_loss)
             losses = {name: loss / replicas for name, loss in losses.items()} if replicas > 1 else losses
         gradients = tape.gradient(losses['Loss/total_loss'], variables)
         if replicas > 1:

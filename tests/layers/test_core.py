@@ -98,3 +98,17 @@ def test_maps_that_do_not_fit_name_their_sizes():
     core.check_equal_sizes([tf.ones([1, 4, 4, 2]), tf.ones([1, 4, 4, 2])])
     with pytest.raises(UserError, match='5x4 and 4x4'):
         core.check_equal_sizes([tf.ones([1, 5, 4, 2]), tf.ones([1, 4, 4, 2])])
+
+
+def test_dropout_draws_by_position():
+    """The same position gives the same numbers, another one or another layer others: a resumed run repeats itself."""
+    x, drop = tf.ones([64, 2, 2, 1]), core.Dropout(.5)
+
+    def draw(position):
+        with core.randomness(tf.constant(position, tf.int64)):
+            return drop(x, training=True).numpy(), drop(x, training=True).numpy()
+    first, second = draw(7)
+    assert (first != second).any()
+    np.testing.assert_array_equal(draw(7), (first, second))
+    assert (draw(8)[0] != first).any()
+    assert (drop(x, training=True).numpy() != drop(x, training=True).numpy()).any()  # outside it is just random

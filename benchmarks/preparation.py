@@ -24,12 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from preparation import duplicates, names, pictures, run
-from preparation.decode import BLOCKS_KEPT
-from preparation.manifest import Manifest
-from preparation.options import Options
-from preparation.scan import scan
-
+QUALITY = 95  # of both
 DCT = np.cos(np.pi / 32 * (np.arange(32) + 0.5) * np.arange(8)[:, None])
 
 
@@ -54,6 +49,7 @@ def generate(folder, count):
 
 def plain(sources, mindim, output):
     """The plain way; {source path: file written}."""
+    from preparation import decode
     written = {}
     Image.core.set_blocks_max(0)  # as Pillow comes; ours keeps memory for the next picture (preparation/decode.py)
     for i, source in enumerate(sources):
@@ -63,8 +59,8 @@ def plain(sources, mindim, output):
         with Image.open(source.file) as image:
             small = image.convert('RGB').resize(shrunk(image.size, mindim), Image.Resampling.LANCZOS)
             written[source.path] = output / f'{i}.jpg'
-            small.save(written[source.path], 'JPEG', quality=pictures.QUALITY)
-    Image.core.set_blocks_max(BLOCKS_KEPT)
+            small.save(written[source.path], 'JPEG', quality=QUALITY)
+    Image.core.set_blocks_max(decode.BLOCKS_KEPT)
     return written
 
 
@@ -76,6 +72,8 @@ def hashed(grey):
 
 def ours(dataset, options, manifest):
     """The stage of ours that does the same."""
+    from preparation import duplicates, names, pictures, run
+    from preparation.scan import scan
     found = scan(dataset)
     made = pictures.prepare(found, names.jpg_names(found.sources), manifest, options, silent, lambda: None)
     run.skip_unusable(made)
@@ -108,6 +106,10 @@ def measured(function):
 
 
 def compare(dataset, mindim, rounds, workers, scratch):
+    from preparation import run  # here, because the workers import this file and need none of that
+    from preparation.manifest import Manifest
+    from preparation.options import Options
+    from preparation.scan import scan
     sources = [source for source in scan(dataset).sources if not source.problem]
     rows = {'plain': [], 'ours': [], 'whole run': []}
     ratios = []

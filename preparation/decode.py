@@ -1,4 +1,4 @@
-"""The bytes of any picture file -> an upright 8-bit sRGB picture, already shrunk. Built on Pillow.
+"""The bytes of any picture file -> an upright 8-bit sRGB picture, already shrunk. By Pillow and libvips.
 
 JPEGs are decoded straight to about the size that is wanted (the DCT is scaled by 1/2, 1/4 or 1/8), which is what makes
 large photographs fast; colour conversion and turning come after shrinking, where there is less to do.
@@ -7,22 +7,24 @@ import contextlib
 import dataclasses
 import functools
 import io
+import os
 import struct
 import warnings
 import zlib
 
-import numpy as np
+os.environ.setdefault('VIPS_CONCURRENCY', '1')  # there is a process for each core already
+import pyvips
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 with contextlib.suppress(ImportError):  # iPhone pictures, for those who have installed it
     from pillow_heif import register_heif_opener
     register_heif_opener()
 
-Image.init()
-# Formats that photographs come in, where this Pillow has them (JPEG covers the MPO of phones). Not EPS, WMF and so on:
-# reading those starts other programs.
-FORMATS = tuple(name for name in ('JPEG', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'AVIF', 'HEIF', 'JPEG2000', 'PPM',
-                                  'ICO', 'QOI') if name in Image.OPEN)
+pyvips.cache_set_max(0)  # no picture comes twice
+# Formats that photographs come in (JPEG covers the MPO of phones): those Pillow knows from the start, and those it
+# loads when asked, if it has them. Not EPS, WMF and so on: reading those starts other programs.
+COMMON = ('JPEG', 'PNG', 'GIF', 'BMP', 'DIB', 'PPM')
+RARE = ('TIFF', 'WEBP', 'AVIF', 'HEIF', 'JPEG2000', 'ICO', 'QOI')
 MOST_PIXELS = 256_000_000  # a 200-megapixel phone passes; a decompression bomb does not
 LEAST_SIDE = 16
 BLOCKS_KEPT = 16  # pieces of memory that are used again for the next picture: decoding small ones takes half the time
@@ -76,7 +78,7 @@ def decode(data, mindim=None):
 
 
 def _decode(data, mindim):
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _open(data) as image:
         width, height = image.size
         if min(width, height) < LEAST_SIDE:
             raise Unusable(f'too small: {width}x{height}; a side needs {LEAST_SIDE} pixels')
@@ -92,11 +94,19 @@ def _decode(data, mindim):
         image.load()
         small = _flatten(image)
         if small.size != size:
-            small = small.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+            small = _resize(small, size)
         upright = _turn(_to_srgb(small, profile), turned)
         if turned > 4:
             width, height = height, width
         return Decoded(upright, image.format, width, height, turned, None)
+
+
+def _open(data):
+    try:
+        return Image.open(io.BytesIO(data), formats=COMMON)
+    except UnidentifiedImageError:
+        Image.init()
+        return Image.open(io.BytesIO(data), formats=[name for name in RARE if name in Image.OPEN])
 
 
 def shrunk(width, height, mindim):
@@ -107,6 +117,14 @@ def shrunk(width, height, mindim):
     return round(width * mindim / shorter), round(height * mindim / shorter)
 
 
+def _resize(image, size):
+    """`image` in 8 bits a channel, bicubic with antialiasing as Pillow's, by libvips: a third of Pillow's time."""
+    pixels = pyvips.Image.new_from_memory(image.tobytes(), *image.size, len(image.getbands()), 'uchar')
+    across, down = (new / old for new, old in zip(size, image.size))
+    small = pixels.resize(across, vscale=down, kernel='cubic')
+    return Image.frombuffer(image.mode, (small.width, small.height), small.write_to_memory())
+
+
 def _flatten(image):
     """`image` in a mode that can be resized, 8 bits a channel, transparent pixels on white."""
     if image.has_transparency_data:
@@ -115,19 +133,20 @@ def _flatten(image):
         flat.paste(pixels, mask=pixels.getchannel('A'))
         return flat
     if image.mode.startswith('I;16'):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+        return _eight_bits(image, 65535)
     if image.mode in ('I', 'F'):
-        return Image.fromarray(_eight_bits(np.asarray(image, np.float64)))
+        return _eight_bits(image)
     return image if image.mode in ('L', 'RGB', 'CMYK', 'LAB') else image.convert('RGB')
 
 
-def _eight_bits(values):
-    """Integers or floats [H, W] of no agreed range -> uint8: 0..1 and 0..65535 are taken as such, others stretched."""
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    low, high = values.min(), values.max()
-    if low >= 0 and high <= 65535:
-        low, high = 0, next(limit for limit in (1, 255, 65535) if high <= limit)
-    return np.round((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+def _eight_bits(image, high=None):
+    """L of integers or floats up to `high`; None: 0..1, 0..255 and 0..65535 count as such, others are stretched."""
+    import numpy as np  # only for these rare pictures
+    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
+    low = min(values.min(), 0.0)
+    if high is None:
+        high = next((limit for limit in (1, 255, 65535) if values.max() <= limit), values.max())
+    return Image.fromarray(((values - low) * (255.999 / max(high - low, 1e-9))).clip(0, 255).astype(np.uint8))
 
 
 def _to_srgb(image, profile):

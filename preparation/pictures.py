@@ -1,32 +1,18 @@
-"""From source files to upright JPEGs: one read and one decode for checksum, perceptual hash and the shrunk picture."""
+"""From source files to upright JPEGs, done anew only where something has changed."""
 import dataclasses
-import hashlib
-import io
 import os
 import shutil
 import time
-from pathlib import Path
 
 import PIL
+import pyvips
 
-from preparation.decode import Unusable, decode
-from preparation.fingerprint import fingerprint
+from preparation.fingerprint import hashes
 from preparation.manifest import Picture
+from preparation.reading import PARTIAL, QUALITY, UNREADABLE, Task, read_picture
 from preparation.workers import Crashed, unordered
 
-QUALITY = 95
-PARTIAL = '.partial'  # half-written pictures, under the output folder
 COMMIT_SECONDS = 1.0
-UNREADABLE = 'cannot be read'
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Task:
-    """One source to read. file: where it lies; output: the folder under which `picture.jpg` is written."""
-    picture: Picture
-    file: str
-    output: str
-    mindim: int | None
 
 
 def prepare(scan, names, manifest, options, progress, on_work):
@@ -78,7 +64,8 @@ def restore(pictures, scan, manifest, options, progress):
 
 def picture_options(options):
     """All that the bytes of a jpg depend on besides its source."""
-    return f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__}'
+    vips = '.'.join(str(pyvips.version(part)) for part in range(3))
+    return f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips}'
 
 
 def _same_source(old, new):
@@ -109,6 +96,7 @@ def _read(tasks, manifest, options, progress, title):
                    for task, result in unordered(read_picture, tasks, workers))
         done = 0
         for batch in _by_time(results):
+            _add_hashes(batch)
             manifest.keep_found(batch)
             done += len(batch)
             bar.update(done)
@@ -127,40 +115,11 @@ def _by_time(results):
     yield batch
 
 
+def _add_hashes(batch):
+    readable = [picture for picture in batch if picture.thumbnail]
+    for picture, value in zip(readable, hashes([picture.thumbnail for picture in readable])):
+        picture.hash = value
+
+
 def _crashed(task):
     return dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')
-
-
-def read_picture(task):
-    """Read one source, write its jpg, and return its Picture with all that was found; runs in a worker."""
-    try:
-        data = Path(task.file).read_bytes()
-    except OSError as error:
-        return dataclasses.replace(task.picture, problem=f'{UNREADABLE}: {error.strerror}')
-    checksum = hashlib.sha256(data).hexdigest()
-    try:
-        decoded = decode(data, task.mindim)
-    except Unusable as error:
-        return dataclasses.replace(task.picture, sha256=checksum, problem=str(error))
-    image = decoded.image
-    hashed, thumbnail = fingerprint(image)
-    jpg, stat = _write(image, task.output, task.picture.jpg)
-    return dataclasses.replace(
-        task.picture, sha256=checksum, format=decoded.format, width=decoded.width, height=decoded.height,
-        turned=decoded.turned, note=decoded.note, hash=hashed, thumbnail=thumbnail, jpg_size=stat.st_size,
-        jpg_mtime_ns=stat.st_mtime_ns, jpg_width=image.width, jpg_height=image.height, jpg_sha256=jpg)
-
-
-def _write(image, output, name):
-    """Save a jpg whole or not at all; its SHA-256 and stat."""
-    partial = Path(output, PARTIAL, f'{os.getpid()}.jpg')
-    image.info = {}
-    stream = io.BytesIO()
-    image.save(stream, 'JPEG', quality=QUALITY)
-    try:
-        partial.write_bytes(stream.getvalue())
-    except OSError as error:  # a full disk does not say which file it was
-        raise OSError(error.errno, error.strerror, name) from error
-    stat = partial.stat()
-    partial.replace(Path(output, name))
-    return hashlib.sha256(stream.getvalue()).hexdigest(), stat

@@ -10,6 +10,7 @@ from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.targets import TargetAssigner
 from object_detection.layers import core
 from object_detection.models.losses import HardExampleMiner
+from object_detection.models.replicas import per_device
 from utils.errors import UserError
 
 SCORES = {'IDENTITY': tf.identity, 'SIGMOID': tf.sigmoid, 'SOFTMAX': tf.nn.softmax}
@@ -142,7 +143,7 @@ class SSD(tf.Module):
             mask = config.hard_example_miner.mask(classification, localization, self._decode(predictions),
                                                   targets.matches)
             classification, localization = classification * mask, localization * mask
-        normalizer = _matches_per_device(targets.box_weights) if config.normalize_by_matches else 1.
+        normalizer = per_device(tf.reduce_sum(targets.box_weights)) if config.normalize_by_matches else 1.
         code_size = self._target_assigner.coder.code_size if config.normalize_localization_by_code_size else 1
         return {'Loss/localization_loss':
                 tf.reduce_sum(localization) * (config.localization_weight / (normalizer * code_size)),
@@ -187,13 +188,3 @@ class SSD(tf.Module):
 def _where_known(targets, predictions):
     """The targets, but where a box without positive size made them NaN the prediction, which has no loss."""
     return tf.where(tf.math.is_nan(targets), predictions, targets)
-
-
-def _matches_per_device(box_weights):
-    """Sum of the weights of matched anchors, at least 1; of several devices the mean."""
-    matches = tf.reduce_sum(box_weights)
-    replicas = tf.distribute.get_replica_context()
-    if replicas is None or replicas.num_replicas_in_sync == 1:
-        return tf.maximum(matches, 1.)
-    matches = replicas.all_reduce(tf.distribute.ReduceOp.SUM, matches)
-    return tf.maximum(matches, 1.) / replicas.num_replicas_in_sync

@@ -1,0 +1,148 @@
+"""Every family of detectors from random weights to an exported model, on drawn shapes, on this machine: prints a table.
+
+    python -m benchmarks.families                                   # all of them, about an hour on two cores
+    python -m benchmarks.families --family centernet mask_rcnn
+    python -m benchmarks.families --records FOLDER                  # shapes of yours: see README.md
+
+Each config of benchmarks/families is trained and evaluated by train_and_eval_tf2.py and exported by
+exporter_main_v2.py; then ten test pictures go through the checkpoint's model and through the export.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import shapes
+from object_detection import config, records
+from utils import files, phases
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILIES = ('efficientdet', 'centernet', 'centernet_keypoints', 'faster_rcnn', 'mask_rcnn')
+SETS = {'train': 800, 'test': 120}  # pictures to draw
+ASKED = .9  # mAP@.50IOU
+ALLOWED = 1e-4  # difference of the export, of each output's largest value
+PICTURES = 10
+KINDS = {'boxes': 'DetectionBoxes', 'masks': 'DetectionMasks', 'keypoints': 'Keypoints'}
+COLUMNS = ('family', 'feature extractor', 'pixels', 'steps', 'seconds', *(f'{kind} mAP@.50' for kind in KINDS),
+           'export differs by')
+
+
+def prepare(source, folder):
+    """Write train.tfrecords, test.tfrecords and label_map.pbtxt to `folder`, with masks and corners.
+
+    source: a folder whose records of the same names have boxes of shapes.LABELS; None: shapes are drawn.
+    """
+    for seed, (name, count) in enumerate(SETS.items()):
+        boxes_only = folder / f'{name}_boxes.tfrecords' if source is None else source / f'{name}.tfrecords'
+        if source is None:
+            shapes.draw(boxes_only, count, seed)
+        shapes.complete(boxes_only, folder / f'{name}.tfrecords')
+    files.write_text(folder / 'label_map.pbtxt', shapes.label_map())
+
+
+def measure(name, data, folder):
+    """Train, evaluate and export one family in `folder`, made anew; returns its row, by the names of COLUMNS."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    text = (ROOT / f'benchmarks/families/{name}.config').read_text(encoding='utf-8')
+    files.write_text(folder / 'pipeline.config', text.replace('RECORDS', data.as_posix()))
+    pipeline = config.read(folder / 'pipeline.config')
+    steps, (_, model) = pipeline.train_config.num_steps, config.architecture(pipeline)
+    started = time.perf_counter()
+    run('train_and_eval_tf2.py', '--model_dir', folder / 'model', '--checkpoint_every_n', steps, folder=folder)
+    seconds = time.perf_counter() - started
+    run('exporter_main_v2.py', '--trained_checkpoint_dir', folder / 'model', '--output_directory', folder / 'exported',
+        folder=folder)
+    values = newest_metrics(folder / 'model')
+    found = [values.get(f'{prefix}_Precision/mAP@.50IOU') for prefix in KINDS.values()]
+    difference = export_difference(pipeline, folder, data / 'test.tfrecords')
+    return dict(zip(COLUMNS, (name, model.feature_extractor.type, model.image_resizer.fixed_shape_resizer.height, steps,
+                              round(seconds), *found, difference)))
+
+
+def run(script, *arguments, folder):
+    """Run one of the suite's scripts on folder/pipeline.config; what it prints goes to a file beside it."""
+    command = [sys.executable, script, '--pipeline_config_path', folder / 'pipeline.config', *arguments]
+    log = folder / f'{Path(script).stem}.log'
+    with log.open('w', encoding='utf-8') as output:
+        code = subprocess.run([str(word) for word in command], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+                              check=False).returncode
+    if code:
+        sys.exit(f'{script} ended with {code}; what it said is in {log}')
+
+
+def newest_metrics(model_dir):
+    evaluated = json.loads((model_dir / 'metrics.json').read_text(encoding='utf-8')).values()
+    return max(evaluated, key=lambda entry: entry['step'])['eval']
+
+
+def export_difference(pipeline, folder, test):
+    """Largest difference between what the checkpoint's model and the exported one say of ten pictures, one by one.
+
+    Of each output, relative to its largest value; counts and classes included.
+    """
+    import tensorflow as tf
+
+    from object_detection.models import build
+    from object_detection.training import checkpoint
+    model = build.build(pipeline.model)
+    checkpoint.restore_model(model, checkpoint.find(folder / 'model'))
+    exported = tf.saved_model.load(str(folder / 'exported' / 'saved_model'))
+    index, worst = records.index(test), 0.
+    for number in range(PICTURES):
+        encoded = records.Example.from_bytes(index[number]).encoded
+        image = tf.io.decode_jpeg(encoded, channels=3)[tf.newaxis]
+        inputs, true_shapes = model.preprocess(tf.cast(image, tf.float32))
+        ours, theirs = model.postprocess(model.predict(inputs, true_shapes), true_shapes), exported(image)
+        ours['detection_classes'] += 1.
+        for key, value in ours.items():
+            expected = value.numpy().astype(np.float64)
+            scale = max(np.abs(expected).max(initial=0.), 1e-6)
+            worst = max(worst, np.abs(theirs[key].numpy() - expected).max(initial=0.) / scale)
+    return worst
+
+
+def line(row):
+    """A row of a Markdown table."""
+    values = [value if isinstance(value, str) else '' if value is None else f'{value:.3g}' if name == COLUMNS[-1] else
+              str(value) if isinstance(value, int) else f'{value:.3f}' for name, value in row.items()]
+    return f'| {" | ".join(values)} |'
+
+
+def missed(row):
+    """What in a row is not as good as asked for."""
+    low = [f'{row["family"]}: {name} is {row[name]:.3f}, asked for: {ASKED}' for name in row
+           if name.endswith('mAP@.50') and row[name] is not None and row[name] < ASKED]
+    return low + [f'{row["family"]}: the export differs by {row[COLUMNS[-1]]:.1e}'] * (row[COLUMNS[-1]] > ALLOWED)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--family', nargs='+', choices=FAMILIES, default=FAMILIES, metavar='NAME',
+                        help=f'of {", ".join(FAMILIES)} (default: all)')
+    parser.add_argument('--records', type=Path, help='folder with train.tfrecords and test.tfrecords of such shapes')
+    parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'families', help='folder for all files')
+    args = parser.parse_args()
+    for name, value in phases.ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    work = args.work.resolve()
+    (work / 'data').mkdir(parents=True, exist_ok=True)
+    prepare(args.records, work / 'data')
+    print(f'| {" | ".join(COLUMNS)} |\n{"|---" * len(COLUMNS)}|', flush=True)
+    failures = []
+    for name in args.family:
+        row = measure(name, work / 'data', work / name)
+        print(line(row), flush=True)
+        failures += missed(row)
+    print('\n'.join(failures) or 'all as good as asked for')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
+from utils.files import named
 
 HEADER, FOOTER = 12, 4
 _BLOCK = 1024  # bytes whose checksum is one table look-up each, done at once by numpy
@@ -90,15 +91,17 @@ class Writer:
     def write(self, data):
         """Append one record: the bytes of an Example."""
         length = struct.pack('<Q', len(data))
-        file = self._files[self.count % len(self._files)]
-        file.write(length + struct.pack('<I', masked_crc32c(length)))
-        file.write(data + struct.pack('<I', masked_crc32c(data)))
+        number = self.count % len(self._files)
+        with named(self.names[number]):
+            self._files[number].write(length + struct.pack('<I', masked_crc32c(length)))
+            self._files[number].write(data + struct.pack('<I', masked_crc32c(data)))
         self.count += 1
 
     def __exit__(self, error, *_):
         try:
-            for file in self._files:
-                file.close()
+            for name, file in zip(self.names, self._files):
+                with named(name):
+                    file.close()
         except OSError:  # no space left: the last buffer did not fit
             error = True
             raise

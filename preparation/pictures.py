@@ -6,6 +6,7 @@ import time
 
 import PIL
 import pyvips
+import simplejpeg
 
 from preparation.fingerprint import hashes
 from preparation.manifest import Picture
@@ -65,7 +66,8 @@ def restore(pictures, scan, manifest, options, progress):
 def picture_options(options):
     """All that the bytes of a jpg depend on besides its source."""
     vips = '.'.join(str(pyvips.version(part)) for part in range(3))
-    return f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips}'
+    return (f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips} '
+            f'simplejpeg={simplejpeg.__version__}')
 
 
 def _same_source(old, new):

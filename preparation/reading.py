@@ -1,6 +1,6 @@
 """One source file -> one upright JPEG and what is known of it: one read and one decode for all. Runs in the workers.
 
-Imports neither numpy nor anything else that workers would spend time on when they start.
+Workers import what this imports: nothing more than decoding needs, for the time it takes them to start.
 """
 import dataclasses
 import hashlib
@@ -12,6 +12,7 @@ from PIL import Image
 
 from preparation.decode import Unusable, decode
 from preparation.manifest import Picture
+from utils.files import named
 
 QUALITY = 95
 CELLS = 16
@@ -58,10 +59,8 @@ def _write(image, output, name):
     image.info = {}
     stream = io.BytesIO()
     image.save(stream, 'JPEG', quality=QUALITY)
-    try:
+    with named(name):
         partial.write_bytes(stream.getvalue())
-    except OSError as error:  # a full disk does not say which file it was
-        raise OSError(error.errno, error.strerror, name) from error
     stat = partial.stat()
     partial.replace(Path(output, name))
     return hashlib.sha256(stream.getvalue()).hexdigest(), stat

@@ -28,18 +28,26 @@ def atomic(path, binary=False):
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open('wb') if binary else temporary.open('w', encoding='utf-8', newline='\n') as file:
+        with (named(path),
+              temporary.open('wb') if binary else temporary.open('w', encoding='utf-8', newline='\n') as file):
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        if error.filename is None and error.errno:  # a failed write() does not say of which file
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named(path):
+    """Give OSErrors of the block the name of the file: a failed write() does not say of which file it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def write_text(path, text):

@@ -1,0 +1,35 @@
+"""Results of all tasks come back, and a task that takes its process down costs itself alone."""
+import os
+
+import pytest
+
+from preparation.workers import Crashed, unordered
+
+DEADLY = 71
+
+
+def square(number):
+    if number == DEADLY:
+        os._exit(3)
+    return number * number
+
+
+def refuse(number):
+    raise ValueError(f'not {number}')
+
+
+@pytest.mark.parametrize('count', [0, 1, 30, 200])  # 200: tasks travel in groups
+def test_every_task_has_its_result(count):
+    numbers = list(range(1000, 1000 + count))
+    assert dict(unordered(square, numbers, workers=2)) == {number: number * number for number in numbers}
+
+
+def test_a_crash_costs_one_task():
+    results = dict(unordered(square, list(range(150)), workers=2))
+    assert isinstance(results.pop(DEADLY), Crashed)
+    assert results == {number: number * number for number in range(150) if number != DEADLY}
+
+
+def test_an_error_is_raised_here():
+    with pytest.raises(ValueError, match='not 5'):
+        list(unordered(refuse, [5], workers=1))

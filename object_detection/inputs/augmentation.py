@@ -1,10 +1,11 @@
 """data_augmentation_options of train_config -> one function; the options themselves are in colors, crops and so on."""
-from object_detection.inputs import colors, crops, flips, objects, pads, resizes
+from object_detection.inputs import autoaugment, colors, crops, flips, objects, pads, resizes
 from utils.errors import UserError
 
 # Name in the schema -> fn(sample, random, **fields of the option). A field that is not set is left to the function's
 # default, which is the reference's. Keys of a sample: see decode.decoder; its image is uint8 or float32, 0..255.
 OPTIONS = {function.__name__: function for function in (
+    autoaugment.autoaugment_image,
     colors.adjust_gamma, colors.normalize_image, colors.random_adjust_brightness, colors.random_adjust_contrast,
     colors.random_adjust_hue, colors.random_adjust_saturation, colors.random_black_patches,
     colors.random_distort_color, colors.random_jpeg_quality, colors.random_patch_gaussian,

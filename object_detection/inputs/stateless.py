@@ -9,12 +9,19 @@ class Random:
     """
 
     def __init__(self, seed, position):
-        self._seed, self._position, self._draws = seed, position, 0
+        self._seed, self._position, self._turn, self._draws = seed, position, None, 0
+
+    def at(self, turn):
+        """The random numbers of one turn (int32 scalar tensor, 1 to 2000) of a loop in the graph, traced once."""
+        inner = Random(self._seed, self._position)
+        inner._draws, inner._turn = self._draws, tf.cast(turn, tf.int64) * (1 << 52)
+        return inner
 
     def seed(self):
         """int64 [2] for the tf.random.stateless_* functions; unlike that of any other draw, sample and seed."""
         self._draws += 1
-        return tf.stack([tf.constant(self._seed << 20 | self._draws, tf.int64), self._position])
+        draw = tf.constant(self._seed << 20 | self._draws, tf.int64)
+        return tf.stack([draw if self._turn is None else draw + self._turn, self._position])
 
     def uniform(self, low=0.0, high=1.0, shape=()):
         """float32 in [low, high)."""

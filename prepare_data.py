@@ -52,6 +52,8 @@ def parse(argv):
         help='pictures whose path has the same match (of the parentheses, if any) stay on one side of the split')
     add('--shards', type=args.positive_int, default=1, metavar='N', help='files that the training records are put into')
     add('--seed', type=int, default=0, metavar='N', help='another one, another choice and split')
+    parser.add_argument('--pipeline_config_path', type=Path, metavar='FILE',
+                        help='of the model to be trained: the report compares the boxes with its anchors')
     parser.add_argument('--workers', type=args.positive_int, default=os.cpu_count() or 1, metavar='N',
                         help='processes that read pictures')
     values = vars(parser.parse_args(argv))

@@ -13,6 +13,7 @@ class Options:
     mindim, maxperlabel, max_boxes: None for no limit. near_duplicates: bits of 64, None for exact duplicates only.
     coco_class: names or ids, empty for any. boxes: 'best', 'all' or 'whole'. annotations: a COCO JSON or a folder laid
     out like the data set, None for what lies beside the pictures. workers: processes that decode.
+    pipeline_config_path: of the model to be trained, whose anchors the report compares with the boxes.
     """
     dataset: Path
     output: Path
@@ -34,3 +35,4 @@ class Options:
     negatives: bool = False
     workers: int = 1
     detector_batch: int = 8
+    pipeline_config_path: Path | None = None

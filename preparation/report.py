@@ -73,8 +73,8 @@ def _box(box):
 
 
 def _subtitle(options):
-    said = ', '.join(f'{name} {value}' for name, value in options.items() if value not in (None, False, [], ()))
-    return escape(said)
+    words = {name: ' '.join(map(str, value)) if isinstance(value, list) else value for name, value in options.items()}
+    return escape(', '.join(f'{name} {value}' for name, value in words.items() if value not in (None, False, '')))
 
 
 def _tiles(numbers):
@@ -118,8 +118,11 @@ def _histograms(numbers):
 
 
 def _within(name, numbers):
-    """Whether a bin of this histogram is of use: boxes below the smallest anchor are drawn paler."""
-    return (lambda edge: edge >= numbers['anchors']['smallest']) if name == 'box size' else lambda edge: True
+    """Whether a bin of this histogram is of use: boxes outside the anchors' range are drawn paler."""
+    anchors = numbers['anchors']
+    if name != 'box size' or not anchors:
+        return lambda low, high: True
+    return lambda low, high: high > anchors['smallest'] and low < anchors['largest']
 
 
 def _bars(histogram, say, within):
@@ -128,7 +131,7 @@ def _bars(histogram, say, within):
     names = [f'{say(low)} to {say(high)}' if high < 1e6 else f'{say(low)} and more'
              for low, high in itertools.pairwise(edges)]
     return _bar_rows([(names[i], counts[i]) for i in range(used[0], used[-1] + 1)],
-                     [within(edges[i]) for i in range(used[0], used[-1] + 1)])
+                     [within(edges[i], edges[i + 1]) for i in range(used[0], used[-1] + 1)])
 
 
 def _bar_rows(rows, within=None):
@@ -141,10 +144,16 @@ def _bar_rows(rows, within=None):
 
 def _anchor_note(numbers):
     anchors = numbers['anchors']
-    return (f'<p class="note">The usual anchors (levels 3 to 7, anchor_scale 4, input of 512) go from '
-            f'{anchors["smallest"]:.1%} to {anchors["largest"]:.0%}: paler bars lie below. {anchors["boxes_below"]:,} '
-            'boxes are too small to overlap the smallest anchor by half; a larger input or a smaller anchor_scale '
-            'helps them.</p>')
+    if not anchors:
+        return '<p class="note">This model has no anchors that boxes would have to fit.</p>'
+    said = (f'{anchors["said"][0].upper()}{anchors["said"][1:]} go from {anchors["smallest"]:.1%} to '
+            f'{anchors["largest"]:.0%}: paler bars lie outside.')
+    if anchors['boxes_below']:
+        said += (f' {anchors["boxes_below"]:,} boxes are too small to overlap the smallest anchor by half; a larger '
+                 'input or a smaller anchor_scale helps them.')
+    if anchors['boxes_above']:
+        said += f' {anchors["boxes_above"]:,} boxes are too large to overlap the largest anchor by half.'
+    return f'<p class="note">{escape(said)}</p>'
 
 
 def _samples(numbers, pictures, album, seed):

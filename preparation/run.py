@@ -6,6 +6,7 @@ import time
 
 from object_detection import label_map
 from preparation import annotations, boxes, duplicates, examples, names, pictures, report, split, stats
+from preparation.anchors import anchor_range
 from preparation.detections import Detections
 from preparation.manifest import Manifest
 from preparation.options import SIDES
@@ -20,6 +21,7 @@ def prepare(options):
     Each stage takes up what an earlier run, finished or killed, has left in the manifest.
     """
     check_places(options)
+    anchor_range(options.pipeline_config_path)  # a mistake in it is better said now than in an hour
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         found = scan(options.dataset)

@@ -1,8 +1,10 @@
 """The numbers of a prepared data set: what stats.json holds and report.html shows. No times, so that runs compare."""
 import collections
+import dataclasses
 
 import numpy as np
 
+from preparation.anchors import anchor_range
 from preparation.options import SIDES
 
 VERDICTS = ('skipped', 'duplicate', 'conflict', 'no box', 'surplus')
@@ -10,8 +12,6 @@ STEPS = ('files', 'readable', 'without duplicates', 'without conflicts', 'with a
 SIZE_EDGES = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 1 << 20)  # pixels of the shorter side
 ASPECT_EDGES = (0, 0.4, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 1e9)  # width / height
 BOX_EDGES = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.001)  # see _relative_size
-# Sizes of the usual anchors (levels 3 to 7, anchor_scale 4, 3 scales an octave), as shares of an input of 512 pixels.
-ANCHORS = (4 * 2 ** 3 / 512, 4 * 2 ** 7 * 2 ** (2 / 3) / 512)
 SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
 
 
@@ -37,8 +37,7 @@ def collect(pictures, labels, options):
             'box size': histogram(sizes, BOX_EDGES),
             'score': histogram([box.score for box in boxes if box.score is not None], SCORE_EDGES),
         },
-        'anchors': {'smallest': ANCHORS[0], 'largest': ANCHORS[1],
-                    'boxes_below': sum(size < ANCHORS[0] / 2 ** 0.5 for size in sizes)},
+        'anchors': _beside_anchors(sizes, anchor_range(options.pipeline_config_path)),
         'formats': dict(sorted(collections.Counter(p.format for p in readable).items())),
         'skipped': [_named(p) for p in pictures if p.verdict == 'skipped'],
         'skipped_by_reason': dict(collections.Counter(
@@ -59,9 +58,18 @@ def histogram(values, edges):
     return {'edges': list(edges), 'counts': counts.tolist()}
 
 
+def _beside_anchors(sizes, anchors):
+    """How boxes of these relative sizes lie in the range of the anchors; None for a model without."""
+    if not anchors:
+        return None
+    # A box of half an anchor's area overlaps it by half at most, and so does one of twice its area.
+    return {**dataclasses.asdict(anchors), 'boxes_below': sum(size < anchors.smallest / 2 ** 0.5 for size in sizes),
+            'boxes_above': sum(size > anchors.largest * 2 ** 0.5 for size in sizes)}
+
+
 def _options(options):
     """The options that decide about the result, as text; folders and workers do not."""
-    apart = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch')
+    apart = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch', 'pipeline_config_path')
     return {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in apart}
 

@@ -76,4 +76,7 @@ def test_box_sizes_against_anchors():
                       boxes=[Box(0, 0, 0.1, 0.05, 'a', 0.5, 'model'), Box(0, 0, 1, 0.5, 'a', 0.9, 'model')])
     numbers = stats.collect([picture], ['a'], Options(None, None))
     assert numbers['histograms']['box size']['counts'] == [0, 0, 1, 0, 0, 0, 1]  # 10 of 200 pixels, and 100 of 200
-    assert numbers['anchors'] == {'smallest': 0.0625, 'largest': pytest.approx(1.5874, abs=1e-4), 'boxes_below': 0}
+    anchors = numbers['anchors']
+    assert anchors.pop('said').startswith('the usual anchors')
+    assert anchors == {'smallest': 0.0625, 'largest': pytest.approx(1.5874, abs=1e-4), 'boxes_below': 0,
+                       'boxes_above': 0}

@@ -3,7 +3,6 @@
 Three parts stand apart, because an export needs the model only: check_model, check_training, check_evaluation. The
 sentence of a Finding says what came, what is allowed and what to do; `located` adds the line of the file.
 """
-import difflib
 import itertools
 import re
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from utils.errors import UserError
 
-from . import config_fields, config_paths, label_map, textproto
+from . import config_fields, config_paths, label_map, metrics_set, textproto
 from .config import architecture
 
 _PLACEHOLDER = re.compile(r'PATH_TO_BEE?_CONFIGURED')
@@ -24,7 +23,6 @@ _ONE_OF = {  # sections that an architecture needs, and of which exactly one kin
 _CHECKPOINT_TYPES = {'ssd': ('classification', 'detection', 'full'),
                      'faster_rcnn': ('classification', 'detection', 'full'),
                      'center_net': ('classification', 'detection', 'full', 'fine_tune')}
-METRICS = ('coco_detection_metrics', 'coco_mask_metrics')  # what metrics_set may name
 
 
 @dataclass(frozen=True)
@@ -67,15 +65,13 @@ def check_evaluation(config):
     findings = _placeholders(config.eval_config, 'eval_config')
     if config.eval_config.batch_size < 1:
         findings.append(Finding('error', 'eval_config.batch_size', 'is 0; it must be at least 1'))
-    for index, name in enumerate(config.eval_config.metrics_set):
-        if name not in METRICS:
-            close = difflib.get_close_matches(name, METRICS, n=1)
-            advice = f'did you mean {close[0]}?' if close else f'supported: {", ".join(METRICS)}'
-            findings.append(Finding('error', f'eval_config.metrics_set[{index}]', f'is {name!r}; {advice}'))
+    findings += itertools.starmap(Finding, metrics_set.check(config))
     if not config.eval_input_reader:
         findings.append(Finding('error', 'eval_input_reader', 'is missing; evaluation needs at least one'))
     for index, reader in enumerate(config.eval_input_reader):
-        findings += _reader(config, reader, f'eval_input_reader[{index}]')
+        path = f'eval_input_reader[{index}]'
+        findings += _reader(config, reader, path)
+        findings += itertools.starmap(Finding, metrics_set.check_reader(config, reader, path, label_map_of(reader)))
     seen = set(config.train_input_reader.tf_record_input_reader.input_path)
     for index, reader in enumerate(config.eval_input_reader):
         if both := seen & set(reader.tf_record_input_reader.input_path) - {''}:
@@ -141,6 +137,14 @@ def demand(findings):
     if errors := [str(finding) for finding in findings if finding.severity == 'error']:
         raise UserError(errors)
     return findings
+
+
+def label_map_of(reader):
+    """The LabelMap of an input_reader, None without a readable one."""
+    try:
+        return label_map.load(reader.label_map_path) if reader.label_map_path else None
+    except UserError:
+        return None
 
 
 def _walk(message, path=''):

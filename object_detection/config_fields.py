@@ -55,9 +55,8 @@ NO_EFFECT = {
 IGNORED = {
     'it is not supported': '''TrainConfig.merge_multiple_label_boxes TrainConfig.use_multiclass_scores
         EvalConfig.export_path EvalConfig.force_no_resize EvalConfig.retain_original_image_additional_channels
-        EvalConfig.recall_lower_bound EvalConfig.recall_upper_bound EvalConfig.super_categories
-        EvalConfig.skip_predictions_for_unlabeled_class EvalConfig.image_classes_field_map_empty_to_ones
-        EvalConfig.parameterized_metric EvalConfig.keypoint_edge InputReader.include_source_id InputReader.frame_index
+        EvalConfig.super_categories EvalConfig.skip_predictions_for_unlabeled_class
+        EvalConfig.image_classes_field_map_empty_to_ones InputReader.include_source_id InputReader.frame_index
         InputReader.external_input_reader Loss.equalization_loss Ssd.implicit_example_weight
         Ssd.return_raw_detections_during_predict FasterRcnn.return_raw_detections_during_predict
         SsdFeatureExtractor.spaghettinet_arch_name''',

@@ -1,6 +1,6 @@
 """What is wrong with the records that a pipeline.config names, beyond what the config itself tells. No TensorFlow."""
-from object_detection import config_paths, label_map, records
-from object_detection.config_checks import Finding
+from object_detection import config_paths, records
+from object_detection.config_checks import Finding, label_map_of
 from utils.errors import UserError
 
 
@@ -22,7 +22,7 @@ def check_data(config, sample=1000):
         paths = list(reader.tf_record_input_reader.input_path)
         if not paths or any(severity == 'error' for path in paths for severity, _ in config_paths.records(path)):
             continue
-        labels = _labels(reader)
+        labels = label_map_of(reader)
         try:
             report = reports[name] = records.check(paths, labels, sample)
         except UserError as error:
@@ -32,14 +32,6 @@ def check_data(config, sample=1000):
         findings += [Finding('warning', field, line) for line in report.warnings]
         findings += [Finding('warning', field, line) for line in _unused(labels, report)]
     return findings, reports
-
-
-def _labels(reader):
-    """The LabelMap of a reader, None without a readable one."""
-    try:
-        return label_map.load(reader.label_map_path) if reader.label_map_path else None
-    except UserError:
-        return None
 
 
 def _unused(labels, report):

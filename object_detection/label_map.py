@@ -40,11 +40,15 @@ class LabelMap:
 
     def id_of(self, name):
         """The id of a class by its name or display name; UserError with similar names if there is none."""
-        ids = {known: item.id for item in self.items for known in (item.display_name, item.name) if known}
-        if name in ids:
-            return ids[name]
-        close = difflib.get_close_matches(name, ids, n=3)
-        advice = f'did you mean {" or ".join(close)}?' if close else f'it has {", ".join(list(ids)[:12])}'
+        return self.item_of(name).id
+
+    def item_of(self, name):
+        """As id_of, the whole Item."""
+        items = {known: item for item in self.items for known in (item.display_name, item.name) if known}
+        if name in items:
+            return items[name]
+        close = difflib.get_close_matches(name, items, n=3)
+        advice = f'did you mean {" or ".join(close)}?' if close else f'it has {", ".join(list(items)[:12])}'
         raise UserError(f'{self.source}: has no class {name!r}; {advice}')
 
 

@@ -1,5 +1,4 @@
 """The evaluation phase: one checkpoint, one set of records, metrics and losses and pictures."""
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +6,10 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection import config as configs
-from object_detection import inputs, label_map
+from object_detection import inputs, label_map, metrics_set
 from object_detection.models import build, resizers
-from object_detection.training import checkpoint, devices, masks, metrics, summaries
+from object_detection.training import checkpoint, devices, metrics, summaries
+from object_detection.training.samples import samples
 from object_detection.training.step import with_total
 from utils.errors import UserError
 from utils.phases import Interrupted, keep, uncollected
@@ -34,10 +34,10 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
         {'step', 'checkpoint', 'pictures', 'metrics': [[name, value]]}; an empty dict if there is nothing to do.
     """
     config = configs.parse(config_text, 'pipeline.config')
-    metrics.check_metrics_set(config.eval_config.metrics_set)
-    devices.strategy(report)
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
-    _check_masks(config, reader)
+    labels = label_map.load(reader.label_map_path)
+    metrics_set.demand(config, reader, 'train_input_reader' if on_train_data else 'eval_input_reader[0]', labels)
+    devices.strategy(report)
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
     reader.shuffle = False
@@ -54,45 +54,30 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
         report('restored', checkpoint=saved.prefix, step=step)
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
         with summaries.Writer(folder) as writer:
-            pictures, values = _evaluate(config, reader, model, step, writer, report, stopping)
+            pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping)
             writer.scalars(step, values)
     return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures, 'metrics': values}
 
 
-def _check_masks(config, reader):
-    """UserError where metrics of masks are asked for, but the records or the model give none."""
-    if metrics.COCO_MASKS not in config.eval_config.metrics_set:
-        return
-    if not reader.load_instance_masks:
-        raise UserError(f'eval_config.metrics_set has {metrics.COCO_MASKS}, but the input_reader does not load masks; '
-                        'set load_instance_masks: true, and mask_type as the records have them')
-    if config.model.faster_rcnn.number_of_stages != 3 or not config.model.HasField('faster_rcnn'):
-        raise UserError(f'eval_config.metrics_set has {metrics.COCO_MASKS}, but the model finds no masks; that takes '
-                        'faster_rcnn with number_of_stages: 3')
-
-
-def _evaluate(config, reader, model, step, writer, report, stopping):
+def _evaluate(config, reader, labels, model, step, writer, report, stopping):
     """(number of pictures, [(name, value)]): the metrics, then the mean of each loss over the pictures."""
     options = config.eval_config
-    labels = label_map.load(reader.label_map_path)
-    names = {item.id: item.display_name or item.name for item in labels.items}
-    wanted = dict.fromkeys(options.metrics_set or ['coco_detection_metrics'])
-    collected = [metrics.KINDS[kind](names, options.include_metrics_per_category, options.all_metrics_per_category)
-                 for kind in wanted]
+    collected = metrics.collectors(options, labels)
     dataset, batch_size = _dataset(config, reader, labels)
     run = _runner(model, config.train_config.add_regularization_loss, dataset.element_spec)
-    losses, pictures = {}, 0
+    losses, pictures, need_masks = {}, 0, metrics_set.need_masks(options)
     for features, truth in _batches(dataset, reader, labels, batch_size):
         if stopping():
             raise Interrupted('stopped as asked')
         batch_losses, found = run(features, truth)
         for name, values in batch_losses.items():
             losses.setdefault(name, []).append(values.numpy())
-        for sample in _samples(features, truth, found, with_masks=metrics.COCO_MASKS in wanted):
+        to_draw = options.num_visualizations - pictures
+        for i, sample in enumerate(samples(features, truth, found, masked=batch_size if need_masks else to_draw)):
             for metric in collected:
-                metric.add(*(sample.masks if isinstance(metric, metrics.CocoMasks) else (*sample.truth, *sample.found)))
-            if pictures < options.num_visualizations:
-                writer.images(step, f'eval_side_by_side_{pictures}_0', [_picture(sample, names, options)])
+                metric.add(sample.truth, sample.found)
+            if i < to_draw:
+                writer.images(step, f'eval_side_by_side_{pictures}_0', [_picture(sample, labels, options)])
             pictures += 1
         report('evaluated', pictures=pictures)
     if not pictures:
@@ -104,7 +89,9 @@ def _evaluate(config, reader, model, step, writer, report, stopping):
 def _dataset(config, reader, labels):
     """(dataset, its batch size). Pictures that end in one size go several at once."""
     resize, batch_size = resizers.resizer(config.model), max(1, config.eval_config.batch_size)
-    if resize.size:
+    if not resize.size:
+        batch_size = 1  # sizes differ
+    else:
         batch_size = max(batch_size, PIXELS_AT_ONCE // (resize.size[0] * resize.size[1]))
     return inputs.eval_dataset(config, reader, resize, labels, batch_size), batch_size
 
@@ -151,49 +138,13 @@ def _runner(model, add_regularization_loss, spec):
     return tf.function(run, input_signature=spec, autograph=False)
 
 
-@dataclass
-class _Sample:
-    """One picture, with boxes in pixels of the original.
-
-    image: uint8 [h, w, 3] as the model saw it, without padding. size: (height, width) of the original.
-    truth: (boxes [n, 4], classes from 1, crowd flags). found: (boxes, classes from 1, scores), the best first.
-    masks: what metrics.CocoMasks.add takes; None without masks.
-    """
-
-    image: np.ndarray
-    size: np.ndarray
-    truth: tuple
-    found: tuple
-    masks: tuple | None = None
-
-
-def _samples(features, truth, found, with_masks=False):
-    features, truth, found = (tf.nest.map_structure(lambda t: t.numpy(), part) for part in (features, truth, found))
-    padded = np.array(features['image'].shape[1:3], np.float32)
-    for i, (height, width) in enumerate(features['true_image_shape'][:, :2]):
-        size = features['original_image_spatial_shape'][i]
-        objects, detections = truth['num_groundtruth_boxes'][i], int(found['num_detections'][i])
-        share = np.array([height, width], np.float32) / padded  # of the picture in its padded version
-        sample = _Sample(
-            np.clip(features['image'][i, :height, :width], 0, 255).astype(np.uint8), size,
-            (truth['groundtruth_boxes'][i, :objects] / np.tile(share, 2) * np.tile(size, 2).astype(np.float32),
-             truth['groundtruth_classes'][i, :objects].argmax(-1) + 1,
-             truth['groundtruth_is_crowd'][i, :objects]),
-            (found['detection_boxes'][i, :detections] * np.tile(size, 2).astype(np.float32),
-             found['detection_classes'][i, :detections].astype(np.int64) + 1,
-             found['detection_scores'][i, :detections]))
-        if with_masks:
-            whole = masks.original(truth['groundtruth_instance_masks'][i, :objects, :height, :width], size)
-            contents, boxes = (found[f'detection_{name}'][i, :detections] for name in ('masks', 'boxes'))
-            sample.masks = *sample.truth, whole, *sample.found[1:], masks.paste(contents, boxes, size)
-        yield sample
-
-
-def _picture(sample, names, options):
+def _picture(sample, labels, options):
     """The side-by-side picture, in the shape of the original."""
     scale = float(np.clip(max(sample.size), *PICTURE_SIDE)) / max(sample.size)
     height, width = (max(1, round(float(side) * scale)) for side in sample.size)
     image = np.asarray(Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR))
-    return summaries.side_by_side(
-        image, (sample.found[0] * scale, *sample.found[1:]), (sample.truth[0] * scale, sample.truth[1]), names,
-        options.min_score_threshold, options.max_num_boxes_to_visualize)
+    found, truth = (objects | {name: objects[name] * scale for name in ('boxes', 'keypoints') if name in objects}
+                    for objects in (sample.found, sample.truth))
+    return summaries.side_by_side(image, found, truth, labels.name_of, options.min_score_threshold,
+                                  options.max_num_boxes_to_visualize,
+                                  [(edge.start, edge.end) for edge in options.keypoint_edge])

@@ -5,6 +5,7 @@ killed at any moment goes on with the same command: an unevaluated checkpoint is
 """
 import contextlib
 import json
+import math
 from pathlib import Path
 
 from utils import console, files, phases
@@ -13,7 +14,7 @@ from utils.errors import UserError
 TRAIN, EVALUATE = 'object_detection.training.train:train', 'object_detection.training.evaluate:evaluate'
 PRELOAD = [phase.split(':')[0] for phase in (TRAIN, EVALUATE)]
 RECORD = 'metrics.json'  # in the model_dir: {checkpoint name: {'step', 'eval': {metric: value}, 'eval_train': ...}}
-HEADLINE = ('DetectionBoxes_Precision/mAP', 'DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')
+HEADLINE = ('DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')  # beside the first number of each metric
 
 
 class Rounds:
@@ -88,20 +89,32 @@ class Rounds:
 
     def _show(self, name, data):
         values = dict(data['metrics'])
-        headline = ', '.join(f'{key.split("/")[1]} {values[key]:.4f}' for key in HEADLINE if key in values)
+        leading = leading_metrics(values)
+        headline = ', '.join(f'{key.removeprefix("DetectionBoxes_Precision/").removeprefix("Loss/")} {values[key]:.4f}'
+                             for key in values if key in leading or key in HEADLINE)
         console.log(f'{name}: step {data["step"]}, {data["pictures"]} pictures: {headline}')
 
     def summary(self):
-        """Print all metrics of the newest evaluation, and the best checkpoint by mAP."""
+        """Print all metrics of the newest evaluation, and the best checkpoint by the first of them, a mAP."""
         steps = {name: entry for name, entry in self.record.items() if entry.get('eval')}
         if not steps:
             return
         newest = max(steps, key=lambda name: steps[name]['step'])
-        best = max(steps, key=lambda name: steps[name]['eval'][HEADLINE[0]])
+        main = leading_metrics(steps[newest]['eval'])[0]
+        rivals = [name for name in steps if not math.isnan(steps[name]['eval'].get(main, math.nan))] or [newest]
+        best = max(rivals, key=lambda name: steps[name]['eval'][main])
         console.table(['metric', 'value'], list(steps[newest]['eval'].items()),
                       title=f'{self.folder / newest}, step {steps[newest]["step"]}')
-        console.log(f'best mAP {steps[best]["eval"][HEADLINE[0]]:.4f}: {self.folder / best}, step {steps[best]["step"]}'
-                    f'; all metrics: {self._path}')
+        console.log(f'best {main.removeprefix("DetectionBoxes_Precision/")} {steps[best]["eval"][main]:.4f}: '
+                    f'{self.folder / best}, step {steps[best]["step"]}; all metrics: {self._path}')
+
+
+def leading_metrics(names):
+    """Of the names in an evaluation the first of each metric in metrics_set: its mAP."""
+    first = {}
+    for name in names:
+        first.setdefault(name.split('/')[0], name)
+    return [name for group, name in first.items() if group.endswith('_Precision')]
 
 
 class _Screen:

@@ -91,8 +91,10 @@ def test_no_pictures(trained, tmp_path):
 
 def test_metrics_that_are_not_there(trained):
     folder, config = trained
-    with pytest.raises(UserError, match='pascal_voc_detection_metrics is not supported'):
-        evaluated(folder, config.replace('coco_detection_metrics', 'pascal_voc_detection_metrics'))
+    with pytest.raises(UserError, match='did you mean coco_detection_metrics'):
+        evaluated(folder, config.replace('coco_detection_metrics', 'coco_detections_metrics'))
+    with pytest.raises(UserError, match='(?s)the model finds no masks.*set load_instance_masks: true'):
+        evaluated(folder, config.replace('coco_detection_metrics', 'coco_mask_metrics'))
 
 
 @pytest.mark.slow

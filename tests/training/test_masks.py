@@ -34,12 +34,14 @@ def test_original_size_by_the_nearest_pixel():
 
 
 def test_coco_numbers():
-    coco = metrics.CocoMasks({1: 'cat', 2: 'dog'}, per_category=True)
+    coco = metrics.Coco({1: 'cat', 2: 'dog'}, 'DetectionMasks', masks=True, per_category=True)
     truth = filled((0, 0, 20, 20), (20, 20, 40, 60))
     boxes = np.array([[0, 0, 20, 20], [20, 20, 40, 60]], np.float32)
     found = filled((0, 0, 20, 20), (20, 20, 40, 46))  # the second covers 26 of 40 columns: IoU .65
-    coco.add(boxes, [1, 2], [False, False], truth, [1, 2], [.9, .8], found)
-    coco.add(np.zeros((0, 4)), [], [], filled(), [], [], filled())
+    coco.add({'boxes': boxes, 'classes': [1, 2], 'is_crowd': [False, False], 'masks': truth},
+             {'boxes': boxes, 'classes': [1, 2], 'scores': [.9, .8], 'masks': found})
+    nothing = {'boxes': np.zeros((0, 4)), 'classes': [], 'masks': filled()}
+    coco.add(nothing | {'is_crowd': []}, nothing | {'scores': []})
     values = dict(coco.evaluate())
     assert values['DetectionMasks_Precision/mAP@.50IOU'] == pytest.approx(1.)
     assert values['DetectionMasks_Precision/mAP@.75IOU'] == pytest.approx(.5)

@@ -32,17 +32,36 @@ def commands(side, python, config, folder):
     """The three command lines of one side: train, export, look at the SavedModel."""
     train_dir, exported = str(folder / 'model'), str(folder / 'exported')
     here = ROOT / 'benchmarks'
-    if side == 'reference':
-        train = [here / 'reference/train.py', train_dir, config, STEPS]
-        export = [here / 'reference/export.py']
-    else:
-        train = [ROOT / 'train_and_eval_tf2.py', '--model_dir', train_dir, '--pipeline_config_path', config,
-                 '--num_train_steps', STEPS, '--log_every_n', 1]
-        export = [ROOT / 'exporter_main_v2.py']
-    export += ['--input_type', 'image_tensor', '--pipeline_config_path', config, '--trained_checkpoint_dir', train_dir,
-               '--output_directory', exported]
+    export = [here / 'reference/export.py' if side == 'reference' else ROOT / 'exporter_main_v2.py',
+              '--input_type', 'image_tensor', '--pipeline_config_path', config, '--trained_checkpoint_dir', train_dir,
+              '--output_directory', exported]
     look = [here / 'measure_saved_model.py', Path(exported, 'saved_model')]
-    return [[python, *map(str, command)] for command in (train, export, look)]
+    return [training(side, python, config, train_dir, STEPS),
+            *([python, *map(str, command)] for command in (export, look))]
+
+
+def training(side, python, config, model_dir, steps):
+    """The command line with which one side trains `steps` steps and prints a line for each."""
+    if side == 'reference':
+        command = [ROOT / 'benchmarks/reference/train.py', model_dir, config, steps]
+    else:
+        command = [ROOT / 'train_and_eval_tf2.py', '--model_dir', model_dir, '--pipeline_config_path', config,
+                   '--num_train_steps', steps, '--log_every_n', 1]
+    return [python, *map(str, command)]
+
+
+def step_ends(lines):
+    """{step: seconds since the start} of what a training command has printed."""
+    ends = {}
+    for at, line in lines:
+        if found := re.search(r'\bstep (\d+)', line, re.IGNORECASE):
+            ends.setdefault(int(found[1]), at)
+    return ends
+
+
+def settled_step(ends, after=SETTLED):
+    """Median seconds of a step, those before `after` left out, for they are not typical."""
+    return statistics.median(at - ends[step - 1] for step, at in ends.items() if step >= after and step - 1 in ends)
 
 
 def run(command, log):
@@ -68,14 +87,10 @@ def measure(side, python, config, folder):
     folder.mkdir(parents=True)
     train, export, look = commands(side, python, config, folder)
     lines, _, memory = run(train, folder / 'train.log')
-    steps = {}
-    for at, line in lines:
-        if found := re.search(r'\bstep (\d+)', line, re.IGNORECASE):
-            steps.setdefault(int(found[1]), at)
-    pauses = [steps[n] - steps[n - 1] for n in range(SETTLED, STEPS) if n in steps and n - 1 in steps]
+    ends = step_ends(lines)
     _, exporting, _ = run(export, folder / 'export.log')
     lines, _, _ = run(look, folder / 'saved_model.log')
-    return {'first_step': steps[1], 'step': statistics.median(pauses), 'train_memory': memory, 'export': exporting,
+    return {'first_step': ends[1], 'step': settled_step(ends), 'train_memory': memory, 'export': exporting,
             **json.loads(lines[-1][1])}
 
 

@@ -213,10 +213,12 @@ def _training_numbers(config):
     if train.batch_size < 1:
         yield 'error', 'batch_size', 'is 0; it must be at least 1'
     resizer = model.image_resizer if name else None
-    if train.batch_size > 1 and resizer and resizer.HasField('keep_aspect_ratio_resizer') \
-            and not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension:
-        yield ('error', 'batch_size', f'is {train.batch_size}, but keep_aspect_ratio_resizer gives pictures of '
-               'different sizes; set its pad_to_max_dimension: true, or batch_size: 1')
+    if train.batch_size > 1 and resizer and (
+            resizer.HasField('identity_resizer') or resizer.HasField('keep_aspect_ratio_resizer')
+            and not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension):
+        yield ('error', 'batch_size', f'is {train.batch_size}, but {resizer.WhichOneof("image_resizer_oneof")} gives '
+               'pictures of different sizes; use keep_aspect_ratio_resizer with pad_to_max_dimension: true, or '
+               'batch_size: 1')
     if train.num_steps == 0:
         yield 'warning', 'num_steps', 'is 0: training goes on for ever unless --num_train_steps is given'
     if train.load_all_detection_checkpoint_vars:

@@ -84,6 +84,8 @@ def test_sound_config_has_no_findings(project):
     ('batch_size: 4', 'batch_size: 0', 'train_config.batch_size', 'is 0', 'batch_size'),
     ('fixed_shape_resizer { height: 64 width: 64 }', 'keep_aspect_ratio_resizer {}', 'train_config.batch_size',
      'pad_to_max_dimension: true', 'batch_size'),
+    ('fixed_shape_resizer { height: 64 width: 64 }', 'identity_resizer {}', 'train_config.batch_size',
+     'identity_resizer gives pictures of different sizes', 'batch_size'),
     ('momentum_optimizer {', 'adam_optimizer {} } optimizer { momentum_optimizer {', None, None, None),
     ('cosine_decay_learning_rate { total_steps: 100 warmup_steps: 10 }', '',
      'train_config.optimizer.momentum_optimizer.learning_rate', 'chooses no schedule', 'learning_rate {'),

@@ -25,10 +25,6 @@ def build(config):
     """FasterRCNN of a FasterRcnn message; UserError with everything in it that is not supported."""
     if findings := list(_unsupported(config)):
         raise UserError([f'faster_rcnn.{finding}' for finding in findings])
-    resizer = resizers.build(config.image_resizer)
-    if resizer.size is None:
-        raise UserError('image_resizer of a faster_rcnn model must give all pictures one size: use '
-                        'fixed_shape_resizer, or keep_aspect_ratio_resizer with pad_to_max_dimension: true')
     pooling = RegionPooling(config.initial_crop_size, config.maxpool_kernel_size, config.maxpool_stride,
                             clamp=config.use_matmul_crop_and_resize)
     extractor = _feature_extractor(config.feature_extractor, pooling.size)
@@ -39,7 +35,7 @@ def build(config):
     rpn_hyperparams = hyperparams.read(config.first_stage_box_predictor_conv_hyperparams)
     depth = config.first_stage_box_predictor_depth
     return FasterRCNN(
-        num_classes=config.num_classes, resizer=resizer, feature_extractor=extractor,
+        num_classes=config.num_classes, resizer=resizers.build(config.image_resizer), feature_extractor=extractor,
         rpn_features=RPNFeatures(extractor.channels[0], rpn_hyperparams, depth,
                                  config.first_stage_box_predictor_kernel_size, config.first_stage_atrous_rate),
         rpn_predictor=ConvolutionalBoxPredictor([depth] * len(extractor.channels), 2, generator.per_location,
@@ -74,10 +70,12 @@ def _unsupported(config):
     if config.feature_extractor.first_stage_features_stride != 16:
         yield ('feature_extractor.first_stage_features_stride is '
                f'{config.feature_extractor.first_stage_features_stride}; supported: 16')
-    anchors = config.first_stage_anchor_generator
-    if anchors.HasField('multiscale_anchor_generator') and anchors.multiscale_anchor_generator.normalize_coordinates:
-        yield ('first_stage_anchor_generator.multiscale_anchor_generator.normalize_coordinates is true; it must be '
-               'false: proposals are in pixels')
+    kind = config.first_stage_anchor_generator.WhichOneof('anchor_generator_oneof')
+    if kind == 'ssd_anchor_generator':
+        yield 'first_stage_anchor_generator holds ssd_anchor_generator; use grid_anchor_generator'
+    elif kind and getattr(getattr(config.first_stage_anchor_generator, kind), 'normalize_coordinates', False):
+        yield (f'first_stage_anchor_generator.{kind}.normalize_coordinates is true; it must be false: proposals are in '
+               'pixels')
     wrong = {'context_config': config.HasField('context_config'),
              'use_combined_nms_in_first_stage': config.use_combined_nms_in_first_stage,
              'output_final_box_features': config.output_final_box_features,

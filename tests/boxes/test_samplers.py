@@ -31,6 +31,20 @@ def test_fewer_candidates_than_asked_for():
     assert sorted(drawn) == [0, 1, 2] and drawn[0] == 0
 
 
+def test_number_of_candidates_known_when_the_graph_runs():
+    sampler = BalancedSampler(6, .5)
+    traced = tf.function(sampler.sample, autograph=False, input_signature=[
+        tf.TensorSpec([1, None], tf.bool), tf.TensorSpec([1, None], tf.bool), tf.TensorSpec([2], tf.int32)])
+    for count in (3, 20):
+        candidate, positive = tf.ones([1, count], tf.bool), tf.range(count)[tf.newaxis] < 2
+        indices, drawn = traced(candidate, positive, [1, 2])
+        expected, expected_drawn = sampler.sample(candidate, positive, [1, 2])
+        assert indices.shape == [1, 6] and indices.numpy().max() < count
+        assert drawn.numpy().tolist() == expected_drawn.numpy().tolist()
+        if count == 20:
+            np.testing.assert_array_equal(indices, expected)
+
+
 def test_no_positives_wanted():
     drawn, = sample(BalancedSampler(2, 0.), np.ones((1, 5), bool), np.arange(5)[np.newaxis] < 2)
     assert len(drawn) == 2 and min(drawn) >= 2

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from object_detection.boxes import anchors
 from object_detection.boxes.samplers import BalancedSampler
 from object_detection.models import losses, resizers
+from object_detection.models.faster_rcnn.rpn import anchors_of_any
 from tests import parity
 from tests.models.faster_rcnn import (
     BOTTOM_RIGHT,
@@ -115,6 +117,34 @@ def test_losses_without_proposals():
     found = losses_of(detector, truth([TOP_LEFT], [1]))
     assert found['BoxClassifierLoss/classification_loss'] == 0. == found['BoxClassifierLoss/localization_loss']
     assert found['BoxClassifierLoss/mask_loss'] == 0.
+
+
+@pytest.mark.parametrize('clip', [True, False])
+def test_size_known_when_the_graph_runs(clip):
+    """The same numbers as for a size that is known when it is traced."""
+    groundtruth = truth([TOP_LEFT], [1])
+    detector = model(resizer=resizers.KeepAspectRatio(16, 32), scales=(1., .7), clip_anchors=clip, minibatch=3,
+                     sampler=BalancedSampler(4, .25))
+
+    def run(images):
+        inputs, shapes = detector.preprocess(images)
+        predictions = detector.predict(inputs, shapes, training=True, groundtruth=groundtruth)
+        return {**predictions, **detector.loss(predictions, shapes, groundtruth)}
+
+    images = tf.random.stateless_uniform([1, 16, 16, 3], [0, 1], 0., 255.)
+    expected = run(images)
+    found = tf.function(run, autograph=False, input_signature=[tf.TensorSpec([1, None, None, 3])])(images)
+    assert found['proposal_boxes'].shape == [1, 4, 4]
+    for name, value in expected.items():
+        tf.nest.map_structure(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=1e-5),
+                              found[name], value)
+
+
+def test_anchors_of_a_size_known_when_the_graph_runs():
+    for generator, sizes in ((anchors.Grid((.5, 1.), (1., 2.), stride=(16, 8), offset=(3, 0)), [(4, 7)]),
+                             (anchors.MultiscaleGrid(2, 4, normalize=False), [(9, 5), (5, 3), (3, 2)])):
+        found = anchors_of_any(generator, [tf.unstack(tf.constant(size)) for size in sizes])
+        np.testing.assert_allclose(found, generator.generate(sizes, None), atol=1e-4)
 
 
 def test_training_sees_a_sample_of_the_proposals():

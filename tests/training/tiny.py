@@ -90,18 +90,18 @@ def write(folder, extra=''):
     return path
 
 
-def example(random, name, objects):
-    """A picture of 60 x 80 pixels with light rectangles on dark ground; the first of them without any."""
-    picture = np.full((60, 80, 3), 40, np.uint8) + random.integers(0, 30, (60, 80, 3), np.uint8)
+def example(random, name, objects, rows=60, columns=80):
+    """A picture with light rectangles on dark ground; the first of them without any."""
+    picture = np.full((rows, columns, 3), 40, np.uint8) + random.integers(0, 30, (rows, columns, 3), np.uint8)
     boxes, labels = [], []
     for _ in range(objects):
         label = int(random.integers(1, 3))
         height, width = (24, 24) if label == 1 else (12, 40)
-        top, left = int(random.integers(0, 60 - height)), int(random.integers(0, 80 - width))
+        top, left = int(random.integers(0, rows - height)), int(random.integers(0, columns - width))
         picture[top:top + height, left:left + width] = random.integers(150, 255, 3, np.uint8)
-        boxes.append((top / 60, left / 80, (top + height) / 60, (left + width) / 80))
+        boxes.append((top / rows, left / columns, (top + height) / rows, (left + width) / columns))
         labels.append(label)
     data = io.BytesIO()
     Image.fromarray(picture).save(data, 'JPEG', quality=95)
-    return records.Example(data.getvalue(), 60, 80, filename=name, source_id=name, boxes=boxes, labels=labels,
+    return records.Example(data.getvalue(), rows, columns, filename=name, source_id=name, boxes=boxes, labels=labels,
                            texts=[('square', 'bar')[label - 1] for label in labels])

@@ -22,7 +22,7 @@ BACKBONE_MAX_LEVEL = 5
 HIDDEN_UNITS = 1024  # of the two layers that follow the pyramid's regions
 
 
-class _Halves:
+class Halves:
     """A backbone cut in two after stride 16."""
 
     def __init__(self, first_stage, second_stage, channels, region_channels):
@@ -38,7 +38,7 @@ class _Halves:
                             for layer in half.first_layers(half.num_layers))
 
 
-class ResNetV1(_Halves):
+class ResNetV1(Halves):
     """faster_rcnn_resnet50_keras, and with 101 and 152 layers: levels 2 to 4, then level 5 (He et al. 2016)."""
 
     def __init__(self, depth, freeze_batchnorm=True, **options):
@@ -58,7 +58,7 @@ class ResNetV1(_Halves):
         return self.second_stage(regions, training)[5]
 
 
-class InceptionResNetV2(_Halves):
+class InceptionResNetV2(Halves):
     """faster_rcnn_inception_resnet_v2_keras: up to block17_20, then the rest."""
 
     def __init__(self, freeze_batchnorm=True, **options):

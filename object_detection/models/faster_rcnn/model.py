@@ -17,7 +17,7 @@ class FasterRCNN(tf.Module):
 
     Args:
         num_classes: without the background.
-        resizer: from models/resizers.py, with a fixed size.
+        resizer: from models/resizers.py; without a fixed size, the sizes of a batch come from its tensors.
         feature_extractor: from layers/feature_extractors/faster_rcnn.py.
         rpn_features: network on each of its feature maps, and rpn_predictor: on the results, layers.heads box predictor
             with two classes.
@@ -70,7 +70,7 @@ class FasterRCNN(tf.Module):
             With masks, mask_predictions: float32 [B, P in training, else D, num_classes or 1, mask h, mask w], logits;
             and unless in training what postprocess gives.
         """
-        image_size = tuple(inputs.shape[1:3])
+        image_size = tuple(inputs.shape[1:3] if None not in inputs.shape[1:3] else tf.unstack(tf.shape(inputs))[1:3])
         maps = self._extractor.feature_maps(inputs, training)
         features = [self._first_stage_box_predictor_first_conv(x, training) for x in maps]
         encodings, objectness = (tf.cast(x, tf.float32) for x in self._first_stage_box_predictor(
@@ -85,7 +85,7 @@ class FasterRCNN(tf.Module):
         boxes, classes = (tf.cast(x, tf.float32) for x in self._mask_rcnn_box_predictor(regions, training))
         predictions = {
             'rpn_box_predictor_features': features, 'rpn_features_to_crop': maps, 'feature_maps': maps,
-            'image_shape': tf.shape(inputs), 'anchors': tf.constant(anchors), 'rpn_box_encodings': encodings,
+            'image_shape': tf.shape(inputs), 'anchors': tf.convert_to_tensor(anchors), 'rpn_box_encodings': encodings,
             'rpn_objectness_predictions_with_background': objectness, 'num_proposals': count,
             'proposal_boxes': proposals, 'proposal_boxes_normalized': normalized, 'final_anchors': normalized,
             'box_classifier_features': _per_image(regions, proposals.shape[1]),

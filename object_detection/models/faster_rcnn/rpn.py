@@ -32,7 +32,12 @@ class FirstStage:
 
     def anchors_of(self, maps, image_size, training):
         """Anchors float32 [A, 4] of feature maps (list of [B, h, w, C]) of an image of (height, width), and the
-        indices int32 [A] of the cells' predictions that they belong to, or None for all."""
+        indices int32 [A] of the cells' predictions that they belong to, or None for all.
+
+        NumPy arrays, or tensors where the size is known only when the graph runs; then A is not known before either.
+        """
+        if None in maps[0].shape[1:3]:
+            return self._anchors_of_any(maps, image_size, training)
         anchors = self.anchors.generate([tuple(x.shape[1:3]) for x in maps], None)
         window = np.array([0, 0, *image_size], np.float32)
         if self.clip_anchors or not training:
@@ -42,6 +47,14 @@ class FirstStage:
             raise UserError(f'no anchor lies within an image of {image_size[0]}x{image_size[1]}; set '
                             'clip_anchors_to_image: true, or smaller scales in first_stage_anchor_generator')
         return anchors[inside], inside.astype(np.int32)
+
+    def _anchors_of_any(self, maps, image_size, training):
+        window = tf.cast(tf.stack([0, 0, *image_size]), tf.float32)
+        anchors = anchors_of_any(self.anchors, [tf.unstack(tf.shape(x)[1:3]) for x in maps])
+        if self.clip_anchors or not training:
+            return ops.clip(anchors[tf.newaxis], window[tf.newaxis])[0], None
+        inside = tf.reduce_all((anchors[:, :2] >= window[:2]) & (anchors[:, 2:] <= window[2:]), axis=1)
+        return tf.boolean_mask(anchors, inside), tf.cast(tf.where(inside)[:, 0], tf.int32)
 
     def decode(self, encodings, anchors):
         """Boxes [B, A, 4] of encodings [B, A, 4]."""
@@ -73,6 +86,23 @@ class FirstStage:
         classification = losses.Softmax()(objectness, tf.one_hot(tf.cast(positive, tf.int32), 2), share)
         return tuple(tf.reduce_mean(tf.reduce_sum(loss, 1)) * weight for loss, weight in (
             (localization, self.localization_weight), (classification, self.objectness_weight)))
+
+
+def anchors_of_any(generator, sizes):
+    """What generator.generate(sizes, None) gives, float32 [A, 4], for sizes that are pairs of scalar tensors.
+
+    Each cell has the anchors of the first one, moved by as much as those of the next ones differ from it.
+    """
+    found = generator.generate([(2, 2)] * len(sizes), None)
+    ends = np.cumsum([4 * count for count in generator.per_location])
+    grids = []
+    for (rows, columns), cells in zip(sizes, np.split(found, ends[:-1])):
+        first, right, down, _ = cells.reshape(4, -1, 4)
+        by_row, by_column = (tf.range(tf.cast(length, tf.float32))[:, tf.newaxis] * (following - first)[0]
+                             for length, following in ((rows, down), (columns, right)))
+        moves = by_row[:, tf.newaxis] + by_column
+        grids.append(tf.reshape(moves[:, :, tf.newaxis] + first, [-1, 4]))
+    return tf.concat(grids, 0)
 
 
 def window(true_image_shapes):

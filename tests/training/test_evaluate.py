@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from object_detection import records
-from object_detection.training import checkpoint, evaluate
+from object_detection.training import checkpoint, evaluate, rounds
 from tests.training import tiny
 from tests.training.test_summaries import events
 from tests.training.test_train import Log, run
@@ -42,6 +42,20 @@ def test_numbers_and_pictures(trained):
     assert found['DetectionBoxes_Precision/mAP', 2][0] == 'scalars'
     pictures = [tag for tag, _ in found if tag.startswith('eval_side_by_side')]
     assert sorted(pictures) == ['eval_side_by_side_0_0', 'eval_side_by_side_1_0']  # num_visualizations: 2
+
+
+def test_several_metrics(trained):
+    folder, config = trained
+    wanted = ('coco_detection_metrics', 'pascal_voc_detection_metrics', 'weighted_pascal_voc_detection_metrics',
+              'precision_at_recall_detection_metrics', 'oid_V2_detection_metrics', 'pascal_voc_detection_metrics')
+    config = config.replace('"coco_detection_metrics"', ' '.join(f'metrics_set: "{name}"' for name in wanted)[13:])
+    names = [name for name, _ in evaluated(folder, config)[1]['metrics']]
+    assert len(set(names)) == len(names)
+    assert rounds.leading_metrics(names) == [
+        'DetectionBoxes_Precision/mAP', *(f'{name}_Precision/mAP@0.5IOU' for name in (
+            'PascalBoxes', 'WeightedPascalBoxes', 'PrecisionAtRecallBoxes', 'OpenImagesV2'))]
+    assert 'PascalBoxes_PerformanceByCategory/AP@0.5IOU/square' in names
+    assert {name for name, _ in events(folder / 'eval')} >= set(names)
 
 
 def test_batches_do_not_change_the_numbers(trained, monkeypatch):
@@ -93,7 +107,7 @@ def test_metrics_that_are_not_there(trained):
     folder, config = trained
     with pytest.raises(UserError, match='did you mean coco_detection_metrics'):
         evaluated(folder, config.replace('coco_detection_metrics', 'coco_detections_metrics'))
-    with pytest.raises(UserError, match='(?s)the model finds no masks.*set load_instance_masks: true'):
+    with pytest.raises(UserError, match=r'(?s)the model finds no masks.*set load_instance_masks: true'):
         evaluated(folder, config.replace('coco_detection_metrics', 'coco_mask_metrics'))
 
 

@@ -1,0 +1,37 @@
+"""What is printed of evaluations; the rounds themselves are in tests/test_train_and_eval.py."""
+import json
+import math
+
+from object_detection.training import rounds
+
+BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
+
+
+def summary(folder, capsys, **evaluations):
+    """What summary prints about {checkpoint: metrics}."""
+    record = {name.replace('_', '-'): {'step': step, 'eval': values} for step, (name, values) in
+              enumerate(evaluations.items())}
+    (folder / rounds.RECORD).write_text(json.dumps(record))
+    rounds.Rounds(None, '', folder, {'num_steps': 1}, {'eval': {}}).summary()
+    return capsys.readouterr().out
+
+
+def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
+    text = summary(tmp_path, capsys, ckpt_1={BOXES: .4, VOC: .5}, ckpt_2={BOXES: .3, VOC: .6})
+    assert BOXES in text and VOC in text and 'ckpt-2, step 1' in text
+    assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}, step 0' in text
+
+
+def test_the_best_by_whatever_metric_comes_first(tmp_path, capsys):
+    text = summary(tmp_path, capsys, ckpt_1={BOXES: .9}, ckpt_2={VOC: .5}, ckpt_3={VOC: math.nan}, ckpt_4={VOC: .4})
+    assert f'best PascalBoxes_Precision/mAP@0.5IOU 0.5000: {tmp_path / "ckpt-2"}' in text
+    assert 'best PascalBoxes_Precision/mAP@0.5IOU nan' in summary(tmp_path, capsys, ckpt_1={VOC: math.nan})
+
+
+def test_one_line_for_each_evaluation(tmp_path, capsys):
+    metrics = [(BOXES, .4), (f'{BOXES}@.50IOU', .6), (f'{BOXES}@.75IOU', .2), ('DetectionBoxes_Recall/AR@1', .3),
+               (VOC, .5), ('PascalBoxes_PerformanceByCategory/AP@0.5IOU/cat', .5), ('Loss/box_loss', 1.),
+               ('Loss/total_loss', 2.)]
+    rounds.Rounds(None, '', tmp_path, {}, {})._show('eval', {'step': 7, 'pictures': 3, 'metrics': metrics})
+    assert ('eval: step 7, 3 pictures: mAP 0.4000, mAP@.50IOU 0.6000, PascalBoxes_Precision/mAP@0.5IOU 0.5000, '
+            'total_loss 2.0000') in capsys.readouterr().out

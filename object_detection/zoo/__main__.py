@@ -6,6 +6,7 @@
       --train_record out/train.tfrecords --test_record out/test.tfrecords --label_map out/label_map.pbtxt
 """
 import argparse
+import itertools
 import re
 from pathlib import Path
 
@@ -100,16 +101,18 @@ def write_config(options):
     configs.write(config, path)
     explain(changes)
     for finding in findings:
-        console.log(f'{finding.severity}: {finding}')
-    console.log(f'{path}: written. Next: python train_t2.py --pipeline_config_path {path}')
+        print(f'{finding.severity}: {finding}')
+    print(f'{path}: written. Next: python train_t2.py --pipeline_config_path {path}')
 
 
 def explain(changes):
     """Print every change, and each reason once below the changes that it is for."""
-    for index, change in enumerate(changes):
-        console.log(f'{change.field}: {change.old} -> {change.new}')
-        if index + 1 == len(changes) or changes[index + 1].why != change.why:
-            console.log(f'    {change.why}')
+    for why, group in itertools.groupby(changes, key=lambda change: change.why):
+        for change in group:
+            first, *middle, last = change.field.split('.')
+            field = f'{first} ... {last}' if len(middle) > 2 else change.field
+            print(f'{field}: {change.old}' + (', taken out' if change.new == '-' else f' -> {change.new}'))
+        print(f'    {why}')
 
 
 def _sha256(text):

@@ -18,7 +18,7 @@ from utils.errors import UserError
 MB = 10 ** 6
 CHUNK = 1 << 18
 TIMEOUT = 30  # seconds without a byte
-ATTEMPTS = 6  # in a row that bring nothing new
+ATTEMPTS = 5  # in a row that bring nothing new
 LONGEST_WAIT = 30  # seconds between two of them
 _COME_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 

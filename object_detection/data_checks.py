@@ -24,7 +24,7 @@ def check_data(config, sample=1000):
             continue
         labels = label_map_of(reader)
         try:
-            report = reports[name] = records.check(paths, labels, sample)
+            report = reports[name] = records.check(paths, labels, sample, reader=reader)
         except UserError as error:
             findings += [Finding('error', field, message) for message in error.findings]
             continue

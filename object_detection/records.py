@@ -19,6 +19,7 @@ __all__ = ['Example', 'Records', 'Report', 'Writer', 'check', 'expand', 'faults'
 
 BOX_KEYS = tuple(f'image/object/bbox/{side}' for side in ('ymin', 'xmin', 'ymax', 'xmax'))
 KEYPOINT_KEYS = ('image/object/keypoint/y', 'image/object/keypoint/x')
+PNG_MASKS = 2  # InputReader.mask_type; the other one, which is also the default, is numbers
 # Field of Example -> feature key of the reference's decoder and its list type; boxes and keypoints have theirs above.
 KEYS = {
     'encoded': ('image/encoded', 'bytes_list'),
@@ -136,17 +137,19 @@ class Report:
     warnings: list
 
 
-def faults(data, label_map=None):
+def faults(data, label_map=None, reader=None):
     """All that is wrong with one record: its Example (None where unreadable) and a list of (severity, kind, detail).
 
     severity is 'error' or 'warning'; kind is the same line for the same fault anywhere in the data set.
-    label_map: a LabelMap, or None to leave labels alone.
+    label_map: a LabelMap, or None to leave labels alone. reader: the InputReader message that says which masks and
+    keypoints are to be loaded, or None to leave them alone.
     """
     try:
         example = Example.from_bytes(data)
     except UserError as error:
         return None, [('error', str(error), '')]
-    return example, [*_picture_faults(example), *_box_faults(example), *_label_faults(example, label_map)]
+    loaded = _loaded_faults(example, protos.Example.FromString(data).features.feature, reader) if reader else ()
+    return example, [*_picture_faults(example), *_box_faults(example), *_label_faults(example, label_map), *loaded]
 
 
 def _picture_faults(example):
@@ -199,17 +202,37 @@ def _label_faults(example, label_map):
         yield 'error', f'label {label!r} is not in the label map', f'{labels.count(label)} boxes'
 
 
-def check(patterns, label_map=None, sample=None, intact=True):
+def _loaded_faults(example, features, reader):
+    """Faults of the masks and keypoints that the reader loads; a record may be without any."""
+    boxes = len(example.boxes)
+    points = len(features[KEYPOINT_KEYS[0]].float_list.value)
+    if reader.num_keypoints and points not in {0, boxes * reader.num_keypoints}:
+        yield ('error', f'there are not {reader.num_keypoints} keypoints (num_keypoints of the input_reader) for each '
+               'box', f'{points} for {boxes}')
+    kind = features['image/object/mask'].WhichOneof('kind')
+    if not reader.load_instance_masks or not kind:
+        return
+    count, png = len(getattr(features['image/object/mask'], kind).value), reader.mask_type == PNG_MASKS
+    if count and png != (kind == 'bytes_list'):
+        has, name = ('numbers', 'NUMERICAL_MASKS') if png else ('PNGs', 'PNG_MASKS')
+        yield 'error', f'its masks are {has}; set mask_type: {name} in the input_reader', ''
+        return
+    size = 1 if png else example.height * example.width
+    if size and count not in {0, boxes * size}:
+        yield 'error', 'there are not as many masks as boxes', f'{count / size:g} and {boxes}'
+
+
+def check(patterns, label_map=None, sample=None, intact=True, reader=None):
     """Look at all records (or at `sample` of them, evenly spread) and return a Report.
 
     Each line names a fault, how many records have it, and the first picture and record with it; pictures that cannot be
-    decoded are named up to ten times. intact: also compare the checksums of the data.
+    decoded are named up to ten times. intact: also compare the checksums of the data. reader: as in faults.
     """
     records = index(patterns)
     chosen = range(len(records)) if not sample else sorted({i * len(records) // sample for i in range(sample)})
     boxes_of, without_boxes, places = Counter(), 0, {}
     for i in chosen:
-        example, found = faults(records[i], label_map)
+        example, found = faults(records[i], label_map, reader)
         if intact and not records.intact(i):
             found.append(('error', 'the data has a wrong checksum', ''))
         if example:

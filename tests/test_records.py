@@ -4,9 +4,10 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 from PIL import Image
 
-from object_detection import records, tfrecord
+from object_detection import protos, records, tfrecord
 from object_detection.label_map import Item, LabelMap
 from utils.errors import UserError
 
@@ -196,6 +197,23 @@ class TestCheck:
                             example(encoded=webp.getvalue()))
         assert len(report.warnings) == 2
         assert report.errors[0].startswith('the picture is TIFF; TensorFlow decodes JPEG')
+
+    def test_masks_and_keypoints_as_the_reader_loads_them(self, tmp_path):
+        def errors(fields, **more):
+            reader = text_format.Parse(fields, protos.TrainEvalPipelineConfig().train_input_reader)
+            return self.check(tmp_path, example(), example(filename='b.jpg', **more), reader=reader).errors
+
+        boxes = len(example().boxes)
+        png, numbers = 'load_instance_masks: true mask_type: PNG_MASKS', 'load_instance_masks: true'
+        assert errors(png, masks=[b'png'] * boxes) == []
+        assert errors('', masks=[b'png'] * (boxes + 1), keypoints=[[(.1, .2)] * 2] * boxes) == []  # not loaded
+        assert errors(numbers, masks=[b'png'] * boxes)[0].startswith(
+            'its masks are PNGs; set mask_type: PNG_MASKS in the input_reader: b.jpg (')
+        error, = errors(png, masks=[b'png'] * (boxes + 1))
+        assert error.startswith('there are not as many masks as boxes: b.jpg') and f'{boxes + 1} and {boxes}' in error
+        assert errors('num_keypoints: 2', keypoints=[[(.1, .2)] * 2] * boxes) == []
+        error, = errors('num_keypoints: 3', keypoints=[[(.1, .2)] * 2] * boxes)
+        assert error.startswith('there are not 3 keypoints (num_keypoints of the input_reader) for each box: b.jpg')
 
     def test_changed_data(self, tmp_path):
         write(tmp_path / 'x', [example(sha256='abcdef')])

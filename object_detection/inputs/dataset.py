@@ -49,7 +49,7 @@ def blame(reader, label_map, step, batch_size, seed=0):
     stream = Stream(reader, seed)
     findings = []
     for i in stream.records_at(step * batch_size, batch_size):
-        example, found = faults(stream.records[i], label_map)
+        example, found = faults(stream.records[i], label_map, reader)
         name = f'picture {example.filename!r}' if example and example.filename else 'a picture without file name'
         findings += [f'{name}: {kind}{": " + detail if detail else ""} ({stream.records.where(i)})'
                      for severity, kind, detail in found if severity == 'error']

@@ -1,12 +1,11 @@
 """A serialised tf.train.Example -> the picture and its objects as tensors (tensorflow ops; runs inside tf.data)."""
 import tensorflow as tf
 
-from object_detection.records import BOX_KEYS, KEYPOINT_KEYS
+from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
 from utils.errors import UserError
 
 _UNSUPPORTED = ('load_multiclass_scores', 'load_context_features', 'load_context_image_ids', 'load_dense_pose',
                 'load_track_id', 'load_keypoint_depth_features', 'use_keypoint_label_map', 'expand_labels_hierarchy')
-_PNG_MASKS = 2
 
 
 def check_reader(reader):
@@ -56,7 +55,7 @@ def decoder(reader, label_map=None):
             sample |= _keypoints(parsed, count, reader.num_keypoints)
         if reader.load_instance_masks:
             there = tf.size(parsed['image/object/mask']) > 0
-            sample['masks'] = _masks(parsed, count, tf.shape(image)[:2], reader.mask_type == _PNG_MASKS)
+            sample['masks'] = _masks(parsed, count, tf.shape(image)[:2], reader.mask_type == PNG_MASKS)
             sample['mask_weights'] = _or_fill(parsed['image/object/mask/weight'], count, there)
         known = (sample['classes'] > -1) & ~tf.reduce_any(tf.math.is_nan(boxes), axis=1)
         sample = keep(sample, known)
@@ -88,7 +87,7 @@ def _features(reader):
         features |= {key: many(tf.float32) for key in KEYPOINT_KEYS}
         features['image/object/keypoint/visibility'] = many(tf.int64)
     if reader.load_instance_masks:
-        features['image/object/mask'] = many(tf.string if reader.mask_type == _PNG_MASKS else tf.float32)
+        features['image/object/mask'] = many(tf.string if reader.mask_type == PNG_MASKS else tf.float32)
         features['image/object/mask/weight'] = many(tf.float32)
     return features
 

@@ -11,6 +11,7 @@ from object_detection import protos, records
 from object_detection.training import evaluate
 from tests.training.test_evaluate import evaluated
 from tests.training.test_summaries import events
+from utils.errors import UserError
 
 SIZES = (120, 160), (240, 200)  # height and width; both are padded to a square
 BOXES = np.array([[.1, .1, .5, .6], [.4, .5, .9, .9]], np.float32)
@@ -134,6 +135,14 @@ def test_masks_as_png_and_as_numbers(monkeypatch, tmp_path, folder):
     left, right = pictures[0][:, :480], pictures[0][:, -480:]  # the first picture, three times as large
     assert np.abs(left[120, 120].astype(int) - right[120, 120]).max() < 3  # the person tinted alike on both sides
     assert np.abs(left[240, 336].astype(int) - right[240, 336]).max() > 20  # the dog has a mask on the right only
+
+
+def test_the_other_kind_of_masks(monkeypatch, tmp_path, folder):
+    found = {'detection_boxes': BOXES, 'detection_masks': np.stack([ellipse()] * 2)}
+    for kind, name, other in (('png', 'NUMERICAL_MASKS', 'PNG_MASKS'), ('numbers', 'PNG_MASKS', 'NUMERICAL_MASKS')):
+        with pytest.raises(UserError, match=f'0.png.*set mask_type: {other} in the input_reader'):
+            values(monkeypatch, folder, tmp_path, found, records=kind,
+                   reader=f'load_instance_masks: true mask_type: {name}', **MASKS)
 
 
 # The same part of the height is farther, for the object's size, in the higher second picture: .72 ** 1.6 is .59. So

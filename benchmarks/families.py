@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -59,8 +60,7 @@ def measure(name, data, folder):
     seconds = time.perf_counter() - started
     run('exporter_main_v2.py', '--trained_checkpoint_dir', folder / 'model', '--output_directory', folder / 'exported',
         folder=folder)
-    values = newest_metrics(folder / 'model')
-    found = [values.get(f'{prefix}_Precision/mAP@.50IOU') for prefix in KINDS.values()]
+    found = at_half(newest_metrics(folder / 'model'))
     difference = export_difference(pipeline, folder, data / 'test.tfrecords')
     return dict(zip(COLUMNS, (name, model.feature_extractor.type, model.image_resizer.fixed_shape_resizer.height, steps,
                               round(seconds), *found, difference)))
@@ -80,6 +80,13 @@ def run(script, *arguments, folder):
 def newest_metrics(model_dir):
     evaluated = json.loads((model_dir / 'metrics.json').read_text(encoding='utf-8')).values()
     return max(evaluated, key=lambda entry: entry['step'])['eval']
+
+
+def at_half(metrics):
+    """mAP@.50IOU of each of KINDS, that of keypoints the mean over the classes; None of what was not evaluated."""
+    found = [[value for name, value in metrics.items() if name.startswith(f'{prefix}_Precision/mAP@.50IOU')]
+             for prefix in KINDS.values()]
+    return [statistics.mean(values) if values else None for values in found]
 
 
 def export_difference(pipeline, folder, test):

@@ -70,3 +70,10 @@ def test_what_is_not_good_enough_is_named():
     assert families.missed(row) == ['mask_rcnn: masks mAP@.50 is 0.890, asked for: 0.9']
     assert families.missed({**row, 'masks mAP@.50': .9, 'export differs by': 2e-4}) == [
         'mask_rcnn: the export differs by 2.0e-04']
+
+
+def test_metrics_of_keypoints_are_averaged_over_the_classes():
+    assert families.at_half({
+        'DetectionBoxes_Precision/mAP@.50IOU': .9, 'DetectionBoxes_Precision/mAP': .5,
+        'Keypoints_Precision/mAP@.50IOU ByCategory/square': .5,
+        'Keypoints_Precision/mAP@.50IOU ByCategory/triangle': 1.}) == [.9, None, .75]

@@ -6,6 +6,7 @@
       --train_record out/train.tfrecords --test_record out/test.tfrecords --label_map out/label_map.pbtxt
 """
 import argparse
+import errno
 import itertools
 import re
 from pathlib import Path
@@ -15,6 +16,9 @@ from object_detection import config_checks
 from object_detection.zoo import configure, download, table
 from utils import args, console, errors
 from utils.errors import UserError
+
+# A folder that may not be written to, or cannot be made: on a drive that is not there, below a file.
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
 
 
 class Command(args.Parser):
@@ -32,7 +36,12 @@ def main(argv=None):
     for add in (add_list, add_download, add_configure):
         add(commands)
     options = parser.parse_args(argv)
-    options.run(options)
+    try:
+        options.run(options)
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        raise UserError(f'{error.filename}: {error.strerror}; name another --output') from error
 
 
 def add_list(commands):

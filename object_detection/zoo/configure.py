@@ -104,7 +104,7 @@ def _numbers(edit, wishes, train):
         edit.set('train_config.num_steps', min(max(steps, FEWEST_STEPS), steps_before or steps),
                  f'{EPOCHS} times through {count} records, but at least {FEWEST_STEPS}; the released one is for '
                  "COCO's 118,000 pictures")
-    schedule.scale(edit, batch_before, steps_before or section.num_steps)
+    schedule.scale(edit, batch_before, steps_before)
 
 
 def _start(edit, folder):

@@ -17,7 +17,7 @@ _PER_MEGAPIXEL = (
 _MODEL = 2.5  # GB for weights, optimizer and libraries
 _USABLE = .8  # of the memory: the rest is for the screen, fragmentation and evaluation
 _SUPPOSED = 8  # GB where the memory is not known
-_CPU_LIMIT = 4  # more pictures at once do not go faster there
+_CPU_LIMIT = 4  # a step takes long there as it is
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ def scale(edit, batch_before, steps_before):
     if kind is None:
         return  # the checks of the config say so
     section, path = getattr(rate, kind), f'train_config.optimizer.{optimizer}.learning_rate.{kind}'
-    share, length = train.batch_size / batch_before, train.num_steps / steps_before
+    share = train.batch_size / batch_before if batch_before else 1
+    length = train.num_steps / steps_before if steps_before else 1
     if share != 1:
         why = f'in proportion to batch_size ({train.batch_size}/{batch_before})'
         for name in _RATES[kind]:

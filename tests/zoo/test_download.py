@@ -152,6 +152,13 @@ def test_mistakes_without_traceback(tmp_path):
         assert message in done.stderr and 'Traceback' not in done.stderr
 
 
+def test_an_output_that_cannot_be_made(download, tmp_path):
+    files.write_text(tmp_path / 'file', '')
+    download.output = tmp_path / 'file' / 'models'
+    with pytest.raises(UserError, match='Not a directory; name another --output|cannot find the path'):
+        download()
+
+
 def test_the_table_lists_41_models(capsys):
     known = table.models()
     assert len({model.name for model in known}) == 41

@@ -118,9 +118,11 @@ def explain(changes):
     """Print every change, and each reason once below the changes that it is for."""
     for why, group in itertools.groupby(changes, key=lambda change: change.why):
         for change in group:
-            first, *middle, last = change.field.split('.')
-            field = f'{first} ... {last}' if len(middle) > 2 else change.field
-            print(f'{field}: {change.old}' + (', taken out' if change.new == '-' else f' -> {change.new}'))
+            parts = change.field.split('.')
+            field = f'{parts[0]} ... {parts[-1]}' if len(parts) > 4 else change.field
+            old, new = change.old, change.new
+            print(f'{field}: ' + (f'{old}, taken out' if new == '-' else f'{new}, added' if old == '-' else
+                                  f'{old} -> {new}'))
         print(f'    {why}')
 
 

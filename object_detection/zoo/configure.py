@@ -14,10 +14,10 @@ from utils.errors import UserError
 EPOCHS, FEWEST_STEPS = 50, 2500  # what num_steps is made of when the user does not say
 LOOK_AT = 100  # records, for masks and keypoints
 # They speed up TPUs or are left from TensorFlow 1: the numbers are the same without them, here and in the reference.
-_LEFT_OUT = {'use_bfloat16', 'sync_replicas', 'startup_delay_steps', 'replicas_to_aggregate',
-             'unpad_groundtruth_tensors', 'inplace_batchnorm_update', 'use_matmul_gather', 'use_matmul_crop_and_resize',
-             'use_matmul_gather_in_matcher', 'use_static_balanced_label_sampler', 'use_static_shapes',
-             'use_static_shapes_for_eval'}
+LEFT_OUT = {'use_bfloat16', 'sync_replicas', 'startup_delay_steps', 'replicas_to_aggregate',
+            'unpad_groundtruth_tensors', 'inplace_batchnorm_update', 'use_matmul_gather', 'use_matmul_crop_and_resize',
+            'use_matmul_gather_in_matcher', 'use_static_balanced_label_sampler', 'use_static_shapes',
+            'use_static_shapes_for_eval'}
 _TYPING_ERROR = re.compile(r'("PATH_TO_BE_CONFIGURED[^"\n]*")[A-Za-z]\w*')  # Mask R-CNN's tarball has one
 
 
@@ -160,7 +160,7 @@ def _with_objects(train):
 
 def _leave_out(edit):
     for finding in config_checks.check_fields(edit.config):
-        if finding.field.rpartition('.')[2] in _LEFT_OUT:
+        if finding.field.rpartition('.')[2] in LEFT_OUT:
             edit.clear(finding.field, finding.message)
 
 

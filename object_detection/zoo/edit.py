@@ -51,7 +51,7 @@ class Edit:
         for key in keys:
             del getattr(section, name)[key]
         if keys:
-            self._note(path, ', '.join(sorted(keys)), '-', why)
+            self._note(path, ', '.join(sorted(keys)) if len(keys) < 4 else f'{len(keys)} entries', '-', why)
 
     def _note(self, path, old, new, why):
         self.changes.append(Change(path, old, new, why))

@@ -47,7 +47,7 @@ def main(argv=None):
 def add_list(commands):
     parser = commands.add_parser('list', help='models with speed and COCO mAP', description=show.__doc__)
     parser.add_argument('words', nargs='*', metavar='WORD',
-                        help='parts of the names to show, as in: list ssd 640')
+                        help='what the line must have, as in: list ssd 640, list masks')
     parser.set_defaults(run=show)
 
 
@@ -56,7 +56,9 @@ def add_download(commands):
     parser.add_argument('name', help='as the list has it')
     parser.add_argument('--output', type=args.new_dir, default=Path('models'), metavar='FOLDER',
                         help='the model gets a folder of its name in it; without: models')
-    parser.add_argument('--base_url', default=download.BASE_URL, metavar='URL', help='of a mirror of the zoo')
+    parser.add_argument('--base_url', default=download.BASE_URL, metavar='URL',
+                        help=f'of the zoo or a mirror; without: {download.BASE_URL}, the store behind '
+                        f'{download.ORIGINAL_URL}')
     parser.add_argument('--sha256', type=_sha256, metavar='HEX',
                         help='of the tarball, if you know it; without, what came is trusted')
     parser.set_defaults(run=fetch)
@@ -83,9 +85,10 @@ def show(options):
     """List the models: speed of one picture and COCO mAP as the reference's page gives them, size of the download
     where known."""
     words = [word.lower() for word in options.words]
-    found = [model for model in table.models() if all(word in f'{model.name} {model.outputs}' for word in words)]
+    found = [model for model in table.models()
+             if all(word in f'{model.name} {model.input} {model.outputs}' for word in words)]
     if not found:
-        raise UserError(f'no model of the zoo has {" and ".join(map(repr, words))} in its name')
+        raise UserError(f'no model of the zoo has {" and ".join(map(repr, words))} in its line')
     console.table(['name', 'input', 'ms', 'COCO mAP', 'finds', 'MB'],
                   [[model.name, model.input, model.speed_ms, model.coco_map, model.outputs, model.megabytes]
                    for model in found])

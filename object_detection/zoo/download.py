@@ -18,7 +18,8 @@ from object_detection.zoo import transfer, unpack
 from utils import console, files
 from utils.errors import UserError
 
-# The files of http://download.tensorflow.org/models/object_detection/tf2, by an address that has a certificate.
+ORIGINAL_URL = 'http://download.tensorflow.org/models/object_detection/tf2'  # as the reference's page has it
+# The same store by an address with a certificate, so that nobody on the way can change what comes.
 BASE_URL = 'https://storage.googleapis.com/download.tensorflow.org/models/object_detection/tf2'
 _FULL = (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC))
 

@@ -137,8 +137,8 @@ def _ask(url, path, known, have):
             wait = error.headers.get('Retry-After', '')
             raise _Interrupted(f'the server answers {error.code} {error.reason}',
                                min(int(wait), 10 * LONGEST_WAIT) if wait.isdigit() else 0) from error
-        raise UserError(f'{url}: the server answers {error.code} {error.reason}; --base_url names another address of '
-                        'the zoo') from error
+        raise UserError(f'{url}: the server answers {error.code} {error.reason}; --base_url can name another address '
+                        'of the zoo (download --help)') from error
     except (http.client.HTTPException, OSError) as error:  # URLError is an OSError
         reason = getattr(error, 'reason', error)
         if isinstance(reason, ssl.SSLCertVerificationError):

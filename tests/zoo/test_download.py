@@ -165,5 +165,7 @@ def test_the_table_lists_41_models(capsys):
     assert {model.outputs for model in known} == {'boxes', 'boxes+masks', 'boxes+keypoints'}
     d0 = table.find(NAME)
     assert (d0.path, d0.speed_ms, d0.coco_map) == (f'20200711/{NAME}.tar.gz', 39, '33.6')
+    zoo.main(['list', '640x640'])
+    assert 'efficientdet_d1_coco17_tpu-32' in capsys.readouterr().out
     zoo.main(['list', 'keypoints', '1024'])
     assert 'centernet_hg104_1024x1024_kpts_coco17_tpu-32  1024x1024  211  42.8/64.5' in capsys.readouterr().out

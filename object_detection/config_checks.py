@@ -83,18 +83,11 @@ def check_evaluation(config):
 
 
 def check_fields(config):
-    """Findings about fields that are set to something and do nothing here (config_fields.py)."""
-    no_effect, ignored = config_fields.table(config_fields.NO_EFFECT), config_fields.table(config_fields.IGNORED)
-    findings = []
-    for path, message, field, value in _walk(config):
-        key = f'{message.DESCRIPTOR.name}.{field.name}'
-        if field.message_type is None and value == field.default_value:
-            continue
-        if key in no_effect:
-            findings.append(Finding('note', path, f'has no effect: {no_effect[key]}'))
-        elif key in ignored:
-            findings.append(Finding('warning', path, f'is ignored: {ignored[key]}'))
-    return findings
+    """Findings about fields that are set to something and are not read here (config_fields.py)."""
+    kinds = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
+             'REFUSED': ('error', 'is not supported')}
+    return [Finding(kinds[kind][0], place, f'{kinds[kind][1]}: {reason}')
+            for place, _, kind, reason in config_fields.unread(config)]
 
 
 def check_model_dir(model_dir):
@@ -147,33 +140,12 @@ def label_map_of(reader):
         return None
 
 
-def _walk(message, path=''):
-    """Yields (path, message, field, value) for every field that is set, sections before what they hold."""
-    for field, value in message.ListFields():
-        here = f'{path}.{field.name}' if path else field.name
-        yield here, message, field, value
-        if field.message_type is None or field.message_type.GetOptions().map_entry:
-            continue
-        for name, part in _entries(here, value):
-            yield from _walk(part, name)
-
-
-def _entries(path, value):
-    """(path, value) of a single field, (path[0], value), ... of a repeated one.
-
-    Which it is, the container tells: the descriptor's `label` and `is_repeated` are each missing in some protobuf.
-    """
-    if hasattr(value, 'append'):
-        return [(f'{path}[{index}]', entry) for index, entry in enumerate(value)]
-    return [(path, value)]
-
-
 def _placeholders(section, path):
     found = []
-    for field_path, _, field, value in _walk(section, path):
+    for field_path, _, field, value in config_fields.walk(section, path):
         if field.type == field.TYPE_STRING:
             found += [Finding('error', name, f'still says {text!r}; write a path of yours, or delete the line')
-                      for name, text in _entries(field_path, value) if _PLACEHOLDER.search(text)]
+                      for name, text in config_fields.entries(field_path, value) if _PLACEHOLDER.search(text)]
     return found
 
 
@@ -214,16 +186,13 @@ def _training_numbers(config):
         yield 'error', 'batch_size', 'is 0; it must be at least 1'
     resizer = model.image_resizer if name else None
     if train.batch_size > 1 and resizer and (
-            resizer.HasField('identity_resizer') or resizer.HasField('keep_aspect_ratio_resizer')
-            and not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension):
+            resizer.HasField('identity_resizer') or (resizer.HasField('keep_aspect_ratio_resizer')
+                                                     and not resizer.keep_aspect_ratio_resizer.pad_to_max_dimension)):
         yield ('error', 'batch_size', f'is {train.batch_size}, but {resizer.WhichOneof("image_resizer_oneof")} gives '
                'pictures of different sizes; use keep_aspect_ratio_resizer with pad_to_max_dimension: true, or '
                'batch_size: 1')
     if train.num_steps == 0:
         yield 'warning', 'num_steps', 'is 0: training goes on for ever unless --num_train_steps is given'
-    if train.load_all_detection_checkpoint_vars:
-        yield ('error', 'load_all_detection_checkpoint_vars', 'is TensorFlow 1 only; delete it and say what to restore '
-               'with fine_tune_checkpoint_type')
     for index, step in enumerate(train.data_augmentation_options):
         if step.WhichOneof('preprocessing_step') is None:
             yield 'error', f'data_augmentation_options[{index}]', 'is empty; name an augmentation or delete it'
@@ -235,6 +204,11 @@ def _learning_rate(train):
         yield ('error', 'optimizer', 'chooses no kind; it needs one of momentum_optimizer, rms_prop_optimizer, '
                'adam_optimizer')
         return
+    decay = train.optimizer.rms_prop_optimizer.decay
+    if kind == 'rms_prop_optimizer' and decay * train.num_steps > 1:
+        yield ('warning', f'optimizer.{kind}.decay', f'is {decay:g}: as in the reference under TensorFlow 2 this '
+               f'divides the learning rate by 1 + {decay:g} * step, at the end by {1 + decay * train.num_steps:.0f}; '
+               'set decay: 0 to leave it to the schedule')
     rate = getattr(train.optimizer, kind).learning_rate
     schedule = rate.WhichOneof('learning_rate')
     path = f'optimizer.{kind}.learning_rate'

@@ -1,20 +1,14 @@
 """A serialised tf.train.Example -> the picture and its objects as tensors (tensorflow ops; runs inside tf.data)."""
 import tensorflow as tf
 
+from object_detection import config_fields
 from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
 from utils.errors import UserError
-
-_UNSUPPORTED = ('load_multiclass_scores', 'load_context_features', 'load_context_image_ids', 'load_dense_pose',
-                'load_track_id', 'load_keypoint_depth_features', 'use_keypoint_label_map', 'expand_labels_hierarchy')
 
 
 def check_reader(reader):
     """UserError for the fields of an input_reader that this engine does not honour."""
-    findings = [f'input_reader.{name} is not supported; take it out' for name in _UNSUPPORTED if getattr(reader, name)]
-    if reader.num_additional_channels:
-        findings.append('input_reader.num_additional_channels is not supported: pictures have three channels')
-    if reader.input_type not in (0, 1):
-        findings.append('input_reader.input_type: only TF_EXAMPLE is supported')
+    findings = config_fields.refused(reader, 'input_reader')
     if not reader.tf_record_input_reader.input_path:
         findings.append('input_reader has no tf_record_input_reader.input_path')
     if findings:

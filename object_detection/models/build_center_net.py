@@ -1,5 +1,5 @@
 """The `center_net` section of a config -> CenterNet."""
-from object_detection import label_map
+from object_detection import config_fields, label_map
 from object_detection.layers import feature_extractors
 from object_detection.models import build_parts as parts
 from object_detection.models import resizers
@@ -13,13 +13,11 @@ COCO_PERSON = '/m/01g317'
 COCO_KEYPOINTS = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder',
                   'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
                   'right_knee', 'left_ankle', 'right_ankle')
-UNSUPPORTED_TASKS = ('mask_estimation_task', 'densepose_estimation_task', 'track_estimation_task',
-                     'temporal_offset_task', 'deepmac_mask_estimation')
 
 
 def build(config):
     """CenterNet of a CenterNet message; UserError with everything in it that is not supported."""
-    if findings := list(_unsupported(config)):
+    if findings := [*config_fields.refused(config, 'center_net'), *_unsupported(config)]:
         raise UserError(findings)
     resizer = resizers.build(config.image_resizer)
     if resizer.size is None:
@@ -32,29 +30,19 @@ def build(config):
 
 
 def _unsupported(config):
-    """Messages about fields that would change the numbers and that nothing here computes."""
+    """Messages about fields that do not fit."""
     if config.num_classes < 1:
         yield f'center_net.num_classes is {config.num_classes}; it must be at least 1'
     if not (config.HasField('object_detection_task') or config.keypoint_estimation_task):
         yield 'center_net has neither object_detection_task nor keypoint_estimation_task; add one'
-    center = config.object_center_params
-    wrong = {**{name: config.HasField(name) for name in (*UNSUPPORTED_TASKS, 'post_processing')},
-             'output_prediction_dict': config.output_prediction_dict,
-             'object_center_params.use_labeled_classes': center.use_labeled_classes,
-             'object_center_params.keypoint_weights_for_center': center.keypoint_weights_for_center}
     for index, task in enumerate(config.keypoint_estimation_task):
         place = f'keypoint_estimation_task[{index}]'
-        wrong |= {f'{place}.predict_depth': task.predict_depth,
-                  f'{place}.argmax_postprocessing': task.argmax_postprocessing}
         if task.candidate_ranking_mode not in tasks.RANKINGS:
             yield (f'center_net.{place}.candidate_ranking_mode is "{task.candidate_ranking_mode}"; supported: '
                    f'{", ".join(tasks.RANKINGS)}')
         elif task.candidate_ranking_mode in tasks.RANKINGS[2:] and not config.HasField('object_detection_task'):
             yield (f'center_net.{place}.candidate_ranking_mode "{task.candidate_ranking_mode}" needs boxes: add '
                    'object_detection_task')
-    for field, is_set in wrong.items():
-        if is_set:
-            yield f'center_net.{field} is not supported; remove it'
 
 
 def _feature_extractor(section):

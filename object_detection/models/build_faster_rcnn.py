@@ -1,6 +1,7 @@
 """The `faster_rcnn` section of a config -> FasterRCNN."""
 import dataclasses
 
+from object_detection import config_fields
 from object_detection.boxes import nms
 from object_detection.boxes.coders import FasterRcnnCoder
 from object_detection.boxes.matchers import ArgmaxMatcher
@@ -23,8 +24,9 @@ CODER = FasterRcnnCoder((10., 10., 5., 5.))  # no field of the config says other
 
 def build(config):
     """FasterRCNN of a FasterRcnn message; UserError with everything in it that is not supported."""
-    if findings := list(_unsupported(config)):
-        raise UserError([f'faster_rcnn.{finding}' for finding in findings])
+    if findings := [*config_fields.refused(config, 'faster_rcnn'),
+                    *(f'faster_rcnn.{finding}' for finding in _unsupported(config))]:
+        raise UserError(findings)
     pooling = RegionPooling(config.initial_crop_size, config.maxpool_kernel_size, config.maxpool_stride,
                             clamp=config.use_matmul_crop_and_resize)
     extractor = _feature_extractor(config.feature_extractor, pooling.size)
@@ -46,7 +48,7 @@ def build(config):
 
 
 def _unsupported(config):
-    """Messages about fields that would change the numbers and that nothing here computes, or that do not fit."""
+    """Messages about fields that do not fit."""
     box_predictor = config.second_stage_box_predictor
     kind = box_predictor.WhichOneof('box_predictor_oneof')
     if config.num_classes < 1:
@@ -76,15 +78,6 @@ def _unsupported(config):
     elif kind and getattr(getattr(config.first_stage_anchor_generator, kind), 'normalize_coordinates', False):
         yield (f'first_stage_anchor_generator.{kind}.normalize_coordinates is true; it must be false: proposals are in '
                'pixels')
-    wrong = {'context_config': config.HasField('context_config'),
-             'use_combined_nms_in_first_stage': config.use_combined_nms_in_first_stage,
-             'output_final_box_features': config.output_final_box_features,
-             'output_final_box_rpn_features': config.output_final_box_rpn_features,
-             'second_stage_post_processing.calibration_config':
-                 config.second_stage_post_processing.HasField('calibration_config')}
-    for field, is_set in wrong.items():
-        if is_set:
-            yield f'{field} is not supported; remove it'
 
 
 def _feature_extractor(section, region_size):

@@ -74,8 +74,6 @@ def suppression(config):
                         f'max_total_detections, {config.max_total_detections}')
     if config.soft_nms_sigma < 0 or (config.soft_nms_sigma and config.use_hard_nms):
         findings.append(f'soft_nms_sigma is {config.soft_nms_sigma:g}; allowed: at least 0, and 0 with use_hard_nms')
-    if config.use_combined_nms:
-        findings.append('use_combined_nms is not supported; remove it')
     if config.use_class_agnostic_nms and config.max_classes_per_detection > 1:
         findings.append(f'max_classes_per_detection is {config.max_classes_per_detection}; allowed: 1')
     if findings:

@@ -1,4 +1,5 @@
 """The `ssd` section of a config -> SSD."""
+from object_detection import config_fields
 from object_detection.boxes.targets import TargetAssigner
 from object_detection.layers import feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
@@ -12,7 +13,7 @@ from utils.errors import UserError
 
 def build(config):
     """SSD of an Ssd message; UserError with everything in it that is not supported."""
-    if findings := list(_unsupported(config)):
+    if findings := [*config_fields.refused(config, 'ssd'), *_unsupported(config)]:
         raise UserError(findings)
     resizer = resizers.build(config.image_resizer)
     if resizer.size is None:
@@ -32,17 +33,19 @@ def build(config):
 
 
 def _unsupported(config):
-    """Messages about fields that would change the numbers and that nothing here computes."""
+    """Messages about fields that do not fit."""
     if config.num_classes < 1:
         yield f'ssd.num_classes is {config.num_classes}; it must be at least 1'
-    wrong = {'explicit_background_class': config.explicit_background_class,
-             'use_confidences_as_targets': config.use_confidences_as_targets,
-             'loss.random_example_sampler': config.loss.HasField('random_example_sampler'),
-             'loss.expected_loss_weights': config.loss.expected_loss_weights,
-             'post_processing.calibration_config': config.post_processing.HasField('calibration_config')}
-    for field, is_set in wrong.items():
-        if is_set:
-            yield f'ssd.{field} is not supported; remove it'
+    section = config.feature_extractor
+    constructor = feature_extractors.SSD.get(section.type)
+    chosen = section.WhichOneof('feature_pyramid_oneof')
+    pyramid = getattr(getattr(constructor, 'func', constructor), 'pyramid', None)
+    if constructor and chosen not in (None, pyramid):
+        yield (f'ssd.feature_extractor.{chosen} does not belong to type "{section.type}"; remove it' +
+               (f' or use {pyramid}' if pyramid else ''))
+    if constructor and pyramid and section.HasField('num_layers'):
+        yield (f'ssd.feature_extractor.num_layers does not belong to type "{section.type}"; remove it, {pyramid} '
+               '{ min_level max_level } says how many feature maps there are')
 
 
 def _feature_extractor(config):

@@ -24,8 +24,6 @@ def build(image_resizer):
     if kind is None:
         raise UserError('image_resizer is empty; choose fixed_shape_resizer or keep_aspect_ratio_resizer')
     config = getattr(image_resizer, kind)
-    if getattr(config, 'convert_to_grayscale', False):
-        raise UserError(f'{kind}.convert_to_grayscale is not supported: networks take three channels; remove it')
     if kind == 'fixed_shape_resizer':
         return FixedShape(config.height, config.width, METHODS[enum_name(config, 'resize_method')])
     if kind == 'keep_aspect_ratio_resizer':

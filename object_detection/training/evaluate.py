@@ -90,9 +90,9 @@ def _dataset(config, reader, labels):
     """(dataset, its batch size). Pictures that end in one size go several at once."""
     resize, batch_size = resizers.resizer(config.model), max(1, config.eval_config.batch_size)
     if not resize.size:
-        batch_size = 1  # sizes differ
-    else:
-        batch_size = max(batch_size, PIXELS_AT_ONCE // (resize.size[0] * resize.size[1]))
+        batch_size = 1
+    elif batch_size * resize.size[0] * resize.size[1] < PIXELS_AT_ONCE:
+        batch_size = PIXELS_AT_ONCE // (resize.size[0] * resize.size[1])
     return inputs.eval_dataset(config, reader, resize, labels, batch_size), batch_size
 
 

@@ -45,7 +45,7 @@ def test_what_the_config_says_reaches_the_model():
     ('feature_extractor { type: "ssd_inception_v2" }', '"ssd_inception_v2"; supported for ssd: ssd_efficientnet-b0'),
     ('image_resizer { keep_aspect_ratio_resizer {} }', 'one size: use fixed_shape_resizer'),
     ('loss { random_example_sampler {} } explicit_background_class: true',
-     'explicit_background_class is not supported.*\n.*random_example_sampler is not supported'),
+     'random_example_sampler is not supported.*\n.*explicit_background_class is not supported'),
     ('loss { hard_example_miner {} }', 'does not go with weighted_sigmoid_focal'),
     ('loss { classification_loss { weighted_dice_classification_loss {} } }', 'supported: weighted_sigmoid_focal'),
     ('loss { localization_loss { l1_localization_loss {} } }', 'supported: weighted_smooth_l1, weighted_l2'),
@@ -57,6 +57,9 @@ def test_what_the_config_says_reaches_the_model():
     ('post_processing { batch_non_max_suppression { iou_threshold: 2 max_detections_per_class: 200 } }',
      'iou_threshold is 2.*\n.*max_detections_per_class is 200'),
     ('post_processing { batch_non_max_suppression { use_combined_nms: true } }', 'use_combined_nms is not supported'),
+    ('feature_extractor { fpn {} }', r'feature_extractor\.fpn does not belong to type "ssd_mobilenet_v2_keras"; remove'),
+    ('feature_extractor { type: "ssd_mobilenet_v2_fpn_keras" bifpn {} }', 'bifpn does not belong .* or use fpn'),
+    ('feature_extractor { type: "ssd_mobilenet_v2_fpn_keras" num_layers: 4 }', 'num_layers does not belong to type'),
 ])
 def test_what_cannot_be_built(changes, message):
     with pytest.raises(UserError, match=message):

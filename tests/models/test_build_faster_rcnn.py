@@ -79,7 +79,7 @@ def test_hard_example_miner_takes_all_proposals():
     (PLAIN, 'feature_extractor { type: "faster_rcnn_nas" }', '"faster_rcnn_nas"; supported for faster_rcnn: faster'),
     (PLAIN, 'feature_extractor { fpn {} }', 'does not support fpn_min_level'),
     (PLAIN, 'context_config {} output_final_box_features: true',
-     'context_config is not supported; remove it\n.*output_final_box_features is not supported'),
+     'context_config is not supported: .*\n.*output_final_box_features is not supported: no model'),
     (PLAIN, 'first_stage_anchor_generator { ssd_anchor_generator {} }', 'holds ssd_anchor_generator; use grid_anch'),
     (PLAIN, 'first_stage_anchor_generator { flexible_grid_anchor_generator {} }', 'normalize_coordinates is true'),
     (PLAIN, 'first_stage_nms_iou_threshold: 2', 'first_stage_nms_iou_threshold is 2; allowed: 0 to 1'),

@@ -59,7 +59,6 @@ def test_configs():
 @pytest.mark.parametrize(('text', 'message'), [
     ('', 'image_resizer is empty'),
     ('pad_to_multiple_resizer {}', 'pad_to_multiple_resizer } is not supported; allowed: fixed_shape_resizer'),
-    ('fixed_shape_resizer { convert_to_grayscale: true }', 'convert_to_grayscale is not supported'),
     ('keep_aspect_ratio_resizer { min_dimension: 9 max_dimension: 5 }', 'min_dimension is 9, more than max_dimension'),
 ])
 def test_what_cannot_be_built(text, message):

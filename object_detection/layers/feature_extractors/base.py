@@ -15,7 +15,9 @@ class FeatureExtractor(core.Layer):
             normalisation
         channels: list, channels of each feature map
         classification_backbone: what a classification checkpoint restores
+        pyramid: the config's section, fpn or bifpn, whose fields it takes as fpn_... or bifpn_...; None: num_layers
     """
+    pyramid = None
 
     def __init__(self, pad_to_multiple=1):
         super().__init__()

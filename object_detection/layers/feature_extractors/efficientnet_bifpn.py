@@ -24,6 +24,7 @@ class EfficientNetBiFPN(FeatureExtractor):
     """
 
     blank = tuple(255. * mean for mean in MEAN)
+    pyramid = 'bifpn'
 
     def __init__(self, version, conv_hyperparams, bifpn_min_level=3, bifpn_max_level=7, bifpn_num_iterations=None,
                  bifpn_num_filters=None, bifpn_combine_method=None, depth_multiplier=1., min_depth=16,

@@ -22,6 +22,8 @@ class _FPN(FeatureExtractor):
             conv_hyperparams.)
     """
 
+    pyramid = 'fpn'
+
     def __init__(self, conv_hyperparams, fpn_min_level=3, fpn_max_level=7, additional_layer_depth=256,
                  depth_multiplier=1., min_depth=16, pad_to_multiple=1, use_explicit_padding=False, use_depthwise=False,
                  override_base_feature_extractor_hyperparams=False, freeze_batchnorm=False):

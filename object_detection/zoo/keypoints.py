@@ -1,4 +1,6 @@
 """What a keypoint config must say of the user's keypoints instead of COCO's seventeen."""
+from pathlib import Path
+
 from utils.errors import UserError
 
 _READERS = ('train_input_reader', 'eval_input_reader[0]')
@@ -13,7 +15,8 @@ def adapt(edit, labels):
         labels: LabelMap; at least one class must have keypoints { id: 0 label: "nose" } and so on.
     """
     names = _names(labels)
-    edit.set('model.center_net.keypoint_label_map_path', labels.source, 'your classes and their keypoints')
+    edit.set('model.center_net.keypoint_label_map_path', Path(labels.source).as_posix(),
+             'your classes and their keypoints')
     for index, task in enumerate(edit.config.model.center_net.keypoint_estimation_task):
         path = f'model.center_net.keypoint_estimation_task[{index}]'
         item = _class_of(task, labels)

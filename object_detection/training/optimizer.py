@@ -140,7 +140,7 @@ class MovingAverage(tf.Module):
         self.ema_base_optimizer = optimizer  # the reference's name
         self._decay = decay
         self.learning_rate = optimizer.learning_rate
-        vars(self)['_averages'] = {id(v): _zeros(v) for v in variables}
+        vars(self).update(_variables=list(variables), _averages={id(v): _zeros(v) for v in variables})
 
     @property
     def iter(self):
@@ -156,7 +156,7 @@ class MovingAverage(tf.Module):
         self.ema_base_optimizer.apply(gradients, variables, step)
         n = tf.cast(self.iter, tf.float32)
         rate = 1. - tf.minimum(self._decay, (1. + n) / (10. + n))
-        for variable in variables:
+        for variable in self._variables:  # those that are not trained too: averages stand for the whole model
             average = self.get_slot(variable, 'average')
             change = (average.read_value() - variable.read_value()) * rate
             tf.raw_ops.AssignSubVariableOp(resource=average.handle, value=change)

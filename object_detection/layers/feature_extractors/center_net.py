@@ -1,5 +1,6 @@
 """Backbones of CenterNet (https://arxiv.org/abs/1904.07850) with what brings them up to stride 4."""
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -183,3 +184,13 @@ def _mobilenet_v2(depth_multiplier):
     # without weight decay: CenterNet's loss has none
     hyperparams = dataclasses.replace(mobilenet_v2.default_hyperparams(), regularizer=None)
     return mobilenet_v2.MobileNetV2(hyperparams, depth_multiplier)
+
+
+CENTER_NET = {
+    **{f'hourglass_{size}': functools.partial(Hourglass, size) for size in (10, 20, 32, 52, 104)},
+    **{f'resnet_v2_{depth}': functools.partial(ResNetV2, depth) for depth in (50, 101)},
+    **{f'resnet_v1_{depth}_fpn': functools.partial(ResNetV1FPN, depth) for depth in (18, 34, 50, 101)},
+    'mobilenet_v2': MobileNetV2,
+    'mobilenet_v2_fpn': MobileNetV2FPN,
+    'mobilenet_v2_fpn_sep_conv': functools.partial(MobileNetV2FPN, use_separable_conv=True),
+}

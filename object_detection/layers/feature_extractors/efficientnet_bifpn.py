@@ -1,4 +1,6 @@
 """EfficientNet with a BiFPN: the feature extractor of EfficientDet (https://arxiv.org/abs/1911.09070)."""
+import functools
+
 from object_detection.layers import core
 from object_detection.layers.backbones import efficientnet
 from object_detection.layers.feature_extractors.base import FeatureExtractor, refuse
@@ -53,3 +55,6 @@ class EfficientNetBiFPN(FeatureExtractor):
     def _maps(self, inputs, training):
         levels = self.classification_backbone(inputs, training)
         return self._bifpn_stage([levels[level] for level in self._levels], training)
+
+
+SSD = {f'ssd_efficientnet-{version}_bifpn_keras': functools.partial(EfficientNetBiFPN, version) for version in BIFPN}

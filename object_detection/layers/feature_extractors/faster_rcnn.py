@@ -7,6 +7,7 @@ An extractor is no layer itself: the model tracks `first_stage` and `second_stag
     classification_backbone() -> what a classification checkpoint restores
 """
 import dataclasses
+import functools
 import math
 
 import tensorflow as tf
@@ -152,3 +153,10 @@ def _refuse_pyramid(options):
     """A UserError for options of the pyramid given to an extractor without one. pad_to_multiple, which has a default,
     has no effect there, as in the reference."""
     refuse(**{name: bool(value) for name, value in options.items() if name not in ('pad_to_multiple', 'region_size')})
+
+
+FASTER_RCNN = {
+    **{f'faster_rcnn_resnet{depth}_keras': functools.partial(ResNetV1, depth) for depth in (50, 101, 152)},
+    **{f'faster_rcnn_resnet{depth}_fpn_keras': functools.partial(ResNetV1FPN, depth) for depth in (50, 101, 152)},
+    'faster_rcnn_inception_resnet_v2_keras': InceptionResNetV2,
+}

@@ -1,4 +1,6 @@
 """MobileNet or ResNet with a top-down feature pyramid (https://arxiv.org/abs/1612.03144)."""
+import functools
+
 from object_detection.layers import core
 from object_detection.layers.backbones import mobilenet_v1, mobilenet_v2, resnet_v1
 from object_detection.layers.feature_extractors.base import FeatureExtractor, UnitRange, refuse
@@ -83,3 +85,10 @@ class ResNetV1FPN(_FPN):
 
     def normalize(self, images):
         return images - self.blank
+
+
+SSD = {
+    'ssd_mobilenet_v1_fpn_keras': MobileNetV1FPN,
+    'ssd_mobilenet_v2_fpn_keras': MobileNetV2FPN,
+    **{f'ssd_resnet{depth}_v1_fpn_keras': functools.partial(ResNetV1FPN, depth) for depth in (50, 101, 152)},
+}

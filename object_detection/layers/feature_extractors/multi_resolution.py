@@ -57,3 +57,6 @@ class MobileNetV2(_MultiResolution):
 
     def _backbone_channels(self):
         return [self.classification_backbone.expanded_channels, self.classification_backbone.channels[5]]
+
+
+SSD = {'ssd_mobilenet_v1_keras': MobileNetV1, 'ssd_mobilenet_v2_keras': MobileNetV2}

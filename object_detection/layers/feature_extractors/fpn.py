@@ -9,8 +9,13 @@ from object_detection.layers.necks.fpn import TopDownFPN, conv_block
 BACKBONE_MAX_LEVEL = 5
 
 
-class _FPN(FeatureExtractor):
+class FPN(FeatureExtractor):
     """Levels fpn_min_level to fpn_max_level; those above 5 by 3 x 3 convolutions with stride 2.
+
+    Besides `normalize` and `blank`, sub-classes define
+        default_hyperparams(freeze_batch_norm) -> Hyperparams of the backbone unless a config overrides them
+        _backbone(hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise) -> a core.Network with
+            channels {level: channels}, called with (images, training) -> {level: map}
 
     Args:
         conv_hyperparams: Hyperparams of the pyramid, and of the backbone too where
@@ -31,7 +36,7 @@ class _FPN(FeatureExtractor):
                  override_base_feature_extractor_hyperparams=False, freeze_batchnorm=False):
         super().__init__(pad_to_multiple)
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
-                else self.backbone_module.default_hyperparams(freeze_batchnorm))
+                else self.default_hyperparams(freeze_batchnorm))
         self.classification_backbone = self._backbone(
             base, depth_multiplier, min_depth, use_explicit_padding, use_depthwise)
         filters = max(int(additional_layer_depth * depth_multiplier), min_depth)
@@ -52,27 +57,29 @@ class _FPN(FeatureExtractor):
         return maps
 
 
-class MobileNetV1FPN(_FPN, UnitRange):
+class MobileNetV1FPN(FPN, UnitRange):
     """ssd_mobilenet_v1_fpn_keras. With use_depthwise the last two stages of the backbone are narrower."""
 
-    backbone_module = mobilenet_v1
+    default_hyperparams = staticmethod(mobilenet_v1.default_hyperparams)
 
     def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise):
         return mobilenet_v1.MobileNetV1(hyperparams, depth_multiplier, min_depth, use_explicit_padding,
                                         filters={12: 512, 13: 256} if use_depthwise else None)
 
-class MobileNetV2FPN(_FPN, UnitRange):
+
+class MobileNetV2FPN(FPN, UnitRange):
     """ssd_mobilenet_v2_fpn_keras."""
 
-    backbone_module = mobilenet_v2
+    default_hyperparams = staticmethod(mobilenet_v2.default_hyperparams)
 
     def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise):
         return mobilenet_v2.MobileNetV2(hyperparams, depth_multiplier, min_depth, use_explicit_padding)
 
-class ResNetV1FPN(_FPN):
+
+class ResNetV1FPN(FPN):
     """ssd_resnet50_v1_fpn_keras, and with 101 and 152 layers (RetinaNet, https://arxiv.org/abs/1708.02002)."""
 
-    backbone_module = resnet_v1
+    default_hyperparams = staticmethod(resnet_v1.default_hyperparams)
     blank = (123.68, 116.779, 103.939)
 
     def __init__(self, depth, conv_hyperparams, **keywords):

@@ -301,4 +301,5 @@ def _index(prefix):
 
 
 def _part(key):
-    return '/'.join(key.removeprefix('model/').split('/')[:2])
+    """The first two names of a variable's path; numbered layers, of which some models have hundreds, are one part."""
+    return '/'.join(re.sub(r'-\d+$', '-N', name) for name in key.removeprefix('model/').split('/')[:2])

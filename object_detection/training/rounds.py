@@ -58,7 +58,8 @@ class Rounds:
             data = self._phase(EVALUATE, name, {**arguments, 'known': known})
             if data:
                 entry = self.record.setdefault(Path(data['checkpoint']).name, {})
-                entry.update({'step': data['step'], name: dict(data['metrics'])})
+                values = {key: None if math.isnan(value) else value for key, value in data['metrics']}  # as JSON has it
+                entry.update({'step': data['step'], name: values})
                 self._write_record()
                 self._show(name, data)
 
@@ -101,12 +102,14 @@ class Rounds:
             return
         newest = max(steps, key=lambda name: steps[name]['step'])
         main = leading_metrics(steps[newest]['eval'])[0]
-        rivals = [name for name in steps if not math.isnan(steps[name]['eval'].get(main, math.nan))] or [newest]
-        best = max(rivals, key=lambda name: steps[name]['eval'][main])
-        console.table(['metric', 'value'], list(steps[newest]['eval'].items()),
+        console.table(['metric', 'value'], [(key, math.nan if value is None else value)
+                                            for key, value in steps[newest]['eval'].items()],
                       title=f'{self.folder / newest}, step {steps[newest]["step"]}')
-        console.log(f'best {main.removeprefix("DetectionBoxes_Precision/")} {steps[best]["eval"][main]:.4f}: '
-                    f'{self.folder / best}, step {steps[best]["step"]}; all metrics: {self._path}')
+        rivals = [name for name in steps if steps[name]['eval'].get(main) is not None]
+        if rivals:
+            best = max(rivals, key=lambda name: steps[name]['eval'][main])
+            console.log(f'best {main.removeprefix("DetectionBoxes_Precision/")} {steps[best]["eval"][main]:.4f}: '
+                        f'{self.folder / best}, step {steps[best]["step"]}; all metrics: {self._path}')
 
 
 def leading_metrics(names):
@@ -139,6 +142,8 @@ class _Screen:
 
     def _restored(self, checkpoint, step):
         console.log(f'{self._title}: {checkpoint}, step {step}')
+        if self._title != 'train':
+            self._bar = self._stack.enter_context(console.progress(self._title, None, 'pictures'))
 
     def _fine_tuned(self, checkpoint, table, new):
         console.log(f'train: starts from {checkpoint}')
@@ -165,5 +170,4 @@ class _Screen:
         console.log(f'train: step {step} saved as {checkpoint}')
 
     def _evaluated(self, pictures):
-        self._bar = self._bar or self._stack.enter_context(console.progress(self._title, None, 'pictures'))
         self._bar.update(pictures)

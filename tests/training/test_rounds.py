@@ -23,9 +23,18 @@ def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
 
 
 def test_the_best_by_whatever_metric_comes_first(tmp_path, capsys):
-    text = summary(tmp_path, capsys, ckpt_1={BOXES: .9}, ckpt_2={VOC: .5}, ckpt_3={VOC: math.nan}, ckpt_4={VOC: .4})
+    text = summary(tmp_path, capsys, ckpt_1={BOXES: .9}, ckpt_2={VOC: .5}, ckpt_3={VOC: None}, ckpt_4={VOC: .4})
     assert f'best PascalBoxes_Precision/mAP@0.5IOU 0.5000: {tmp_path / "ckpt-2"}' in text
-    assert 'best PascalBoxes_Precision/mAP@0.5IOU nan' in summary(tmp_path, capsys, ckpt_1={VOC: math.nan})
+    text = summary(tmp_path, capsys, ckpt_1={VOC: None})
+    assert 'nan' in text and 'best Pascal' not in text
+
+
+def test_what_cannot_be_known_is_null_in_the_record(tmp_path):
+    data = {'checkpoint': 'ckpt-1', 'step': 5, 'pictures': 1, 'metrics': [(BOXES, .5), (VOC, math.nan)]}
+    run = rounds.Rounds(None, '', tmp_path, {}, {'eval': {}})
+    run._phase = lambda *_: data
+    run.evaluate()
+    assert json.loads((tmp_path / rounds.RECORD).read_text()) == {'ckpt-1': {'step': 5, 'eval': {BOXES: .5, VOC: None}}}
 
 
 def test_one_line_for_each_evaluation(tmp_path, capsys):

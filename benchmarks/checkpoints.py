@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FAMILIES = 'ssd_mobilenet_v2_fpnlite', 'efficientdet_d0', 'centernet_mobilenetv2_fpn', 'faster_rcnn_resnet50_v1'
-SIZE = 'image_resizer { fixed_shape_resizer { height: 128 width: 128 } }'
+SIZE = 'image_resizer { fixed_shape_resizer { height: 256 width: 256 } }'
 
 
 def write(config, folder):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import protos
+from object_detection import config_fields, protos
 from object_detection.inputs import augmentation, windows
 from object_detection.inputs.stateless import Random
 from utils.errors import UserError
@@ -259,3 +259,10 @@ def test_steps_run_in_order_and_draw_apart():
 def test_what_is_not_supported_is_named_with_what_is():
     with pytest.raises(UserError, match=r'convert_class_logits_to_softmax is not supported.*random_horizontal_flip'):
         build('convert_class_logits_to_softmax { }')
+
+
+def test_every_option_of_the_schema_is_there_or_refused():
+    missing = {field.name for field in protos.PreprocessingStep.DESCRIPTOR.fields} - set(augmentation.OPTIONS)
+    refused = config_fields.table(config_fields.REFUSED)
+    assert {f'PreprocessingStep.{name}' for name in missing} <= set(refused)
+    assert missing == {'convert_class_logits_to_softmax'}  # so says README.md

@@ -57,8 +57,8 @@ def run(network, x):
 
 def ssd(folder):
     """tiny's records and its config with the toy."""
-    text = tiny.write(folder).read_text()
-    return text.replace('"ssd_mobilenet_v2_fpn_keras"', '"toy"')
+    text = tiny.write(folder).read_text().replace('"ssd_mobilenet_v2_fpn_keras"', '"toy"')
+    return text.replace('fpn { min_level: 3 max_level: 4 additional_layer_depth: 16 }', '')
 
 
 FASTER_RCNN = '''

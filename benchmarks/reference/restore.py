@@ -15,6 +15,10 @@ import tensorflow as tf
 from object_detection.builders import model_builder, optimizer_builder
 from object_detection.utils import config_util
 
+mobilenet_v2 = tf.keras.applications.MobileNetV2
+for module in (tf.keras.applications, tf.compat.v1.keras.applications):  # CenterNet would download a classifier
+    module.MobileNetV2 = lambda *args, **keywords: mobilenet_v2(*args, **keywords | {'weights': None})
+
 
 def built(config, images):
     """The model, with its variables, and what it predicts of the images."""

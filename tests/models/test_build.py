@@ -57,7 +57,7 @@ def test_what_the_config_says_reaches_the_model():
     ('post_processing { batch_non_max_suppression { iou_threshold: 2 max_detections_per_class: 200 } }',
      'iou_threshold is 2.*\n.*max_detections_per_class is 200'),
     ('post_processing { batch_non_max_suppression { use_combined_nms: true } }', 'use_combined_nms is not supported'),
-    ('feature_extractor { fpn {} }', r'feature_extractor\.fpn does not belong to type "ssd_mobilenet_v2_keras"; remove'),
+    ('feature_extractor { fpn {} }', r'feature_extractor\.fpn does not belong to type "ssd_mobilenet_v2_keras"; r'),
     ('feature_extractor { type: "ssd_mobilenet_v2_fpn_keras" bifpn {} }', 'bifpn does not belong .* or use fpn'),
     ('feature_extractor { type: "ssd_mobilenet_v2_fpn_keras" num_layers: 4 }', 'num_layers does not belong to type'),
 ])

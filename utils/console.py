@@ -5,6 +5,7 @@ Imports rich only when something is drawn on a terminal.
 import contextlib
 import os
 import sys
+import tempfile
 import time
 
 PLAIN_INTERVAL = 10  # seconds between two progress lines when the output is not a terminal
@@ -138,6 +139,27 @@ def duration(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'
+
+
+@contextlib.contextmanager
+def muffled():
+    """Keep back what C++ libraries write on stderr inside the block; it comes out if the block ends by an exception.
+
+    TensorFlow 2.21 tells every process that it found no GPU, whatever TF_CPP_MIN_LOG_LEVEL says.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _cell(value):

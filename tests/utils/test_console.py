@@ -112,3 +112,19 @@ print(not {'rich', 'tensorflow', 'numpy'} & set(sys.modules))
 '''
     out = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert out.endswith('True\n')
+
+
+def test_muffled():
+    """In a process of its own, for pytest has taken stderr."""
+    code = '''
+import os
+from utils import console
+with console.muffled():
+    os.write(2, b'chatter;')
+os.write(2, b'heard;')
+with console.muffled():
+    os.write(2, b'reason;')
+    raise SystemExit(3)
+'''
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (3, 'heard;reason;')

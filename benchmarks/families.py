@@ -136,7 +136,8 @@ def main():
     parser.add_argument('--records', type=Path, help='folder with train.tfrecords and test.tfrecords of such shapes')
     parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'families', help='folder for all files')
     args = parser.parse_args()
-    for name, value in phases.ENVIRONMENT.items():
+    # oneDNN, which TensorFlow leaves off on AMD's processors, makes steps up to four times as fast
+    for name, value in {**phases.ENVIRONMENT, 'TF_ENABLE_ONEDNN_OPTS': '1'}.items():
         os.environ.setdefault(name, value)
     work = args.work.resolve()
     (work / 'data').mkdir(parents=True, exist_ok=True)

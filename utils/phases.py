@@ -18,7 +18,6 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
-import platform
 import queue
 import signal
 import sys
@@ -32,11 +31,8 @@ from .errors import UserError
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
 BAD_INPUT, DISK_FULL, KILLED, BUG = 'bad input', 'disk full', 'killed', 'bug'
 # Without the first, `import tensorflow` imports all of Keras, which nothing here uses; without the second it complains
-# on every computer that has no GPU; what is really wrong still comes as an exception. Without the third, it leaves
-# oneDNN off on AMD's processors, where gradients of convolutions on many small maps (the second stage of Faster R-CNN)
-# then take twenty times as long.
-ENVIRONMENT = {'TF_USE_LEGACY_KERAS': '1', 'TF_CPP_MIN_LOG_LEVEL': '3',
-               **({'TF_ENABLE_ONEDNN_OPTS': '1'} if platform.machine() in ('x86_64', 'AMD64') else {})}
+# on every computer that has no GPU. What is really wrong still comes as an exception.
+ENVIRONMENT = {'TF_USE_LEGACY_KERAS': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}
 
 
 _kept = []

@@ -3,6 +3,7 @@
 Every phase is a fresh process (utils/phases.py). What is to be done next depends on files alone, so a run that was
 killed at any moment goes on with the same command: an unevaluated checkpoint is evaluated first, then trained on.
 """
+import collections
 import contextlib
 import json
 import math
@@ -120,6 +121,12 @@ def leading_metrics(names):
     return [name for group, name in first.items() if group.endswith('_Precision')]
 
 
+def short_names(tags):
+    """Of each tag the last part, of those that would be the same the last two."""
+    ends = collections.Counter(tag.split('/')[-1] for tag in tags)
+    return ['/'.join(parts[-1 if ends[parts[-1]] == 1 else -2:]) for parts in (tag.split('/') for tag in tags)]
+
+
 class _Screen:
     """Draws the events of one phase."""
 
@@ -163,7 +170,7 @@ class _Screen:
     def _log(self, step, steps_per_second, values):
         if not console.is_terminal():
             console.log(f'train: step {step}, {steps_per_second:.3g} steps/s, ' +
-                        ', '.join(f'{name.split("/")[-1]} {value:.4g}' for name, value in values.items()))
+                        ', '.join(f'{name} {value:.4g}' for name, value in zip(short_names(values), values.values())))
 
     def _saved(self, checkpoint, step):
         self._on_saved(checkpoint)

@@ -44,3 +44,9 @@ def test_one_line_for_each_evaluation(tmp_path, capsys):
     rounds.Rounds(None, '', tmp_path, {}, {})._show('eval', {'step': 7, 'pictures': 3, 'metrics': metrics})
     assert ('eval: step 7, 3 pictures: mAP 0.4000, mAP@.50IOU 0.6000, PascalBoxes_Precision/mAP@0.5IOU 0.5000, '
             'total_loss 2.0000') in capsys.readouterr().out
+
+
+def test_losses_of_both_stages_are_told_apart():
+    assert rounds.short_names(['Loss/RPNLoss/localization_loss', 'Loss/BoxClassifierLoss/localization_loss',
+                               'Loss/BoxClassifierLoss/mask_loss', 'Loss/total_loss', 'learning_rate']) == [
+        'RPNLoss/localization_loss', 'BoxClassifierLoss/localization_loss', 'mask_loss', 'total_loss', 'learning_rate']

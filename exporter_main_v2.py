@@ -4,11 +4,10 @@ Of the config only the model section is needed, so an unpacked zoo tarball expor
 saved_model/ (signature serving_default, any batch size), checkpoint/ckpt-0 and pipeline.config.
 """
 import argparse
-import os
 import time
 from pathlib import Path
 
-from utils import args, errors, files, phases
+from utils import args, environment, errors, files
 
 INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
 
@@ -31,8 +30,7 @@ def main(argv=None):
     config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path))
     files.vacant_dir(options.output_directory)
 
-    for name, value in phases.ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    environment.prepare_tensorflow()
     from object_detection.export import saved_model
     from object_detection.models import build
     from object_detection.training import checkpoint

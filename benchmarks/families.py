@@ -9,7 +9,6 @@ exporter_main_v2.py; then ten test pictures go through the checkpoint's model an
 """
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ import numpy as np
 
 from benchmarks import shapes
 from object_detection import config, records
-from utils import files, phases
+from utils import environment, files
 
 ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = ('efficientdet', 'centernet', 'centernet_keypoints', 'faster_rcnn', 'mask_rcnn')
@@ -138,9 +137,7 @@ def main():
     parser.add_argument('--records', type=Path, help='folder with train.tfrecords and test.tfrecords of such shapes')
     parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'families', help='folder for all files')
     args = parser.parse_args()
-    # oneDNN, which TensorFlow leaves off on AMD's processors, makes steps up to four times as fast
-    for name, value in {**phases.ENVIRONMENT, 'TF_ENABLE_ONEDNN_OPTS': '1'}.items():
-        os.environ.setdefault(name, value)
+    environment.prepare_tensorflow()
     work = args.work.resolve()
     (work / 'data').mkdir(parents=True, exist_ok=True)
     prepare(args.records, work / 'data')

@@ -7,7 +7,6 @@ tests/golden/NAME.config or, for a kit's folder, those in DIR/../configs. Prints
 anything is out of tolerance (1e-4 relative, or five times how far the reference is from itself).
 """
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -17,7 +16,8 @@ COLUMNS = '{:30s} {:>5s} {:>8s}  {:>17s}  {:>9s}  {:>17s}  {:>17s}'
 
 
 def main():
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    from utils import environment
+    environment.prepare_tensorflow()
     from tests import model_parity, parity
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('names', nargs='*', metavar='NAME', help='default: all of the folder that the engine builds')

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from object_detection import label_map
 from preparation import coco
 from preparation.workers import end_with_parent
-from utils import console
+from utils import console, environment
 from utils.errors import UserError
 from utils.files import existing_dir
 
@@ -137,7 +137,7 @@ def common_shape(width, height):
 def _serve(pipe, folder):
     """The detector's process: load, say whether batches are taken, then answer one list of batches."""
     end_with_parent()
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    environment.prepare_tensorflow()
     with console.muffled():
         from preparation.saved_model import Unfit, load
     try:

@@ -25,15 +25,11 @@ import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import console, files
+from . import console, environment, files
 from .errors import UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
 BAD_INPUT, DISK_FULL, KILLED, BUG = 'bad input', 'disk full', 'killed', 'bug'
-# Without the first, `import tensorflow` imports all of Keras, which nothing here uses; without the second it complains
-# on every computer that has no GPU. What is really wrong still comes as an exception.
-ENVIRONMENT = {'TF_USE_LEGACY_KERAS': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}
-
 
 _kept = []
 
@@ -201,8 +197,7 @@ def _work(pipe, preload):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threading.Thread(target=_obey, args=(pipe, orders, stop), daemon=True).start()
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    environment.prepare_tensorflow()
     with uncollected(), console.muffled():
         for name in preload:
             importlib.import_module(name)

@@ -21,7 +21,8 @@ def run(name, tmp_path, on_event=lambda name, **values: None, **arguments):
         return worker.run(SAMPLES + name, arguments, tmp_path / 'outcome.json', on_event)
 
 
-def test_events_and_data(tmp_path):
+def test_events_and_data(tmp_path, monkeypatch):
+    monkeypatch.delenv('TF_USE_LEGACY_KERAS', raising=False)  # the process has to set it itself
     events = []
     outcome = run('count', tmp_path, lambda name, **values: events.append((name, values)), to=3)
     assert events == [('counted', {'number': i}) for i in range(3)]

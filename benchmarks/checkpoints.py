@@ -2,7 +2,7 @@
 
     python -m benchmarks.checkpoints --reference_python ~/reference_env/bin/python [CONFIG ...]
 
-For each pipeline.config (default: one of each family in tests/golden) a training checkpoint with slots of the optimizer
+For each pipeline.config (default: one of each family) a training checkpoint with slots of the optimizer
 is written; benchmarks/reference/restore.py restores it by every fine_tune_checkpoint_type and as a whole, and saves it
 again. Every variable has to come back with the same bits, and the predictions have to agree.
 """
@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FAMILIES = 'ssd_mobilenet_v2_fpnlite', 'efficientdet_d0', 'centernet_mobilenetv2_fpn', 'faster_rcnn_resnet50_v1'
+GOLDEN = 'ssd_mobilenet_v2_fpnlite', 'efficientdet_d0', 'centernet_mobilenetv2_fpn', 'faster_rcnn_resnet50_v1'
+DEFAULT = (*(HERE.parent / 'tests' / 'golden' / f'{name}.config' for name in GOLDEN),
+           HERE / 'families' / 'mask_rcnn.config')
 SIZE = 'image_resizer { fixed_shape_resizer { height: 256 width: 256 } }'
 
 
@@ -74,7 +76,7 @@ def main():
     arguments.add_argument('--output', type=Path, default=Path('out/benchmarks/checkpoints'))
     options = arguments.parse_args()
     from object_detection import config as configs
-    for path in options.configs or [HERE.parent / 'tests' / 'golden' / f'{name}.config' for name in FAMILIES]:
+    for path in options.configs or DEFAULT:
         folder = options.output / path.stem
         folder.mkdir(parents=True, exist_ok=True)
         config = configs.read(path)

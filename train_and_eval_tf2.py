@@ -49,7 +49,7 @@ def checked(options):
     if options.num_train_steps:
         config.train_config.num_steps = options.num_train_steps
     findings = config_checks.check_model_dir(options.model_dir)
-    findings += config_checks.check(config, options.pipeline_config_path)
+    findings += config_checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
     for finding in config_checks.demand(findings):
         if finding.severity == 'warning':  # notes are for train_t2.py
             console.warn(finding)

@@ -49,15 +49,19 @@ def check_model(config):
             itertools.chain(_model_numbers(model), _missing_kinds(model, _ONE_OF[name]), _resizer(model.image_resizer))]
 
 
-def check_training(config):
-    """Findings about train_config and train_input_reader: numbers, paths, label map, checkpoint."""
+def check_training(config, evaluated=False):
+    """Findings about train_config and train_input_reader: numbers, paths, label map, checkpoint.
+
+    Args:
+        evaluated: the training pictures are evaluated too (--eval_on_train_data).
+    """
     if not config.HasField('train_config'):
         return [Finding('error', 'train_config', 'is missing; training needs it')]
     findings = _placeholders(config.model, 'model') + _placeholders(config.train_config, 'train_config')
     findings += [Finding(severity, f'train_config.{field}', message) for severity, field, message in
                  itertools.chain(_training_numbers(config), _learning_rate(config.train_config),
                                  _checkpoint(config))]
-    return findings + _reader(config, config.train_input_reader, 'train_input_reader')
+    return findings + _reader(config, config.train_input_reader, 'train_input_reader', evaluated)
 
 
 def check_evaluation(config):
@@ -70,7 +74,7 @@ def check_evaluation(config):
         findings.append(Finding('error', 'eval_input_reader', 'is missing; evaluation needs at least one'))
     for index, reader in enumerate(config.eval_input_reader):
         path = f'eval_input_reader[{index}]'
-        findings += _reader(config, reader, path)
+        findings += _reader(config, reader, path, evaluated=True)
         findings += itertools.starmap(Finding, metrics_set.check_reader(config, reader, path, label_map_of(reader)))
     seen = set(config.train_input_reader.tf_record_input_reader.input_path)
     for index, reader in enumerate(config.eval_input_reader):
@@ -103,9 +107,10 @@ def check_model_dir(model_dir):
     return []
 
 
-def check(config, path=None):
+def check(config, path=None, eval_on_train_data=False):
     """All findings about a config that is to be trained and evaluated; with `path`, the file it is from, with lines."""
-    findings = [*check_model(config), *check_training(config), *check_evaluation(config), *check_fields(config)]
+    findings = [*check_model(config), *check_training(config, eval_on_train_data), *check_evaluation(config),
+                *check_fields(config)]
     return located(findings, path) if path else findings
 
 
@@ -255,10 +260,10 @@ def _checkpoint(config):
                'format TensorFlow 2 models have; add fine_tune_checkpoint_version: V2')
 
 
-def _reader(config, reader, path):
+def _reader(config, reader, path, evaluated):
     """Findings about one input_reader: records, label map, label map against num_classes."""
     findings = _placeholders(reader, path)
-    for severity, field, message in itertools.chain(_records(reader), _labels(config, reader)):
+    for severity, field, message in itertools.chain(_records(reader), _labels(config, reader, evaluated)):
         findings.append(Finding(severity, f'{path}.{field}', message))
     return findings
 
@@ -273,10 +278,12 @@ def _records(reader):
                 yield severity, f'tf_record_input_reader.input_path[{index}]', message
 
 
-def _labels(config, reader):
+def _labels(config, reader, evaluated):
     path = reader.label_map_path
     if not path:
-        yield 'warning', 'label_map_path', 'is missing: class ids come from the records, and names are unknown'
+        yield ('error', 'label_map_path', 'is missing; evaluation takes names and number of the labels from it, so '
+               'write label_map_path: "..." with the label_map.pbtxt of the records') if evaluated else \
+              ('warning', 'label_map_path', 'is missing: class ids come from the records, and names are unknown')
         return
     if _PLACEHOLDER.search(path) or config_paths.remote(path):
         return

@@ -117,6 +117,8 @@ def test_sound_config_has_no_findings(project):
      '"oid'),
     ('eval_config {}', 'eval_config { force_no_resize: true }', 'eval_config.force_no_resize',
      'is not supported: pictures are evaluated as they are trained on', 'force_no'),
+    ('eval_input_reader {\n  label_map_path: "label_map.pbtxt"', 'eval_input_reader {',
+     'eval_input_reader[0].label_map_path', 'is missing; evaluation takes names', 'eval_input_reader'),
     ('input_path: "test.tfrecords"', '', 'eval_input_reader[0].tf_record_input_reader.input_path',
      'is missing', 'tf_record_input_reader {  }'),
     ('"label_map.pbtxt"\n  tf_record_input_reader { input_path: "train', '"label.pbtxt"\n  tf_record_input_reader { '
@@ -158,6 +160,13 @@ def test_shards_that_are_missing_or_empty(project):
 def test_data_file_of_a_checkpoint_is_missing(project):
     Path('zoo/checkpoint/ckpt-0.data-00000-of-00001').unlink()
     assert 'has ckpt-0.index but no ckpt-0.data' in only(SOUND)[0]
+
+
+def test_training_needs_a_label_map_only_where_its_pictures_are_evaluated(project):
+    text = SOUND.replace('label_map_path: "label_map.pbtxt"', '', 1)
+    assert only(text, 'warning')[0].startswith('train_input_reader.label_map_path: is missing: class ids come')
+    found, = config_checks.check(pipeline.read('pipeline.config'), eval_on_train_data=True)
+    assert (found.severity, found.field) == ('error', 'train_input_reader.label_map_path')
 
 
 def test_label_map_against_num_classes(project):

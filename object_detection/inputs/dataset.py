@@ -82,7 +82,7 @@ def _preparation(config, reader, resize, label_map, augment):
     groundtruth_is_crowd, groundtruth_difficult and groundtruth_group_of bool [M]; num_groundtruth_boxes int32.
     With keypoints: groundtruth_keypoints float32 [M, K, 2] (NaN where there is none), groundtruth_keypoint_visibilities
     bool [M, K], groundtruth_keypoint_weights float32 [M, K]. With masks: groundtruth_instance_masks float32 [M, h, w],
-    groundtruth_instance_mask_weights float32 [M].
+    groundtruth_instance_mask_weights float32 [M], 0 where the record has no masks.
     """
     decode = decoder(reader, label_map)
     num_classes = getattr(config.model, config.model.WhichOneof('model')).num_classes

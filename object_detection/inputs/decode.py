@@ -21,12 +21,14 @@ def decoder(reader, label_map=None):
     sample: image uint8 [H, W, 3] and, for the N objects, boxes float32 [N, 4] (ymin, xmin, ymax, xmax, normalised),
     classes int64 [N] (ids from 1), weights and area float32 [N], is_crowd, difficult and group_of bool [N];
     keypoints float32 [N, K, 2] (y, x, normalised; not labelled: NaN) and keypoint_visibilities bool [N, K] if
-    num_keypoints; masks float32 [N, H, W] (0 or 1) and mask_weights float32 [N] if load_instance_masks.
+    num_keypoints; masks float32 [N, H, W] (0 or 1) and mask_weights float32 [N] if load_instance_masks: 1, or 0
+    where the record has no masks.
     info: source_id, filename and key (sha256), string scalars.
 
     As in the reference the label's text goes before its id, objects whose text the label map (LabelMap or None) lacks
     and boxes with NaN coordinates are left out, and crowds and difficult objects are kept. Unlike there, records
-    without keypoints or masks may stand among others: their keypoints are not labelled, their masks weigh nothing.
+    without keypoints or masks may stand among others: their keypoints are not labelled, their masks weigh nothing. All
+    other masks weigh the same: image/object/mask/weight is not read, of which the reference's Mask R-CNN makes no use.
     """
     check_reader(reader)
     features = _features(reader)
@@ -48,9 +50,9 @@ def decoder(reader, label_map=None):
         if reader.num_keypoints:
             sample |= _keypoints(parsed, count, reader.num_keypoints)
         if reader.load_instance_masks:
-            there = tf.size(parsed['image/object/mask']) > 0
+            there = tf.cast(tf.size(parsed['image/object/mask']) > 0, tf.float32)
             sample['masks'] = _masks(parsed, count, tf.shape(image)[:2], reader.mask_type == PNG_MASKS)
-            sample['mask_weights'] = _or_fill(parsed['image/object/mask/weight'], count, there)
+            sample['mask_weights'] = tf.fill([count], there)
         known = (sample['classes'] > -1) & ~tf.reduce_any(tf.math.is_nan(boxes), axis=1)
         sample = keep(sample, known)
         info = {'source_id': parsed['image/source_id'], 'filename': parsed['image/filename'],
@@ -82,7 +84,6 @@ def _features(reader):
         features['image/object/keypoint/visibility'] = many(tf.int64)
     if reader.load_instance_masks:
         features['image/object/mask'] = many(tf.string if reader.mask_type == PNG_MASKS else tf.float32)
-        features['image/object/mask/weight'] = many(tf.float32)
     return features
 
 

@@ -111,6 +111,20 @@ def test_objects_that_cannot_be_used_are_left_out_with_all_that_is_theirs(tmp_pa
     assert found['groundtruth_is_crowd'][1].tolist() == [True] + [False] * 4
 
 
+@pytest.mark.parametrize('explicit', [[], [0.0, 0.25]])
+def test_masks_weigh_nothing_only_where_the_record_has_none(tmp_path, explicit):
+    """What a record says of the weights of its masks changes nothing, as in the reference."""
+    mask = tf.io.encode_png(np.ones((166, 165, 1), np.uint8)).numpy()
+    config = with_objects(tmp_path, boxes=[(0, 0, 1, 1), (0, 0, 0.5, 1)], texts=['circle', 'square'], labels=[],
+                          weights=[], area=[], is_crowd=[], difficult=[], group_of=[], masks=[mask, mask],
+                          mask_weights=explicit)
+    config.train_input_reader.load_instance_masks, config.train_input_reader.mask_type = True, 2
+    found = flat(next(iter(train(config))))
+    assert found['groundtruth_instance_mask_weights'][1].tolist() == [1, 1, 0, 0, 0]
+    assert found['num_groundtruth_boxes'][0] > 0
+    assert not found['groundtruth_instance_mask_weights'][[0, 2, 3]].any()
+
+
 def test_more_boxes_than_fit(tmp_path):
     config = with_objects(tmp_path, boxes=[(0, 0, i / 10, 1) for i in range(1, 8)], texts=['circle'] * 7, labels=[],
                           weights=[], area=[], is_crowd=[], difficult=[], group_of=[])

@@ -227,6 +227,21 @@ def test_mask_loss():
     assert float(found['Loss/BoxClassifierLoss/mask_loss']) == pytest.approx(expected)
 
 
+FIRST = math.log1p(math.exp(-2.)) + 1. / 4  # of logits 2, 2, -2, -2 for goals 1, 1/2, 0, 0 (see test_mask_loss)
+
+
+@pytest.mark.parametrize(('known', 'expected'), [
+    ([1., 1.], (FIRST + LN2) / 2), ([1., 0.], FIRST), ([0., 1.], LN2), ([0., 0.], 0.)])
+def test_mask_loss_is_the_mean_over_the_objects_whose_mask_is_known(known, expected):
+    detector = model(mask_weight=1.)
+    detector._mask_rcnn_box_predictor.mask_logits[1].assign([[2., 2.], [-2., -2.]])
+    groundtruth = truth([TOP_LEFT, TOP_RIGHT], [1, 0])
+    groundtruth['groundtruth_instance_mask_weights'] = tf.constant([[*known, 0., 0.]])
+    for training in (False, True):
+        found = detector.loss(*predict(detector, training=training, groundtruth=groundtruth), groundtruth)
+        assert float(found['Loss/BoxClassifierLoss/mask_loss']) == pytest.approx(expected)
+
+
 def test_mask_loss_without_masks():
     groundtruth = truth([TOP_LEFT], [1])
     del groundtruth['groundtruth_instance_masks']

@@ -23,6 +23,7 @@ def of_detections(logits, classes):
 
 def loss(logits, boxes, count, truth, targets, image_size, clamp):
     """Mean of the sigmoid cross entropy over the pixels of the boxes' masks: those of the class that a box is to have.
+    Boxes of objects whose mask is not known do not count.
 
     Args:
         logits: float32 [B, P, num_classes or 1, h, w], masks within boxes float32 [B, P, 4] (pixels of the padded
@@ -37,12 +38,15 @@ def loss(logits, boxes, count, truth, targets, image_size, clamp):
                         'in the input_reader, and mask_type as the records have them')
     logits = logits[:, :, 0] if logits.shape[2] == 1 else of_class(logits, targets)
     batch, objects, height, width = tf.unstack(tf.shape(truth.masks))
-    owners = tf.range(batch)[:, tf.newaxis] * objects + tf.maximum(targets.matches, 0)
+    matches = tf.maximum(targets.matches, 0)
+    owners = tf.range(batch)[:, tf.newaxis] * objects + matches
     whole = tf.reshape(tf.cast(truth.masks, tf.float32), [-1, height, width, 1])
     goal = crop(whole, tf.reshape(rpn.fractions(boxes, image_size), [-1, 4]), tf.reshape(owners, [-1]),
                 logits.shape[2:], clamp)
     goal = tf.reshape(tf.stop_gradient(goal), tf.shape(logits))
     weights = targets.box_weights * tf.sequence_mask(count, tf.shape(boxes)[1], tf.float32)
+    if truth.mask_weights is not None:
+        weights *= tf.gather(truth.mask_weights, matches, batch_dims=1)
     entropy = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(goal, logits), [2, 3])
     pixels = tf.reduce_sum(weights) * (logits.shape[2] * logits.shape[3])
     return tf.reduce_sum(entropy * weights) / per_device(pixels)

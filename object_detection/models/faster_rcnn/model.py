@@ -121,7 +121,8 @@ class FasterRCNN(tf.Module):
             groundtruth: groundtruth_boxes float32 [B, N, 4], fractions of the padded input; groundtruth_classes
                 float32 one-hot [B, N, num_classes]; groundtruth_weights float32 [B, N]; num_groundtruth_boxes int32
                 [B], the boxes beyond which are padding with weight 0; with masks, groundtruth_instance_masks
-                [B, N, h, w], 0 or 1, of the padded input.
+                [B, N, h, w], 0 or 1, of the padded input, and groundtruth_instance_mask_weights float32 [B, N], 0 for
+                objects whose mask is not known (left out: all are).
         """
         image_size = tuple(tf.unstack(predictions['image_shape'])[1:3])
         truth = Truth.of(groundtruth, image_size)

@@ -19,20 +19,23 @@ class Truth(typing.NamedTuple):
     labels: float32 [B, N, 1 + num_classes], one-hot, the background in front.
     weights: float32 [B, N], 0 for padding.
     masks: float32 [B, N, h, w] of the padded input, or None.
+    mask_weights: float32 [B, N], 0 for objects whose mask is not known, or None: all are.
     """
     boxes: tf.Tensor
     labels: tf.Tensor
     weights: tf.Tensor
     masks: tf.Tensor | None
+    mask_weights: tf.Tensor | None
 
     @classmethod
     def of(cls, groundtruth, image_size):
         """From the dict that the input pipeline gives; what is padding in every image is left out."""
         count = tf.maximum(tf.reduce_max(groundtruth['num_groundtruth_boxes']), 1)
-        masks = groundtruth.get('groundtruth_instance_masks')
+        masks, mask_weights = (value if value is None else value[:, :count] for value in map(
+            groundtruth.get, ('groundtruth_instance_masks', 'groundtruth_instance_mask_weights')))
         return cls(rpn.pixels(groundtruth['groundtruth_boxes'][:, :count], image_size),
                    tf.pad(groundtruth['groundtruth_classes'][:, :count], [[0, 0], [0, 0], [1, 0]]),
-                   groundtruth['groundtruth_weights'][:, :count], None if masks is None else masks[:, :count])
+                   groundtruth['groundtruth_weights'][:, :count], masks, mask_weights)
 
 
 @dataclasses.dataclass(frozen=True)

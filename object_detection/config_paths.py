@@ -65,11 +65,18 @@ def checkpoint(prefix):
 
 
 def prefixes(folder):
-    """Paths, without `.index`, of the checkpoints in a folder; the newest number last."""
+    """Paths, without `.index`, of whatever checkpoints are in a folder (model.ckpt too); the newest number last."""
     def number(path):
         return int((re.findall(r'\d+', path.name) or ['0'])[-1])
 
     return sorted((path.with_suffix('') for path in Path(folder).glob('*.index')), key=number)
+
+
+def numbered(folder):
+    """Prefixes of the checkpoints that training wrote, ckpt-N and nothing else, in a folder; the highest N first."""
+    found = {int(match[1]): path.with_suffix('') for path in Path(folder).glob('ckpt-*.index')
+             if (match := re.fullmatch(r'ckpt-(\d+)\.index', path.name))}
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def _unreadable(path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
+from object_detection import config_paths
 from object_detection.training import object_graph
 from object_detection.training.object_graph import GRAPH_KEY, VALUE
 from utils import files
@@ -70,9 +71,7 @@ def newest(folder):
 
 def by_age(folder):
     """Prefixes of all ckpt-N in `folder`, the highest number first."""
-    found = {int(m[1]): str(p.with_suffix('')) for p in Path(folder).glob('ckpt-*.index')
-             if (m := re.fullmatch(r'ckpt-(\d+)\.index', p.name))}
-    return [found[n] for n in sorted(found, reverse=True)]
+    return [str(prefix) for prefix in config_paths.numbered(folder)]
 
 
 def newest_whole(folder, warn):

@@ -9,6 +9,7 @@ import json
 import math
 from pathlib import Path
 
+from object_detection import config_paths
 from utils import console, files, phases
 from utils.errors import UserError
 
@@ -42,8 +43,8 @@ class Rounds:
             UserError: a phase ended badly; the message says how and what to do.
             KeyboardInterrupt: the user asked to stop; a checkpoint was left.
         """
-        checkpoints = sorted(self.folder.glob('ckpt-*.index'), key=lambda path: int(path.stem.split('-')[1]))
-        if checkpoints and not self._evaluated(checkpoints[-1].stem):
+        checkpoints = config_paths.numbered(self.folder)
+        if checkpoints and not self._evaluated(checkpoints[0].name):
             self.evaluate()
         step = 0
         while step < self.training['num_steps']:

@@ -2,6 +2,7 @@
 import json
 import math
 
+from object_detection import config_paths
 from object_detection.training import rounds
 
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
@@ -14,6 +15,20 @@ def summary(folder, capsys, **evaluations):
     (folder / rounds.RECORD).write_text(json.dumps(record))
     rounds.Rounds(None, '', folder, {'num_steps': 1}, {'eval': {}}).summary()
     return capsys.readouterr().out
+
+
+def test_copies_of_checkpoints_beside_them_are_not_counted(tmp_path):
+    for name in ('ckpt-9', 'ckpt-10', 'ckpt-best', 'ckpt-11_best', 'ckpt-12.copy'):
+        (tmp_path / f'{name}.index').touch()
+    assert config_paths.numbered(tmp_path) == [tmp_path / 'ckpt-10', tmp_path / 'ckpt-9']
+    run, evaluated = rounds.Rounds(None, '', tmp_path, {'num_steps': 0}, {'eval': {}}), []
+    run.evaluate = lambda: evaluated.append(True)
+    run.record = {'ckpt-10': {'eval': {}}}
+    run.run()
+    assert not evaluated
+    run.record = {'ckpt-9': {'eval': {}}}
+    run.run()
+    assert evaluated
 
 
 def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):

@@ -82,15 +82,46 @@ def existing_dir(path):
     return path
 
 
-def vacant_dir(path):
-    """The Path of a folder that is empty or does not exist yet; UserError otherwise, as nothing is overwritten."""
+def vacant_dir(path, ignored=()):
+    """The Path of a folder that is empty or does not exist yet; UserError otherwise, as nothing is overwritten.
+
+    Args:
+        ignored: names of entries that do not count.
+    """
     path = Path(path)
-    if path.is_dir() and any(path.iterdir()):
-        raise UserError(f'{path}: is not empty, and nothing is overwritten{contents(path)}; name another folder, '
+    with writable(path):
+        present = sorted({entry.name for entry in path.iterdir()} - set(ignored)) if path.is_dir() else []
+    if present:
+        hidden = all(name.startswith('.') for name in present)
+        has = f'; it has {", ".join(present[:8])}' if hidden else contents(path)
+        raise UserError(f'{path}: is not empty, and nothing is overwritten{has}; name another folder, '
                         'or delete it first')
     if path.exists() and not path.is_dir():
         raise UserError(f'{path}: is a file; a new folder belongs here')
     return path
+
+
+@contextlib.contextmanager
+def writable(folder):
+    """Make a UserError of the block's OSErrors, which say that `folder` cannot be made, read or written to.
+
+    A full disk is another matter and stays an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UserError(f'{folder}: this folder cannot be made or written to ({error.strerror or error}); name '
+                        'another one') from error
+
+
+def make_dir(folder):
+    """The Path of a folder, made with its parents unless it is there; UserError if that cannot be."""
+    folder = Path(folder)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def missing(path):
@@ -155,9 +186,10 @@ def lock(folder, purpose='this folder'):
 
     It is the operating system's lock on the file .lock in the folder, which stays behind and means nothing by itself.
     """
-    path = Path(folder) / LOCK_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('a+b') as file:
+    path = make_dir(folder) / LOCK_NAME
+    with writable(folder):
+        file = path.open('a+b')
+    with file:
         try:
             _lock(file)
         except OSError as error:

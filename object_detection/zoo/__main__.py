@@ -6,7 +6,6 @@
       --train_record out/train.tfrecords --test_record out/test.tfrecords --label_map out/label_map.pbtxt
 """
 import argparse
-import errno
 import itertools
 import re
 from pathlib import Path
@@ -14,11 +13,8 @@ from pathlib import Path
 from object_detection import config as configs
 from object_detection import config_checks
 from object_detection.zoo import configure, download, table
-from utils import args, console, errors
+from utils import args, console, errors, files
 from utils.errors import UserError
-
-# A folder that may not be written to, or cannot be made: on a drive that is not there, below a file.
-_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT)
 
 
 class Command(args.Parser):
@@ -36,12 +32,7 @@ def main(argv=None):
     for add in (add_list, add_download, add_configure):
         add(commands)
     options = parser.parse_args(argv)
-    try:
-        options.run(options)
-    except OSError as error:
-        if error.errno not in _NO_PLACE:
-            raise
-        raise UserError(f'{error.filename}: {error.strerror}; name another --output') from error
+    options.run(options)
 
 
 def add_list(commands):
@@ -110,7 +101,8 @@ def write_config(options):
     config, changes = configure.configure(folder, configure.Wishes(
         options.train_record, options.test_record, options.label_map, options.batch_size, options.num_steps))
     findings = config_checks.demand([*config_checks.check(config), *config_checks.check_model_dir(options.output)])
-    configs.write(config, path)
+    with files.writable(options.output):
+        configs.write(config, path)
     explain(changes)
     for finding in findings:
         print(f'{finding.severity}: {finding}')

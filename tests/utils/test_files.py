@@ -99,6 +99,39 @@ def test_existing_dir(tmp_path):
         files.existing_dir(tmp_path / 'file')
 
 
+@pytest.mark.parametrize('use', [files.make_dir, lambda folder: files.lock(folder).__enter__()])
+def test_a_folder_that_cannot_be(use, tmp_path):
+    (tmp_path / 'file').touch()
+    for folder in (tmp_path / 'file', tmp_path / 'file/below/it'):
+        with pytest.raises(UserError) as error:
+            use(folder)
+        assert str(error.value).startswith(f'{folder}: this folder cannot be made or written to (')
+        assert str(error.value).endswith('); name another one')
+    assert files.make_dir(tmp_path / 'new/one').is_dir()
+
+
+@pytest.mark.parametrize(('number', 'kind'), [(errno.EACCES, UserError), (errno.EROFS, UserError),
+                                              (errno.ENOSPC, OSError)])
+def test_a_folder_that_may_not_be_written_to(number, kind, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, 'open', refuse)
+    with pytest.raises(kind, match=os.strerror(number)), files.lock(tmp_path):
+        raise AssertionError('it is held')
+
+
+def test_vacant_dir(tmp_path):
+    assert files.vacant_dir(tmp_path) == tmp_path
+    assert files.vacant_dir(tmp_path / 'new') == tmp_path / 'new'
+    (tmp_path / '.hidden').touch()
+    assert files.vacant_dir(tmp_path, ['.hidden']) == tmp_path
+    with pytest.raises(UserError, match=r'is not empty, and nothing is overwritten; it has \.hidden; name'):
+        files.vacant_dir(tmp_path)
+    with pytest.raises(UserError, match='is a file'):
+        files.vacant_dir(tmp_path / '.hidden')
+
+
 def test_expand_and_missing_shards(tmp_path):
     for i in (0, 2):
         (tmp_path / f'a-0000{i}-of-00004').touch()

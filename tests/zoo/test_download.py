@@ -155,7 +155,7 @@ def test_mistakes_without_traceback(tmp_path):
 def test_an_output_that_cannot_be_made(download, tmp_path):
     files.write_text(tmp_path / 'file', '')
     download.output = tmp_path / 'file' / 'models'
-    with pytest.raises(UserError, match=r'Not a directory; name another --output|cannot find the path'):
+    with pytest.raises(UserError, match=r'models.*: this folder cannot be made or written to \(.*; name another one'):
         download()
 
 

@@ -41,6 +41,7 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
     reader.shuffle = False
+    reader.ClearField('sample_from_datasets_weights')  # draws take some pictures twice and others never
     if checkpoint_path:
         saved = checkpoint.Saved(checkpoint.find(checkpoint_path))
     else:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from object_detection import config as configs
 from object_detection import records
 from object_detection.training import checkpoint, evaluate, rounds
+from object_detection.training.samples import samples
 from tests.training import tiny
 from tests.training.test_summaries import events
 from tests.training.test_train import Log, run
@@ -71,6 +73,25 @@ def test_training_pictures_and_samples(trained):
     _, data = evaluated(folder, config, on_train_data=True, sample_1_of_n=5)
     assert data['pictures'] == 3  # of 13: 0, 5, 10
     assert events(folder / 'eval_train')
+
+
+def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
+    """Training would draw nine times of ten from the second data set, and soon for the second time."""
+    folder, config = trained
+    config = configs.parse(config)
+    reader = config.eval_input_reader[0]
+    reader.tf_record_input_reader.MergeFrom(config.train_input_reader.tf_record_input_reader)
+    reader.sample_from_datasets_weights.extend([.1, .9])
+    seen = []
+
+    def spied(features, *arguments, **keywords):
+        seen.extend(name.decode() for name in features['filename'].numpy())
+        return samples(features, *arguments, **keywords)
+
+    monkeypatch.setattr(evaluate, 'samples', spied)
+    _, data = evaluated(folder, configs.to_text(config))
+    assert seen == [*(f'test{i}.jpg' for i in range(5)), *(f'train{i}.jpg' for i in range(13))]
+    assert data['pictures'] == 18
 
 
 def test_nothing_new(trained):

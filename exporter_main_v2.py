@@ -7,7 +7,7 @@ import argparse
 import time
 from pathlib import Path
 
-from utils import args, environment, errors, files
+from utils import args, environment, errors
 
 INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
 
@@ -26,9 +26,10 @@ def main(argv=None):
     started = time.perf_counter()
 
     from object_detection import config, config_checks
+    from object_detection.export import whole
     pipeline = config.override(config.read(options.pipeline_config_path), options.config_override)
     config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path))
-    files.vacant_dir(options.output_directory)
+    whole.check(options.output_directory)
 
     environment.prepare_tensorflow()
     from object_detection.export import saved_model

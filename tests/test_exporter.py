@@ -89,6 +89,9 @@ def test_wrong_input_is_told_before_anything_is_written(zoo, tmp_path):
     with pytest.raises(UserError, match=r'pipeline\.config:\d+: model\.ssd\.num_classes: is 0'):
         export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output,
                config_override='model { ssd { num_classes: 0 } }')
+    readme = zoo / 'pipeline.config'
+    with pytest.raises(UserError, match='this folder cannot be made or written to'):
+        export(config_path=readme, checkpoints=tmp_path / 'looked at later', output=readme / 'x')
     with pytest.raises(SystemExit):
         export(config_path=zoo / 'nowhere.config', checkpoints=zoo, output=output)
     assert list(tmp_path.iterdir()) == []

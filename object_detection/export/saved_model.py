@@ -1,14 +1,12 @@
 """A model as the folder the reference's exporter writes: saved_model/, checkpoint/, pipeline.config."""
 import contextlib
 import errno
-import shutil
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from object_detection import config as pipeline
-from utils import files
+from object_detection.export import whole
 
 INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
 TOLERANCE = 1e-4  # of the largest value; the same graph on the same machine, so in practice 0
@@ -92,7 +90,7 @@ def _constant(name, tensor):
 def write(model, input_type, config, folder):
     """Write saved_model/, checkpoint/ckpt-0 and pipeline.config into `folder`, all of it or nothing.
 
-    Before the folder gets its name, the SavedModel is loaded again and compared with the model in memory.
+    Before it appears in the folder, the SavedModel is loaded again and compared with the model in memory.
 
     Args:
         model, input_type: see `trace`.
@@ -100,16 +98,11 @@ def write(model, input_type, config, folder):
     Returns:
         The largest difference the comparison found, relative to the largest value of the tensor.
     Raises:
-        UserError: `folder` is not empty.
+        UserError: `folder` is not empty, or cannot be written to.
         OSError: the disk is full (ENOSPC).
         RuntimeError: the comparison failed.
     """
-    folder = Path(folder)
-    files.vacant_dir(folder)
-    partial = folder.with_name(f'{folder.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
-    try:
-        partial.mkdir(parents=True)
+    with whole.whole(folder) as partial:
         with _full_disk(folder):
             detect, module = trace(model, input_type), tf.Module()
             module.__call__ = frozen(detect, model.variables)
@@ -117,13 +110,7 @@ def write(model, input_type, config, folder):
             checkpoint = tf.train.Checkpoint(model=model)
             tf.train.CheckpointManager(checkpoint, str(partial / 'checkpoint'), 1).save(checkpoint_number=0)
         pipeline.write(config, partial / 'pipeline.config')
-        difference = compare(detect, partial / 'saved_model', sample(input_type))
-        if folder.exists():
-            folder.rmdir()  # empty; Windows renames only to names that are free
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return difference
+        return compare(detect, partial / 'saved_model', sample(input_type))
 
 
 def sample(input_type, height=120, width=160):

@@ -2,6 +2,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +131,14 @@ def test_an_empty_folder_will_do(export, tmp_path):
     (tmp_path / 'exported').mkdir()
     folder, _ = export()
     assert (folder / 'saved_model' / 'saved_model.pb').is_file()
+
+
+def test_folders_that_cannot_be_replaced(export, tmp_path, monkeypatch):
+    (tmp_path / 'exported').mkdir()
+    monkeypatch.chdir(tmp_path / 'exported')
+    saved_model.write(MeanColour(), 'image_tensor', config.parse(CONFIG), '.')
+    assert sorted(p.name for p in Path().iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
+    assert tf.saved_model.load('saved_model')
 
 
 def test_a_failed_comparison_leaves_nothing_behind(export, tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ import sys
 
 from utils import args, console, errors, files, phases
 
+MARK = '# Written by train_and_eval_tf2.py'  # the beginning of a pipeline.config that is not the user's
+
 
 def main(argv=None):
     parser = args.Parser(__doc__)
@@ -58,12 +60,24 @@ def checked(options):
     return config
 
 
+def keep_config(config, options):
+    """Write the config beside what is made with it, at each start anew; one that the user wrote is left alone."""
+    from object_detection import config as configs
+    kept = options.model_dir / 'pipeline.config'  # ready for --pipeline_config_path of the exporter
+    if kept.exists():
+        if not kept.is_file() or kept.samefile(options.pipeline_config_path):
+            return
+        with kept.open(encoding='utf-8', errors='replace') as file:
+            if not file.readline().startswith(MARK):
+                return
+    files.write_text(kept, f'{MARK} of {options.pipeline_config_path.name}, at each start; to change it and keep the '
+                           f'changes, delete this line\n{configs.to_text(config)}')
+
+
 def train_and_evaluate(worker, config, options):
     from object_detection import config as configs
     from object_detection.training.rounds import Rounds
-    kept = options.model_dir / 'pipeline.config'  # beside what is made with it; export takes it from there
-    if not kept.exists():
-        configs.write(config, kept)
+    keep_config(config, options)
     evaluations = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
     if options.eval_on_train_data:
         evaluations['eval_train'] = {'sample_1_of_n': options.sample_1_of_n_eval_on_train_examples,

@@ -1,19 +1,24 @@
 """train_and_eval_tf2.py from the outside: rounds, kills, mistakes."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import train_and_eval_tf2
+from object_detection import config
 from object_detection.training import checkpoint
 from tests.training import tiny
 from tests.training.test_summaries import events
 from tests.training.test_train import run
 from utils import files
+from utils.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 CALL = ('import sys, train_and_eval_tf2 as script; from utils import errors\n'
@@ -76,6 +81,36 @@ def wait_for_the_lock(folder):
     """The worker of a killed parent ends by itself, a moment later; the lock is the parent's and gone at once."""
     with files.lock(folder):
         time.sleep(.5)
+
+
+def test_the_config_beside_the_checkpoints_is_that_of_the_last_start_or_the_users(tmp_path):
+    path, kept = tiny.write(tmp_path), tmp_path / 'model' / 'pipeline.config'
+
+    def start_with(steps, source=path):
+        options = SimpleNamespace(model_dir=kept.parent, pipeline_config_path=source)
+        train_and_eval_tf2.keep_config(config.override(config.read(path), f'train_config {{ num_steps: {steps} }}'),
+                                       options)
+        return config.read(kept).train_config.num_steps
+
+    assert start_with(3) == 3 and start_with(5) == 5
+    assert kept.read_text().startswith('# Written by train_and_eval_tf2.py of pipeline.config, at each start; to ')
+    assert start_with(7, source=kept) == 5
+    own = '# my notes\ntrain_config { num_steps: 9 }'
+    kept.write_text(own)
+    assert start_with(7) == 9 and kept.read_text() == own
+
+
+def test_training_pictures_without_a_label_map_are_not_evaluated(tmp_path):
+    path = tiny.write(tmp_path)
+    text, reader = path.read_text(), 'train_input_reader {'
+    before, after = text.split(reader, 1)
+    path.write_text(before + reader + re.sub(r'label_map_path: "[^"]*"', '', after, count=1))
+    options = SimpleNamespace(model_dir=tmp_path / 'model', pipeline_config_path=path, num_train_steps=None,
+                              eval_on_train_data=False)
+    train_and_eval_tf2.checked(options)
+    options.eval_on_train_data = True
+    with pytest.raises(UserError, match=r'train_input_reader\.label_map_path: is missing; evaluation takes'):
+        train_and_eval_tf2.checked(options)
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='signals of POSIX')

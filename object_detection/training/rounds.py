@@ -98,7 +98,7 @@ class Rounds:
         console.log(f'{name}: step {data["step"]}, {data["pictures"]} pictures: {headline}')
 
     def summary(self):
-        """Print all metrics of the newest evaluation, and the best checkpoint by the first of them, a mAP."""
+        """Print all metrics of the newest evaluation, and by the first of them, a mAP, the best checkpoint there is."""
         steps = {name: entry for name, entry in self.record.items() if entry.get('eval')}
         if not steps:
             return
@@ -109,9 +109,16 @@ class Rounds:
                       title=f'{self.folder / newest}, step {steps[newest]["step"]}')
         rivals = [name for name in steps if steps[name]['eval'].get(main) is not None]
         if rivals:
-            best = max(rivals, key=lambda name: steps[name]['eval'][main])
-            console.log(f'best {main.removeprefix("DetectionBoxes_Precision/")} {steps[best]["eval"][main]:.4f}: '
-                        f'{self.folder / best}, step {steps[best]["step"]}; all metrics: {self._path}')
+            title = main.removeprefix('DetectionBoxes_Precision/')
+            ranks = sorted(rivals, key=lambda name: steps[name]['eval'][main], reverse=True)
+            best = next((name for name in ranks if (self.folder / f'{name}.index').exists()), None)
+            if best:
+                console.log(f'best {title} {steps[best]["eval"][main]:.4f}: {self.folder / best}, '
+                            f'step {steps[best]["step"]}; all metrics: {self._path}')
+            if best is None or steps[ranks[0]]['eval'][main] > steps[best]['eval'][main]:
+                console.log(f'{title} {steps[ranks[0]]["eval"][main]:.4f} was reached by {ranks[0]}, step '
+                            f'{steps[ranks[0]]["step"]}, which is there no more; --checkpoint_max_to_keep says how '
+                            'many stay')
 
 
 def leading_metrics(names):

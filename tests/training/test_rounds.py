@@ -8,8 +8,14 @@ from object_detection.training import rounds
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
 
 
-def summary(folder, capsys, **evaluations):
+def summary(folder, capsys, deleted=(), **evaluations):
     """What summary prints about {checkpoint: metrics}."""
+    for name in evaluations:
+        index = folder / f'{name.replace("_", "-")}.index'
+        if name in deleted:
+            index.unlink(missing_ok=True)
+        else:
+            index.touch()
     record = {name.replace('_', '-'): {'step': step, 'eval': values} for step, (name, values) in
               enumerate(evaluations.items())}
     (folder / rounds.RECORD).write_text(json.dumps(record))
@@ -35,6 +41,17 @@ def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
     text = summary(tmp_path, capsys, ckpt_1={BOXES: .4, VOC: .5}, ckpt_2={BOXES: .3, VOC: .6})
     assert BOXES in text and VOC in text and 'ckpt-2, step 1' in text
     assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}, step 0' in text
+
+
+def test_the_best_is_one_that_is_there(tmp_path, capsys):
+    values = {'ckpt_1': {BOXES: .4}, 'ckpt_2': {BOXES: .3}, 'ckpt_3': {BOXES: .2}}
+    text = summary(tmp_path, capsys, ['ckpt_1'], **values)
+    assert f'best mAP 0.3000: {tmp_path / "ckpt-2"}, step 1' in text
+    assert 'mAP 0.4000 was reached by ckpt-1, step 0, which is there no more' in text
+    text = summary(tmp_path, capsys, ['ckpt_3'], **values)
+    assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}' in text and 'no more' not in text
+    text = summary(tmp_path, capsys, list(values), **values)
+    assert 'best mAP' not in text and 'reached by ckpt-1' in text
 
 
 def test_the_best_by_whatever_metric_comes_first(tmp_path, capsys):

@@ -285,7 +285,10 @@ def _labels(config, reader, evaluated):
                'write label_map_path: "..." with the label_map.pbtxt of the records') if evaluated else \
               ('warning', 'label_map_path', 'is missing: class ids come from the records, and names are unknown')
         return
-    if _PLACEHOLDER.search(path) or config_paths.remote(path):
+    if _PLACEHOLDER.search(path):
+        return
+    if message := config_paths.remote(path):
+        yield 'error', 'label_map_path', message
         return
     try:
         labels = label_map.load(path)

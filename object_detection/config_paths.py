@@ -11,14 +11,17 @@ from utils import files
 
 
 def remote(path):
-    """Whether a path is on a store that only TensorFlow can look at (gs://, s3://, hdfs://)."""
-    return re.match(r'[a-z][a-z0-9]+://', path) is not None
+    """What is to be said of a path on a remote store (gs://, s3://, hdfs://), which nothing here reads; else None."""
+    if re.match(r'[a-z][a-z0-9]+://', path):
+        return f'{path}: is on a remote store, and only files of this machine are read; copy it here and name the copy'
+    return None
 
 
 def records(pattern):
     """The TFRecord files of a path or glob: present, all shards of a set, none empty."""
     yield from _unreadable(pattern)
-    if remote(pattern):
+    if message := remote(pattern):
+        yield 'error', message
         return
     if Path(pattern).is_dir():
         yield 'error', f'{pattern}: is a folder; name the records in it{files.contents(pattern)}'
@@ -41,9 +44,12 @@ def records(pattern):
 def checkpoint(prefix):
     """The prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
     yield from _unreadable(prefix)
+    if message := remote(prefix):
+        yield 'error', message
+        return
     path = Path(prefix)
-    if remote(prefix) or Path(f'{prefix}.index').is_file():
-        if not remote(prefix) and not list(path.parent.glob(f'{glob.escape(path.name)}.data-?????-of-?????')):
+    if Path(f'{prefix}.index').is_file():
+        if not list(path.parent.glob(f'{glob.escape(path.name)}.data-?????-of-?????')):
             yield 'error', f'{prefix}: has {path.name}.index but no {path.name}.data-...; unpack or copy it again'
         return
     stem = re.sub(r'\.(index|data-\d+-of-\d+|meta)$', '', prefix)
@@ -80,7 +86,5 @@ def numbered(folder):
 
 
 def _unreadable(path):
-    if remote(path):
-        yield 'warning', f'{path}: is on a remote store, which is looked at only when it is read'
     if re.search(r'[\x00-\x1f]', path):
         yield 'warning', f'{path!r}: holds a control character; write / or \\\\ instead of \\ in paths'

@@ -119,6 +119,10 @@ def test_sound_config_has_no_findings(project):
      'is not supported: pictures are evaluated as they are trained on', 'force_no'),
     ('eval_input_reader {\n  label_map_path: "label_map.pbtxt"', 'eval_input_reader {',
      'eval_input_reader[0].label_map_path', 'is missing; evaluation takes names', 'eval_input_reader'),
+    ('"test.tfrecords"', '"gs://b/test.tfrecords"', 'eval_input_reader[0].tf_record_input_reader.input_path[0]',
+     'gs://b/test.tfrecords: is on a remote store, and only files of this machine are read; copy it here', 'gs:'),
+    ('"zoo/checkpoint/ckpt-0"', '"s3://b/ckpt-0"', 'train_config.fine_tune_checkpoint', 'copy it here', 's3:'),
+    ('"label_map.pbtxt"\n', '"hdfs://labels.pbtxt"\n', 'train_input_reader.label_map_path', 'copy it here', 'hdfs'),
     ('input_path: "test.tfrecords"', '', 'eval_input_reader[0].tf_record_input_reader.input_path',
      'is missing', 'tf_record_input_reader {  }'),
     ('"label_map.pbtxt"\n  tf_record_input_reader { input_path: "train', '"label.pbtxt"\n  tf_record_input_reader { '
@@ -189,7 +193,6 @@ def test_label_map_against_num_classes(project):
     ('"test.tfrecords"', '"train.tfrecords-?????-of-00002"', 'is trained on as well'),
     ('eval_config {}', 'eval_config { export_path: "x" }', 'is ignored: detections are not written'),
     ('momentum_optimizer {', 'rms_prop_optimizer {', 'divides the learning rate by 1 + 0.9 * step, at the end by 91'),
-    ('"test.tfrecords"', '"gs://bucket/test.tfrecords"', 'on a remote store'),
 ])
 def test_warnings(project, old, new, words):
     assert words in only(SOUND.replace(old, new), 'warning')[0]

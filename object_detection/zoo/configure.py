@@ -76,30 +76,33 @@ def _read(path):
 
 
 def _user_data(wishes):
-    """The LabelMap, and the Records to train on (None if they are on a remote store)."""
+    """The LabelMap, and the Records to train on."""
     wrong = [message for pattern in (wishes.train_record, wishes.test_record)
              for severity, message in config_paths.records(pattern) if severity == 'error']
     labels = None
-    try:
-        labels = label_map.load(wishes.label_map)
-    except UserError as error:
-        wrong += error.findings
+    if message := config_paths.remote(wishes.label_map):
+        wrong.append(message)
+    else:
+        try:
+            labels = label_map.load(wishes.label_map)
+        except UserError as error:
+            wrong += error.findings
     if wrong:
         raise UserError(wrong)
-    return labels, None if config_paths.remote(wishes.train_record) else records.index(wishes.train_record)
+    return labels, records.index(wishes.train_record)
 
 
 def _numbers(edit, wishes, train):
     """batch_size, num_steps, and the learning rate with them."""
     section = edit.config.train_config
     batch_before, steps_before = section.batch_size, section.num_steps
-    count = len(train) if train else None
+    count = len(train)
     batch, why = (wishes.batch_size, 'as you asked') if wishes.batch_size else \
         machine.batch_size(edit.config, count)
     edit.set('train_config.batch_size', batch, why)
     if wishes.num_steps:
         edit.set('train_config.num_steps', wishes.num_steps, 'as you asked')
-    elif count:
+    else:
         steps = -(-EPOCHS * count // batch // 100) * 100
         edit.set('train_config.num_steps', min(max(steps, FEWEST_STEPS), steps_before or steps),
                  f'{EPOCHS} times through {count} records, but at least {FEWEST_STEPS}; the released one is for '
@@ -124,13 +127,13 @@ def _readers(edit, wishes):
         config.eval_input_reader.add(shuffle=False, num_epochs=1)
     for name, record in (('train_input_reader', wishes.train_record), ('eval_input_reader[0]', wishes.test_record)):
         edit.set(f'{name}.label_map_path', Path(wishes.label_map).as_posix(), 'your classes')
-        edit.set(f'{name}.tf_record_input_reader.input_path', [_posix(record)], 'your records')
+        edit.set(f'{name}.tf_record_input_reader.input_path', [Path(record).as_posix()], 'your records')
 
 
 def _features(edit, wishes, train):
     """Masks and keypoints must be in the records of a model that learns them; masks are read as they were written."""
     reader = edit.config.train_input_reader
-    if train is None or not (reader.load_instance_masks or reader.num_keypoints):
+    if not (reader.load_instance_masks or reader.num_keypoints):
         return
     features = _with_objects(train)
     if reader.load_instance_masks:
@@ -162,7 +165,3 @@ def _leave_out(edit):
     for finding in config_checks.check_fields(edit.config):
         if finding.field.rpartition('.')[2] in LEFT_OUT:
             edit.clear(finding.field, finding.message)
-
-
-def _posix(pattern):
-    return pattern if config_paths.remote(pattern) else Path(pattern).as_posix()

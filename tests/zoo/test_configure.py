@@ -239,6 +239,14 @@ def test_all_that_is_missing_is_said_at_once(project):
     assert not Path('models/mine').exists()
 
 
+def test_nothing_is_read_from_a_remote_store(project):
+    unpacked(GOLDEN / 'efficientdet_d0.config')
+    with pytest.raises(UserError) as caught:
+        configure.configure('models/some_model', configure.Wishes('gs://a/train', 's3://a/test', 'gs://a/labels'))
+    assert len(caught.value.findings) == 3
+    assert all('is on a remote store' in finding for finding in caught.value.findings)
+
+
 def test_a_model_without_checkpoint(project):
     folder = unpacked(GOLDEN / 'efficientdet_d0.config')
     (folder / 'checkpoint' / 'ckpt-0.index').unlink()

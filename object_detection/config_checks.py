@@ -76,6 +76,9 @@ def check_evaluation(config):
         path = f'eval_input_reader[{index}]'
         findings += _reader(config, reader, path, evaluated=True)
         findings += itertools.starmap(Finding, metrics_set.check_reader(config, reader, path, label_map_of(reader)))
+        if index:
+            findings.append(Finding('warning', path, 'is not evaluated: only the first eval_input_reader is, as in the '
+                                    'reference; to evaluate these records too, name them there as another input_path'))
     seen = set(config.train_input_reader.tf_record_input_reader.input_path)
     for index, reader in enumerate(config.eval_input_reader):
         if both := seen & set(reader.tf_record_input_reader.input_path) - {''}:

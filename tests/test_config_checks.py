@@ -198,6 +198,16 @@ def test_warnings(project, old, new, words):
     assert words in only(SOUND.replace(old, new), 'warning')[0]
 
 
+def test_only_the_first_reader_is_evaluated(project):
+    Path('more.tfrecords').write_bytes(b'something')
+    text = SOUND + """
+eval_input_reader { label_map_path: "label_map.pbtxt" tf_record_input_reader { input_path: "more.tfrecords" } }
+"""
+    found, where = only(text, 'warning')
+    assert found.startswith('eval_input_reader[1]: is not evaluated: only the first eval_input_reader is')
+    assert where == line_of(text, 'eval_input_reader { label')
+
+
 def test_backslashes_are_suspected_in_paths(project):
     found = findings(SOUND.replace('"test.tfrecords"', r'"out\test.tfrecords"'))
     assert any('control character' in finding.message for finding in found)

@@ -11,19 +11,20 @@ import re
 import sys
 from pathlib import Path
 
-from preparation.options import MOST_DISTANCE, Options
+from preparation.options import LEAST_SCORE, MOST_DISTANCE, Options
 from utils import args
 from utils.errors import UserError, run_main
-
-COCO = Path(__file__).parent / 'models' / 'demo' / 'saved_model'
 
 
 def parse(argv):
     parser = args.Parser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add('--dataset', type=Path, required=True, metavar='FOLDER', help='one folder per label, pictures in it; only read')
-    add('--output', type=args.new_dir, required=True, metavar='FOLDER', help='where everything is written')
-    add('--coco', type=Path, default=COCO, metavar='FOLDER', help='SavedModel of the detector that finds the boxes')
+    add('--dataset', type=Path, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
+        help='one folder per label, pictures in it; only read')
+    add('--output', type=args.new_dir, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
+        help='where everything is written')
+    add('--coco', type=Path, metavar='FOLDER',
+        help='SavedModel of the detector that finds the boxes, such as one of the zoo (python -m object_detection.zoo)')
     group = parser.add_argument_group('pictures')
     add = group.add_argument
     add('--mindim', type=args.positive_int, metavar='N', help='shrink pictures so that the shorter side has N pixels')
@@ -33,12 +34,13 @@ def parse(argv):
     group = parser.add_argument_group('boxes')
     add = group.add_argument
     add('--boxes', choices=('best', 'all', 'whole'), default='best',
-        help='the best detection, all of --min_score, or the whole picture; annotations beside a picture win')
+        help='the best detection, all of --min_score, or the whole picture; annotations of a picture win over each')
     add('--max_boxes', type=args.positive_int, metavar='N', help='with --boxes all, at most N a picture')
     add('--coco_class', nargs='+', default=['any'], metavar='CLASS', help='names or ids of classes that a box may be')
-    add('--min_score', type=args.fraction, default=0.3, metavar='SCORE', help='least score of a box, from 0.01')
+    add('--min_score', type=score, default=0.3, metavar='SCORE', help=f'least score of a box, from {LEAST_SCORE}')
     add('--annotations', type=Path, metavar='PATH',
-        help='a COCO JSON, or a folder laid out like the data set; without it, what lies beside the pictures')
+        help='boxes drawn by hand: a COCO JSON, or a folder laid out like the data set, of Pascal VOC XML or YOLO txt; '
+        'without it, what lies beside the pictures')
     args.add_switch(group, 'negatives', 'keep pictures without a box, as examples of nothing')
     add('--detector_batch', type=args.positive_int, default=8, metavar='N',
         help='pictures at a time, if --coco takes several')
@@ -67,6 +69,13 @@ def distance(text):
     if bits > MOST_DISTANCE:
         raise argparse.ArgumentTypeError(f'{text}: at most {MOST_DISTANCE}; hashes farther apart are of two pictures')
     return bits
+
+
+def score(text):
+    value = args.fraction(text)
+    if value < LEAST_SCORE:
+        raise argparse.ArgumentTypeError(f'{text}: at least {LEAST_SCORE}; detections below are not kept')
+    return value
 
 
 def pattern(text):

@@ -69,6 +69,11 @@ def read(pictures, scan, options):
     return found
 
 
+def are_there(scan, options):
+    """Whether there is any file of annotations, whatever is in it."""
+    return any(_places(scan, options))
+
+
 def _places(scan, options):
     """Files by stem, and the COCO JSON or None."""
     if options.annotations and options.annotations.is_dir():

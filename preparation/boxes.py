@@ -22,10 +22,10 @@ def decide(pictures, annotations, detections, names, classes, options):
         annotation = annotations.get(picture.path)
         if annotation:
             picture.review += annotation.findings
-        if options.boxes == 'whole':
-            picture.boxes = [Box(0.0, 0.0, 1.0, 1.0, picture.label, None, 'whole')]
-        elif annotation and annotation.boxes is not None:
+        if annotation and annotation.boxes is not None:
             picture.boxes = annotation.boxes
+        elif options.boxes == 'whole':
+            picture.boxes = [Box(0.0, 0.0, 1.0, 1.0, picture.label, None, 'whole')]
         else:
             found = seen.get(picture.path, [])
             allowed = [detection for detection in found if classes is None or detection[5] in classes]

@@ -12,20 +12,25 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from object_detection import label_map
+from object_detection.zoo import table
 from preparation import coco
+from preparation.options import LEAST_SCORE
 from preparation.workers import end_with_parent
 from utils import console, environment
 from utils.errors import UserError
-from utils.files import existing_dir
+from utils.files import existing_dir, missing
 
 AHEAD = 4  # batches decoded before the detector asks for them
-KEPT, LEAST_SCORE = 20, 0.01  # of each picture; choices with other thresholds need no second look
+KEPT = 20  # detections of each picture
 ASPECT_STEP = 0.1  # of the logarithm: pictures of one batch are stretched to one shape by 5 % at most
 SIDES = (640, 1024)  # longer side of a batch
 
 
 def saved_model(folder):
     """The folder of a SavedModel that --coco stands for, which may be the one around it; UserError if there is none."""
+    if not folder.exists() and (known := {model.name for model in table.models()}.intersection(folder.parts)):
+        raise UserError(f'{missing(folder)}. It is a model of the zoo: python -m object_detection.zoo download '
+                        f'{known.pop()}')
     folder = existing_dir(folder)
     for place in (folder, folder / 'saved_model'):
         if (place / 'saved_model.pb').is_file():

@@ -7,12 +7,16 @@ import time
 from object_detection import label_map
 from preparation import annotations, boxes, duplicates, examples, names, pictures, report, split, stats
 from preparation.anchors import anchor_range
-from preparation.detections import Detections
+from preparation.detections import WHENCE, Detections
+from preparation.manifest import NAME as MANIFEST
 from preparation.manifest import Manifest
 from preparation.options import SIDES
 from preparation.scan import scan
 from utils import console, files
 from utils.errors import UserError
+
+SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'test', 'testing'}  # folders that are no labels
+OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', 'jpg')  # in --output, beside the manifest
 
 
 def prepare(options):
@@ -26,6 +30,7 @@ def prepare(options):
     with contextlib.ExitStack() as stack:
         found = scan(options.dataset)
         console.log(f'{options.dataset}: {len(found.sources)} files, {len(found.labels)} labels')
+        check_found(found, options)
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
@@ -67,6 +72,19 @@ def check_places(options):
     if (output / 'jpg') in (dataset, *dataset.parents):
         raise UserError(f'--dataset {options.dataset} lies in {options.output / "jpg"}, which is where the pictures of '
                         'this --output go; choose another output')
+    strange = sorted(path.name for name in OURS for path in output.glob(name))
+    if strange and not (output / MANIFEST).exists():
+        raise UserError(f'--output {options.output} holds {", ".join(strange[:4])} without the {MANIFEST} of this '
+                        'script, so it may be yours and is not overwritten; choose another folder')
+
+
+def check_found(found, options):
+    """What can be said before any picture is read: are there boxes to come, and are the folders labels?"""
+    if options.boxes != 'whole' and not options.coco and not annotations.are_there(found, options):
+        raise UserError(f'{options.dataset}: there are no boxes. {WHENCE}')
+    if SPLITS.issuperset(label.casefold() for label in found.labels):
+        console.warn(f'the labels are {", ".join(found.labels)}, which are names of parts of a data set: one folder '
+                     'per label belongs here. Give the folder around the labels as --dataset; --split divides it anew')
 
 
 def clear_leftovers(output):

@@ -216,6 +216,38 @@ def test_output_inside_the_data_set(things, tmp_path):
         prepare_data.main(['--dataset', str(tmp_path / 'jpg'), '--output', str(tmp_path)])
 
 
+def test_files_of_somebody_else_in_the_output_are_kept(things, tmp_path):
+    report = tmp_path / 'out' / 'report.html'
+    report.parent.mkdir()
+    report.write_text('mine')
+    with pytest.raises(UserError, match=r'holds report.html without the manifest.sqlite'):
+        prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--boxes', 'whole'])
+    assert report.read_text() == 'mine'
+
+
+def test_without_detector_and_boxes(things, tmp_path):
+    options = ['--dataset', str(things), '--output', str(tmp_path / 'out')]
+    with pytest.raises(UserError, match=r'there are no boxes. --coco FOLDER names a detector'):
+        prepare_data.main(options)
+    assert not (tmp_path / 'out').exists()
+    (things / 'Sit' / '0.txt').write_text('0 .5 .5 .2 .2')
+    with pytest.raises(UserError, match=r'19 pictures have no box, .* for example: --coco FOLDER'):
+        prepare_data.main(options)
+
+
+def test_a_model_of_the_zoo_that_is_not_here(things, tmp_path):
+    folder = 'models/efficientdet_d0_coco17_tpu-32/saved_model'
+    with pytest.raises(UserError, match='zoo download efficientdet_d0_coco17_tpu-32'):
+        prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--coco', folder])
+
+
+def test_folders_of_a_split_are_no_labels(things, tmp_path, capsys):
+    for label, name in zip(BOX, ('train', 'Val')):
+        (things / label).rename(things / name)
+    prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--boxes', 'whole'])
+    assert 'the labels are Val, train, which are names of parts of a data set' in ''.join(capsys.readouterr())
+
+
 def test_neither_script_nor_workers_import_tensorflow():
     code = """
 import sys, prepare_data, preparation.reading, preparation.run

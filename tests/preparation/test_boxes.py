@@ -62,6 +62,8 @@ def test_annotations_win():
     assert picture.boxes == drawn and picture.review == ['odd']
     assert decide([[*LEFT, 0.9, DOG]], Annotation([], 'voc')).verdict == 'no box'
     assert chosen(decide([[*LEFT, 0.9, DOG]], Annotation(None, 'none', ['broken']))) == [(LEFT, 0.9, DOG)]
+    assert decide([], Annotation(drawn, 'voc'), boxes='whole').boxes == drawn
+    assert decide([], Annotation(None, 'none', ['broken']), boxes='whole').boxes[0].origin == 'whole'
 
 
 def test_several_candidates_go_to_review():

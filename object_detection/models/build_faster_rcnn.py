@@ -30,10 +30,9 @@ def build(config):
     pooling = RegionPooling(config.initial_crop_size, config.maxpool_kernel_size, config.maxpool_stride,
                             clamp=config.use_matmul_crop_and_resize)
     extractor = _feature_extractor(config.feature_extractor, pooling.size)
-    generator = parts.anchor_generator(config.first_stage_anchor_generator)
-    if len(generator.per_location) != len(extractor.channels):
-        raise UserError(f'first_stage_anchor_generator is for {len(generator.per_location)} feature maps; '
-                        f'feature_extractor has {len(extractor.channels)}')
+    generator = parts.anchor_generator_for(
+        len(extractor.channels), config.first_stage_anchor_generator, 'first_stage_anchor_generator',
+        'fpn.min_level or max_level' if len(extractor.channels) > 1 else None)
     rpn_hyperparams = hyperparams.read(config.first_stage_box_predictor_conv_hyperparams)
     depth = config.first_stage_box_predictor_depth
     return FasterRCNN(

@@ -11,6 +11,12 @@ from utils.errors import UserError
 SIMILARITIES = {'iou_similarity': ops.iou, 'ioa_similarity': ops.ioa,
                 'neg_sq_dist_similarity': lambda boxes, anchors: -ops.squared_distance(boxes, anchors)}
 
+OTHER_MAPS = {  # how anchors get to be for more or fewer feature maps
+    'multiscale_anchor_generator': 'change multiscale_anchor_generator.min_level or max_level',
+    'ssd_anchor_generator': 'change ssd_anchor_generator.num_layers, or the number of its scales if it has any',
+    'grid_anchor_generator': 'use multiscale_anchor_generator',
+    'flexible_grid_anchor_generator': 'give flexible_grid_anchor_generator one anchor_grid for each'}
+
 
 def anchor_generator(config):
     """Of boxes/anchors.py, for an AnchorGenerator message."""
@@ -36,6 +42,20 @@ def anchor_generator(config):
                                     [(g.height_stride, g.width_stride) for g in grids],
                                     [(g.height_offset, g.width_offset) for g in grids], section.normalize_coordinates)
     raise UserError('anchor_generator is empty; choose multiscale_anchor_generator or ssd_anchor_generator')
+
+
+def anchor_generator_for(maps, config, field, changed_by=None):
+    """As anchor_generator, of the message called `field`, for the feature maps of a feature extractor.
+
+    Args:
+        maps: their number. changed_by: the fields of feature_extractor, if any, that decide about it.
+    """
+    generator = anchor_generator(config)
+    if len(generator.per_location) != maps:
+        raise UserError(f'{field} is for {len(generator.per_location)} feature maps; feature_extractor has {maps}; '
+                        f'make them equal: {OTHER_MAPS[config.WhichOneof("anchor_generator_oneof")]}' +
+                        (f'; or change feature_extractor.{changed_by}' if changed_by else ''))
+    return generator
 
 
 def box_coder(config):

@@ -19,8 +19,10 @@ def build(config):
     if resizer.size is None:
         raise UserError('image_resizer of an ssd model must give all pictures one size: use fixed_shape_resizer, or '
                         'keep_aspect_ratio_resizer with pad_to_max_dimension: true')
-    generator = parts.anchor_generator(config.anchor_generator)
     extractor = _feature_extractor(config)
+    generator = parts.anchor_generator_for(
+        len(extractor.channels), config.anchor_generator, 'anchor_generator',
+        f'{extractor.pyramid}.min_level or max_level' if extractor.pyramid else 'num_layers')
     return SSD(
         num_classes=config.num_classes, resizer=resizer, feature_extractor=extractor,
         box_predictor=_box_predictor(config, extractor.channels, generator.per_location), anchors=generator,

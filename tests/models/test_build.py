@@ -66,6 +66,27 @@ def test_what_cannot_be_built(changes, message):
         build.build(small(changes))
 
 
+GRID, MULTISCALE = 'ssd_anchor_generator', 'multiscale_anchor_generator'
+
+
+@pytest.mark.parametrize(('name', 'changes', 'levels', 'maps', 'advice'), [
+    ('ssd_mobilenet_v2', f'anchor_generator {{ {GRID} {{ num_layers: 5 }} }}', 5, 6,
+     f'{GRID}.num_layers, or the number of its scales if it has any; or change feature_extractor.num_layers'),
+    ('ssd_mobilenet_v2', 'feature_extractor { num_layers: 4 }', 6, 4, f'{GRID}.num_layers, or'),
+    ('ssd_mobilenet_v2', f'anchor_generator {{ {GRID} {{ scales: [.2, .5, .9] }} }}', 3, 6, f'{GRID}.num_layers, or'),
+    ('ssd_mobilenet_v2_fpnlite', 'feature_extractor { fpn { max_level: 6 } }', 5, 4,
+     f'{MULTISCALE}.min_level or max_level; or change feature_extractor.fpn.min_level or max_level'),
+    ('efficientdet_d0', f'anchor_generator {{ {MULTISCALE} {{ min_level: 2 }} }}', 6, 5,
+     f'{MULTISCALE}.min_level or max_level; or change feature_extractor.bifpn.min_level or max_level'),
+])
+def test_anchors_are_for_the_feature_maps_that_there_are(name, changes, levels, maps, advice):
+    changed = config.override(config.read(parity.HERE / f'{name}.config'), f'model {{ ssd {{ {changes} }} }}')
+    with pytest.raises(UserError) as error:
+        build.build(changed.model)
+    assert str(error.value).startswith(f'anchor_generator is for {levels} feature maps; feature_extractor has {maps}; '
+                                       f'make them equal: change {advice}')
+
+
 @pytest.mark.parametrize(('text', 'held'), [('', 'nothing'), ('model { experimental_model {} }', 'experimental_model')])
 def test_other_architectures_answer_with_one_line(text, held):
     with pytest.raises(UserError, match=f'the model section holds {held}; supported: ssd') as error:

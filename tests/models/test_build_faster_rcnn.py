@@ -87,7 +87,12 @@ def test_hard_example_miner_takes_all_proposals():
     (PLAIN, 'second_stage_balance_fraction: 1.5', 'second_stage_balance_fraction is 1.5; allowed: 0 to 1'),
     (PYRAMID, 'first_stage_anchor_generator { multiscale_anchor_generator { normalize_coordinates: true } }',
      'normalize_coordinates is true; it must be false'),
-    (PYRAMID, 'feature_extractor { fpn { max_level: 5 } }', 'is for 5 feature maps; feature_extractor has 4'),
+    (PYRAMID, 'feature_extractor { fpn { max_level: 5 } }', '^first_stage_anchor_generator is for 5 feature maps; '
+     'feature_extractor has 4; .*multiscale_anchor_generator.*; or change feature_extractor.fpn.min_level or max_l'),
+    (PYRAMID, 'first_stage_anchor_generator { grid_anchor_generator {} }',
+     'is for 1 feature maps; feature_extractor has 5; make them equal: use multiscale_anchor_generator; or'),
+    (PLAIN, 'first_stage_anchor_generator { multiscale_anchor_generator { normalize_coordinates: false } }',
+     r'is for 5 feature maps; feature_extractor has 1; .*change multiscale_anchor_generator\.min_level or max_level$'),
 ])
 def test_mistakes(name, changes, message):
     with pytest.raises(UserError, match=message):

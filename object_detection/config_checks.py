@@ -59,8 +59,8 @@ def check_training(config, evaluated=False):
         return [Finding('error', 'train_config', 'is missing; training needs it')]
     findings = _placeholders(config.model, 'model') + _placeholders(config.train_config, 'train_config')
     findings += [Finding(severity, f'train_config.{field}', message) for severity, field, message in
-                 itertools.chain(_training_numbers(config), _learning_rate(config.train_config),
-                                 _checkpoint(config))]
+                 itertools.chain(_training_numbers(config), _permutations(config),
+                                 _learning_rate(config.train_config), _checkpoint(config))]
     return findings + _reader(config, config.train_input_reader, 'train_input_reader', evaluated)
 
 
@@ -204,6 +204,19 @@ def _training_numbers(config):
     for index, step in enumerate(train.data_augmentation_options):
         if step.WhichOneof('preprocessing_step') is None:
             yield 'error', f'data_augmentation_options[{index}]', 'is empty; name an augmentation or delete it'
+
+
+def _permutations(config):
+    """Augmentations that move keypoints say which one each becomes: the left eye the right."""
+    count = config.train_input_reader.num_keypoints
+    for index, step in enumerate(config.train_config.data_augmentation_options):
+        kind = step.WhichOneof('preprocessing_step')
+        for name in ('keypoint_flip_permutation', 'keypoint_rot_permutation'):
+            given = list(getattr(getattr(step, kind), name, ())) if kind else []
+            if count and given and sorted(given) != list(range(count)):
+                yield ('error', f'data_augmentation_options[{index}].{kind}.{name}',
+                       f'is {given}; with train_input_reader.num_keypoints: {count} it must hold each number from 0 to '
+                       f'{count - 1} once')
 
 
 def _learning_rate(train):

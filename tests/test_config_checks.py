@@ -198,6 +198,24 @@ def test_warnings(project, old, new, words):
     assert words in only(SOUND.replace(old, new), 'warning')[0]
 
 
+@pytest.mark.parametrize(('kind', 'name'), [('random_horizontal_flip', 'keypoint_flip_permutation'),
+                                            ('random_vertical_flip', 'keypoint_flip_permutation'),
+                                            ('random_rotation90', 'keypoint_rot_permutation')])
+def test_permutations_of_keypoints(kind, name, project):
+    def text(given, keypoints='num_keypoints: 3'):
+        options = f'num_steps: 100 data_augmentation_options {{ {kind} {{ {given} }} }}'
+        return SOUND.replace('num_steps: 100', options).replace('train_input_reader {',
+                                                                f'train_input_reader {{ {keypoints}')
+
+    for wrong in ('[0, 2]', '[0, 2, 2]', '[1, 2, 3]', '[0, 2, 1, 3]'):
+        found, where = only(text(f'{name}: {wrong}'))
+        assert found == (f'train_config.data_augmentation_options[0].{kind}.{name}: is {wrong}; with '
+                         'train_input_reader.num_keypoints: 3 it must hold each number from 0 to 2 once')
+        assert where == line_of(text(f'{name}: {wrong}'), name)
+    for right in (text(f'{name}: [0, 2, 1]'), text(''), text(f'{name}: [1, 0]', keypoints='')):
+        assert [finding for finding in findings(right) if finding.severity == 'error'] == []
+
+
 def test_only_the_first_reader_is_evaluated(project):
     Path('more.tfrecords').write_bytes(b'something')
     text = SOUND + """

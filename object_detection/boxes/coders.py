@@ -48,30 +48,3 @@ class MeanStddevCoder:
 
     def decode(self, codes, anchors):
         return codes * self._stddev + anchors
-
-
-class SquareCoder:
-    """Squares: centre offsets and logarithm of the side ratio, a side being sqrt(height * width): ty, tx, tl.
-
-    Args:
-        scales: three factors for ty, tx, tl.
-    """
-    code_size = 3
-
-    def __init__(self, scales=(10., 10., 5.)):
-        self._scales = tuple(scales)
-
-    def encode(self, boxes, anchors):
-        anchor_y, anchor_x, anchor_height, anchor_width = ops.center_and_size(anchors)
-        y, x, height, width = ops.center_and_size(boxes)
-        anchor_side = tf.sqrt(anchor_height * anchor_width) + EPSILON
-        side = tf.sqrt(height * width) + EPSILON
-        return tf.stack([(y - anchor_y) / anchor_side, (x - anchor_x) / anchor_side,
-                         tf.math.log(side / anchor_side)], -1) * self._scales
-
-    def decode(self, codes, anchors):
-        anchor_y, anchor_x, anchor_height, anchor_width = ops.center_and_size(anchors)
-        anchor_side = tf.sqrt(anchor_height * anchor_width)
-        ty, tx, tl = tf.unstack(codes / self._scales, axis=-1)
-        side = tf.exp(tl) * anchor_side
-        return ops.from_center_and_size(ty * anchor_side + anchor_y, tx * anchor_side + anchor_x, side, side)

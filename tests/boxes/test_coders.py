@@ -28,11 +28,5 @@ def test_mean_stddev_by_hand():
     np.testing.assert_allclose(coders.MeanStddevCoder(.5).encode(BOXES[0], ANCHORS), [[2., 2., 2., -2.], [0.] * 4])
 
 
-def test_square_keeps_area_and_center():
-    coder = coders.SquareCoder()
-    boxes = coder.decode(coder.encode(tf.constant([[1., 1., 3., 9.]]), ANCHORS[:1]), ANCHORS[:1])
-    np.testing.assert_allclose(boxes, [[0., 3., 4., 7.]], atol=1e-5)
-
-
 def test_a_box_without_size_has_a_finite_code():
     assert np.isfinite(coders.FasterRcnnCoder().encode(tf.zeros([1, 4]), ANCHORS[:1])).all()

@@ -19,7 +19,8 @@ from object_detection.training.object_graph import GRAPH_KEY, VALUE
 from utils import files
 from utils.errors import UserError
 
-HEADS = ('_box_predictor', '_prediction_head_dict')  # may differ in shape: they depend on the classes
+# May differ in shape: they depend on the classes. Of ssd, faster_rcnn's second stage, center_net.
+HEADS = ('_box_predictor', '_mask_rcnn_box_predictor', '_prediction_head_dict')
 
 
 @dataclass

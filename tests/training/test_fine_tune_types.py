@@ -52,6 +52,17 @@ def test_types(name, tmp_path):
             assert set(report.restored) == expected and same & random == expected & random
 
 
+@pytest.mark.parametrize(('name', 'head'), [('ssd_mobilenet_v2_fpnlite', '_box_predictor'),
+                                            ('faster_rcnn_resnet50_v1', '_mask_rcnn_box_predictor')])
+def test_full_leaves_the_heads_new_where_the_classes_are_others(name, head, tmp_path):
+    section = configs.read(parity.config_path(name)).model
+    prefix = tf.train.Checkpoint(model=build.build(section)).write(str(tmp_path / 'ckpt-0'))
+    getattr(section, section.WhichOneof('model')).num_classes += 1
+    report = checkpoint.fine_tune(build.build(section), prefix, 'full')
+    assert report.shape_differs and not report.new
+    assert all(f'{head}/' in key for key in report.shape_differs)
+
+
 def test_other_types_are_refused_with_those_that_there_are():
     centernet = model('centernet_mobilenetv2_fpn', 1)
     with pytest.raises(UserError, match='allows detection, fine_tune, full, classification'):

@@ -32,6 +32,8 @@ def records(pattern):
             folder = Path(pattern).parent
             near = files.contents(folder) if folder.is_dir() else f'; {files.missing(folder)}'
             yield 'error', f'{pattern}: no file matches{near}'
+        elif shards := _shards(pattern):
+            yield 'error', f'{pattern}: does not exist, but in shards; write {" or ".join(map(repr, shards))}'
         else:
             yield 'error', files.missing(pattern)
     if lost := files.missing_shards(found):
@@ -39,6 +41,13 @@ def records(pattern):
     for path in found:
         if path.stat().st_size == 0:
             yield 'error', f'{path}: is empty; was its preparation interrupted?'
+
+
+def _shards(name):
+    """Patterns of the sets of shards of `name`, such as NAME-?????-of-00010."""
+    totals = {match[1] for path in Path(name).parent.glob(f'{glob.escape(Path(name).name)}-*-of-*')
+              if (match := re.search(r'-\d{5}-of-(\d{5})$', path.name))}
+    return [f'{name}-?????-of-{total}' for total in sorted(totals)]
 
 
 def checkpoint(prefix):

@@ -109,6 +109,8 @@ def test_sound_config_has_no_findings(project):
      "did you mean zoo?", 'zpo'),
     ('"test.tfrecords"', '"test.tfrecord"', 'eval_input_reader[0].tf_record_input_reader.input_path[0]',
      'did you mean test.tfrecords?', 'test.tf'),
+    ('train.tfrecords-?????-of-00002', 'train.tfrecords', 'train_input_reader.tf_record_input_reader.input_path[0]',
+     "train.tfrecords: does not exist, but in shards; write 'train.tfrecords-?????-of-00002'", 'train.tf'),
     ('train.tfrecords-?', 'trian.tfrecords-?', 'train_input_reader.tf_record_input_reader.input_path[0]',
      'no file matches; the current folder has', 'trian'),
     ('eval_config {}', 'eval_config { metrics_set: "coco_detection_metric" }', 'eval_config.metrics_set[0]',

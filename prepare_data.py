@@ -36,7 +36,8 @@ def parse(argv):
     add('--boxes', choices=('best', 'all', 'whole'), default='best',
         help='the best detection, all of --min_score, or the whole picture; annotations of a picture win over each')
     add('--max_boxes', type=args.positive_int, metavar='N', help='with --boxes all, at most N a picture')
-    add('--coco_class', nargs='+', default=['any'], metavar='CLASS', help='names or ids of classes that a box may be')
+    add('--coco_class', nargs='+', default=['any'], metavar='CLASS',
+        help='names or ids of classes that a box may be; any: of each')
     add('--min_score', type=score, default=0.3, metavar='SCORE', help=f'least score of a box, from {LEAST_SCORE}')
     add('--annotations', type=Path, metavar='PATH',
         help='boxes drawn by hand: a COCO JSON, or a folder laid out like the data set, of Pascal VOC XML or YOLO txt; '

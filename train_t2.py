@@ -1,8 +1,8 @@
 """Verify a pipeline.config before the long run.
 
-Everything that can be wrong is looked at and said at once: the config's fields and numbers, paths, label map, records
-with their pictures and boxes, the checkpoint. Then the model is built, trained for a few steps and evaluated on a few
-pictures, in a folder that is thrown away. Ends with code 0 if all is well, else with 1 and the list of findings.
+What is wrong with the config's fields and numbers, paths, label map, records with their pictures and boxes, or the
+checkpoint is said all at once. Then the model is built, trained for a few steps and evaluated on a few pictures, in a
+folder that is thrown away. Ends with code 0 if all is well, else with 1 and the list of findings.
 """
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ from utils import args, console, errors, phases
 def main(argv=None):
     parser = args.Parser(__doc__)
     args.add_pipeline_config(parser)
-    parser.add_argument('--num_train_steps', type=args.positive_int, default=10, help='steps to try')
+    parser.add_argument('--num_train_steps', type=args.positive_int, default=10, metavar='N', help='steps to try')
     parser.add_argument('--sample', type=args.count, default=1000, metavar='N',
                         help='records of each data set to open; 0: all of them')
     options = parser.parse_args(argv)

@@ -7,12 +7,22 @@ from . import files
 from .errors import UserError
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Descriptions as they are laid out; defaults where there is one to speak of."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, False, ''):
+            return action.help
+        if isinstance(action.default, list):
+            return f'{action.help} (default: {" ".join(map(str, action.default))})'
+        return super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that takes no abbreviations and answers a misspelt option with the one that was meant."""
 
     def __init__(self, description):
-        super().__init__(description=description, allow_abbrev=False,
-                         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(description=description, allow_abbrev=False, formatter_class=Help)
 
     def error(self, message):
         if message.startswith('unrecognized arguments:'):

@@ -1,6 +1,7 @@
 """The one exception a user's mistake raises, and how a script ends on it."""
 import os
 import sys
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -17,8 +18,8 @@ class UserError(Exception):
 def run_main(main, argv=None):
     """Run a script's main(argv) and leave with its exit code.
 
-    A UserError becomes plain lines on stderr and code 1, Ctrl-C code 130, a full disk (OSError 28) a message.
-    Any other exception is a bug and keeps its traceback.
+    A UserError becomes plain lines on stderr and code 1, Ctrl-C code 130, a full disk (OSError 28) and a package that
+    is not installed a message. Any other exception is a bug and keeps its traceback.
     """
     try:
         code = main(argv)
@@ -32,6 +33,12 @@ def run_main(main, argv=None):
     except BrokenPipeError:  # the reader (head, a closed pager) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except ModuleNotFoundError as error:
+        if (Path(__file__).parents[1] / (error.name or '').partition('.')[0]).is_dir():  # a room of the project
+            raise
+        print(f'error: {sys.executable} lacks the packages of requirements.txt ({error!s}). Once: make setup; in '
+              'every new terminal: . .venv/bin/activate (README.md says what it is on Windows)', file=sys.stderr)
+        code = 1
     except OSError as error:
         if error.errno != 28:
             raise

@@ -58,3 +58,14 @@ def test_paths(capsys, tmp_path, monkeypatch):
         with pytest.raises(SystemExit):
             parser.parse_args(given)
         assert words in capsys.readouterr().err
+
+
+def test_help_is_laid_out_as_written_and_has_defaults_worth_telling(capsys):
+    parser = args.Parser('What it does.\n\n    python script.py\n')
+    parser.add_argument('--size', default=3, help='in pixels')
+    parser.add_argument('--names', nargs='+', default=['any', 1], help='of classes')
+    parser.add_argument('--most', help='no limit without it')
+    parser.print_help()
+    said = capsys.readouterr().out
+    assert 'What it does.\n\n    python script.py\n' in said
+    assert 'in pixels (default: 3)' in said and 'of classes (default: any 1)' in said and 'None' not in said

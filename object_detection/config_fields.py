@@ -51,7 +51,9 @@ NO_EFFECT = {
     'masks come in the size of the picture that the model gets': 'FasterRcnn.resize_masks',
     'metrics_set decides': 'EvalConfig.eval_instance_masks',
     'names and display names of the label map are both known': 'InputReader.use_display_name',
-    'the id of a picture comes along anyway': 'InputReader.include_source_id',
+    'no number depends on the id of a picture': 'InputReader.include_source_id',
+    'it goes into weights that no model reads; a keypoint counts if it is labelled':
+        'InputReader.keypoint_type_weight',
     'detections before the suppression come along anyway':
         'Ssd.return_raw_detections_during_predict FasterRcnn.return_raw_detections_during_predict',
     'labels of whole pictures are not read': 'EvalConfig.image_classes_field_map_empty_to_ones',

@@ -75,47 +75,41 @@ def _preparation(config, reader, resize, label_map, augment):
     """fn(serialised, position) -> (features, groundtruth) of one picture: decode, augment, resize, pad.
 
     features: image float32 [h, w, 3] (0..255, resized and padded, not normalised), true_image_shape int32 [3] (of what
-    is not padding), original_image_spatial_shape int32 [2], source_id, filename and key (strings), hash int32.
+    is not padding), original_image_spatial_shape int32 [2], filename string.
 
     groundtruth, padded with zeros to M = max_number_of_boxes: groundtruth_boxes float32 [M, 4], normalised to the
     padded image; groundtruth_classes float32 [M, C], one-hot; groundtruth_weights and groundtruth_area float32 [M];
     groundtruth_is_crowd, groundtruth_difficult and groundtruth_group_of bool [M]; num_groundtruth_boxes int32.
     With keypoints: groundtruth_keypoints float32 [M, K, 2] (NaN where there is none), groundtruth_keypoint_visibilities
-    bool [M, K], groundtruth_keypoint_weights float32 [M, K]. With masks: groundtruth_instance_masks float32 [M, h, w],
-    groundtruth_instance_mask_weights float32 [M], 0 where the record has no masks.
+    bool [M, K]. With masks: groundtruth_instance_masks float32 [M, h, w], groundtruth_instance_mask_weights float32
+    [M], 0 where the record has no masks.
     """
     decode = decoder(reader, label_map)
     num_classes = getattr(config.model, config.model.WhichOneof('model')).num_classes
 
     def prepare(serialised, position):
-        sample, info = decode(serialised)
+        sample, filename = decode(serialised)
         size = tf.shape(sample['image'])[:2]
         sample = augment(sample, position)  # its image stays uint8, a quarter of the bytes, until it has to be float32
         image, true_shape = resize(sample['image'])
-        source_id = tf.where(info['source_id'] == '', tf.strings.as_string(position), info['source_id'])
         features = {'image': image, 'true_image_shape': true_shape, 'original_image_spatial_shape': size,
-                    'source_id': source_id, 'filename': info['filename'], 'key': info['key'],
-                    'hash': tf.cast(tf.strings.to_hash_bucket_fast(source_id, 1 << 31), tf.int32)}
-        return features, _groundtruth(sample, image, true_shape, num_classes, reader)
+                    'filename': filename}
+        return features, _groundtruth(sample, image, true_shape, num_classes, reader.max_number_of_boxes)
 
     return prepare
 
 
-def _groundtruth(sample, image, true_shape, num_classes, reader):
+def _groundtruth(sample, image, true_shape, num_classes, most):
     padding = tf.cast(true_shape[:2] / tf.shape(image)[:2], tf.float32)  # how much of each side is not padding
     boxes = sample['boxes'] * tf.tile(padding, [2])
     tf.debugging.Assert(tf.reduce_all(boxes[:, :2] <= boxes[:, 2:]), ['box with maximum before minimum', boxes])
     truth = {name: sample[name] for name in ('weights', 'area', 'is_crowd', 'difficult', 'group_of')}
     truth |= {'boxes': boxes, 'classes': tf.one_hot(sample['classes'] - 1, num_classes)}
     if 'keypoints' in sample:
-        visible = sample['keypoint_visibilities']
-        truth |= {'keypoints': sample['keypoints'] * padding, 'keypoint_visibilities': visible}
-        type_weights = list(reader.keypoint_type_weight) or [1.0] * reader.num_keypoints
-        truth['keypoint_weights'] = tf.cast(visible, tf.float32) * type_weights
+        truth |= {'keypoints': sample['keypoints'] * padding, 'keypoint_visibilities': sample['keypoint_visibilities']}
     if 'masks' in sample:
         truth |= {'instance_masks': _resize_masks(sample['masks'], true_shape, image),
                   'instance_mask_weights': sample['mask_weights']}
-    most = reader.max_number_of_boxes
     return {'num_groundtruth_boxes': tf.minimum(tf.shape(boxes)[0], most),
             **{f'groundtruth_{name}': _pad(value, most) for name, value in truth.items()}}
 

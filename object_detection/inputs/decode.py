@@ -16,14 +16,14 @@ def check_reader(reader):
 
 
 def decoder(reader, label_map=None):
-    """fn(serialised) -> (sample, info) for the fields that the input_reader asks for.
+    """fn(serialised) -> (sample, filename) for the fields that the input_reader asks for.
 
     sample: image uint8 [H, W, 3] and, for the N objects, boxes float32 [N, 4] (ymin, xmin, ymax, xmax, normalised),
     classes int64 [N] (ids from 1), weights and area float32 [N], is_crowd, difficult and group_of bool [N];
     keypoints float32 [N, K, 2] (y, x, normalised; not labelled: NaN) and keypoint_visibilities bool [N, K] if
     num_keypoints; masks float32 [N, H, W] (0 or 1) and mask_weights float32 [N] if load_instance_masks: 1, or 0
     where the record has no masks.
-    info: source_id, filename and key (sha256), string scalars.
+    filename: string scalar.
 
     As in the reference the label's text goes before its id, objects whose text the label map (LabelMap or None) lacks
     and boxes with NaN coordinates are left out, and crowds and difficult objects are kept. Unlike there, records
@@ -55,9 +55,7 @@ def decoder(reader, label_map=None):
             sample['mask_weights'] = tf.fill([count], there)
         known = (sample['classes'] > -1) & ~tf.reduce_any(tf.math.is_nan(boxes), axis=1)
         sample = keep(sample, known)
-        info = {'source_id': parsed['image/source_id'], 'filename': parsed['image/filename'],
-                'key': parsed['image/key/sha256']}
-        return {'image': tf.ensure_shape(image, [None, None, 3]), **sample}, info
+        return {'image': tf.ensure_shape(image, [None, None, 3]), **sample}, parsed['image/filename']
 
     return decode
 
@@ -72,8 +70,7 @@ def _features(reader):
     def many(dtype):
         return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
 
-    features = {f'image/{name}': tf.io.FixedLenFeature([], tf.string, '')
-                for name in ('encoded', 'source_id', 'filename', 'key/sha256')}
+    features = {f'image/{name}': tf.io.FixedLenFeature([], tf.string, '') for name in ('encoded', 'filename')}
     features |= {key: many(tf.float32) for key in BOX_KEYS}
     features |= {f'image/object/{name}': many(tf.float32) for name in ('weight', 'area')}
     features |= {f'image/object/{name}': many(tf.int64)

@@ -45,17 +45,14 @@ def flat(batch):
 def test_batches_are_those_of_the_reference(kind):
     config = pipeline(resizer=RESIZERS[kind], reader='shuffle: false')
     found = flat(next(iter(train(config))))
-    assert found['filename'].astype('S').tolist() == found['source_id'].astype('S').tolist()
-    found['image'] = found['image'].ravel()[::13]
     golden = np.load(GOLDEN / 'inputs.npz')
+    assert found['filename'].astype('S').tolist() == golden[f'{kind}/source_id'].astype('S').tolist()
+    found['image'] = found['image'].ravel()[::13]
     names = [name.removeprefix(f'{kind}/') for name in golden.files if name.startswith(f'{kind}/')]
     compared = [name for name in names if name in found]
-    assert len(compared) == 13
+    assert len(compared) == 11
     for name in compared:
-        if found[name].dtype == object:
-            assert found[name].tolist() == golden[f'{kind}/{name}'].tolist(), name
-        else:
-            np.testing.assert_allclose(found[name], golden[f'{kind}/{name}'], rtol=0, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(found[name], golden[f'{kind}/{name}'], rtol=0, atol=1e-4, err_msg=name)
 
 
 def test_a_resumed_run_gets_the_same_batches():
@@ -142,7 +139,6 @@ def test_keypoints_and_masks_follow_the_resize(tmp_path):
         text_format.Parse(RESIZERS['pad'], type(config.model.ssd.image_resizer)()))
     reader = config.train_input_reader
     reader.num_keypoints, reader.load_instance_masks, reader.mask_type = 2, True, 2
-    reader.keypoint_type_weight.extend([0.5, 1.0])
     batch = flat(next(iter(train(config))))
     assert not batch['groundtruth_keypoint_visibilities'][0].any()  # a record with a box, but without keypoints
     assert not batch['groundtruth_instance_mask_weights'][0].any()
@@ -152,7 +148,6 @@ def test_keypoints_and_masks_follow_the_resize(tmp_path):
     np.testing.assert_allclose(found['groundtruth_keypoints'][0, 0], [0.5, 0.25 * 95 / 96], rtol=1e-6)
     assert np.isnan(found['groundtruth_keypoints'][0, 1]).all()
     assert found['groundtruth_keypoint_visibilities'][0].tolist() == [True, False]
-    assert found['groundtruth_keypoint_weights'][0].tolist() == [0.5, 0]
     masks = found['groundtruth_instance_masks']
     assert masks.shape == (5, 96, 96)
     assert masks[0].sum() == masks[0, :48, :48].sum() == pytest.approx(48 * 48, rel=0.03)

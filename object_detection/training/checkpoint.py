@@ -55,8 +55,11 @@ def find(path):
         return str(path)
     if not path.is_dir():
         names = sorted(p.name.removesuffix('.index') for p in path.parent.glob('*.index'))
-        nearby = f'; {path.parent} has {", ".join(names[-5:])}' if names else ''
-        raise UserError(f'no checkpoint {path}: there is no file {path.name}.index in {path.parent}{nearby}')
+        if names and not path.exists():
+            raise UserError(f'no checkpoint {path}: there is no file {path.name}.index in {path.parent}; it has '
+                            f'{", ".join(names[-5:])}')
+        wrong = f'{path}: is a file' if path.exists() else files.missing(path)
+        raise UserError(f'no checkpoint; a folder of checkpoints is wanted, or the prefix of one (.../ckpt-7): {wrong}')
     for folder in (path, path / 'checkpoint'):
         found = newest(folder)
         if found:

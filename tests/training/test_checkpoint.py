@@ -178,6 +178,10 @@ def test_find_nothing(tmp_path):
     keeper(tmp_path, Model())[0].save()
     with pytest.raises(UserError, match=r'no file ckpt-0\.index in .*; .* has ckpt-1'):
         checkpoint.find(tmp_path / 'ckpt-0')
+    with pytest.raises(UserError, match=r'the prefix of one \(\.\.\./ckpt-7\): .*nix/ckpt-0: does not exist'):
+        checkpoint.find(tmp_path / 'nix' / 'ckpt-0')
+    with pytest.raises(UserError, match=r'the prefix of one \(\.\.\./ckpt-7\): .*checkpoint: is a file'):
+        checkpoint.find(tmp_path / 'checkpoint')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match='neither'):
         checkpoint.find(tmp_path / 'empty')

@@ -28,7 +28,8 @@ def main(argv=None):
     from object_detection import config, config_checks
     from object_detection.export import whole
     pipeline = config.override(config.read(options.pipeline_config_path), options.config_override)
-    config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path))
+    config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path,
+                                               overridden=bool(options.config_override)))
     whole.check(options.output_directory)
 
     environment.prepare_tensorflow()

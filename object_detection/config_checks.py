@@ -117,8 +117,13 @@ def check(config, path=None, eval_on_train_data=False):
     return located(findings, path) if path else findings
 
 
-def located(findings, path):
-    """The findings with file and line of their field, or of the section it is missing from, in front."""
+def located(findings, path, overridden=False):
+    """The findings with file and line of their field, or of the section it is missing from, in front.
+
+    Where --config_override was laid over the file, its lines may not be what is at fault, and are left out.
+    """
+    if overridden:
+        return [replace(finding, where=f'{path} with --config_override: ') for finding in findings]
     lines = textproto.locate(textproto.read_text(path))
 
     def where(field):
@@ -171,7 +176,9 @@ def _missing_kinds(model, sections):
             section = getattr(section, name)
         oneof = section.DESCRIPTOR.oneofs[0]
         if section.WhichOneof(oneof.name) is None:
-            yield path, f'chooses no kind; it needs one of {", ".join(field.name for field in oneof.fields)}'
+            refused = config_fields.table(config_fields.REFUSED)
+            kinds = [field.name for field in oneof.fields if f'{section.DESCRIPTOR.name}.{field.name}' not in refused]
+            yield path, f'chooses no kind; it needs {"one of " * (len(kinds) > 1)}{", ".join(kinds)}'
 
 
 def _resizer(resizer):

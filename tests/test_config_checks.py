@@ -77,7 +77,7 @@ def test_sound_config_has_no_findings(project):
 
 @pytest.mark.parametrize(('old', 'new', 'field', 'words', 'near'), [
     ('num_classes: 2', 'num_classes: 0', 'model.ssd.num_classes', 'is 0', 'num_classes'),
-    ('matcher { argmax_matcher {} }', '', 'model.ssd.matcher', 'argmax_matcher, bipartite_matcher', ' ssd {'),
+    ('matcher { argmax_matcher {} }', '', 'model.ssd.matcher', 'it needs argmax_matcher', ' ssd {'),
     ('height: 64', 'height: 0', 'model.ssd.image_resizer.fixed_shape_resizer.height', 'in pixels', 'height'),
     ('type: "ssd_mobilenet_v2_keras"', '', 'model.ssd.feature_extractor.type', 'is missing', 'feature_ex'),
     ('batch_size: 4', 'batch_size: 0', 'train_config.batch_size', 'is 0', 'batch_size'),
@@ -226,6 +226,18 @@ eval_input_reader { label_map_path: "label_map.pbtxt" tf_record_input_reader { i
     found, where = only(text, 'warning')
     assert found.startswith('eval_input_reader[1]: is not evaluated: only the first eval_input_reader is')
     assert where == line_of(text, 'eval_input_reader { label')
+
+
+def test_kinds_that_are_refused_are_not_suggested(project):
+    text = SOUND.replace('fixed_shape_resizer { height: 64 width: 64 }', '')
+    assert only(text)[0].endswith('one of keep_aspect_ratio_resizer, fixed_shape_resizer, identity_resizer')
+
+
+def test_findings_about_an_override_name_no_line(project):
+    Path('pipeline.config').write_text(SOUND, encoding='utf-8')
+    changed = pipeline.override(pipeline.read('pipeline.config'), 'model { ssd { num_classes: 0 } }')
+    found, = config_checks.located(config_checks.check_model(changed), 'pipeline.config', overridden=True)
+    assert str(found).startswith('pipeline.config with --config_override: model.ssd.num_classes: is 0')
 
 
 def test_backslashes_are_suspected_in_paths(project):

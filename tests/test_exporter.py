@@ -86,9 +86,11 @@ def test_wrong_input_is_told_before_anything_is_written(zoo, tmp_path):
                config_override='model { ssd { num_classes: 7 } }')
     with pytest.raises(UserError, match='--config_override'):
         export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output, config_override='model { sdd {} }')
-    with pytest.raises(UserError, match=r'pipeline\.config:\d+: model\.ssd\.num_classes: is 0'):
+    with pytest.raises(UserError, match=r'pipeline\.config with --config_override: model\.ssd\.num_classes: is 0'):
         export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output,
                config_override='model { ssd { num_classes: 0 } }')
+    with pytest.raises(UserError, match=r'trained.*: does not exist'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=tmp_path / 'trained', output=output)
     readme = zoo / 'pipeline.config'
     with pytest.raises(UserError, match='this folder cannot be made or written to'):
         export(config_path=readme, checkpoints=tmp_path / 'looked at later', output=readme / 'x')

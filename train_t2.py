@@ -72,7 +72,10 @@ def try_out(worker, config, num_steps, reports):
                              {'config_text': to_text(config), 'num_steps': num_steps,
                               'eval_share': max(1, records // 8)}, Path(folder, 'outcome.json'), on_event)
     if outcome.kind != phases.DONE:
-        return [*findings, Finding('error', outcome.kind, outcome.message)]
+        section, message = 'model', outcome.message.removeprefix('model: ')
+        if message == outcome.message:
+            section = outcome.kind
+        return [*findings, Finding('error', section, message)]
     if num_steps:
         memory = [f'{outcome.data[key] / 1e9:.1f} GB {words}' for key, words in
                   (('peak_memory', 'of main memory'), ('peak_gpu_memory', 'of a GPU')) if outcome.data[key]]

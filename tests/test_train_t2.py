@@ -93,6 +93,14 @@ def test_a_checkpoint_that_does_not_fit_is_told_beside_a_broken_record(project, 
     assert 'step 1' not in told  # nothing is trained on records that are known to be broken
 
 
+def test_a_model_that_cannot_be_built_is_named(project, capfd):
+    def change(changed):
+        changed.model.ssd.feature_extractor.type = 'ssd_mobilenet_v9'
+    assert project(change) == 1
+    told = capfd.readouterr().out
+    assert 'error: model: feature_extractor.type is' in told and 'bad input' not in told
+
+
 def test_a_misspelt_field_is_named_with_its_place(project, tmp_path, capfd):
     path = tmp_path / 'broken.config'
     path.write_text('model {\n  ssd {\n    num_clases: 3\n  }\n}\n')

@@ -2,14 +2,17 @@
 
 Each function takes the message and raises UserError for what is not supported.
 """
+import tensorflow as tf
+
 from object_detection.boxes import anchors, coders, matchers, nms, ops
 from object_detection.models import losses
 from object_detection.models.hyperparams import enum_name
-from object_detection.models.ssd import SCORES
 from utils.errors import UserError
 
 SIMILARITIES = {'iou_similarity': ops.iou, 'ioa_similarity': ops.ioa,
                 'neg_sq_dist_similarity': lambda boxes, anchors: -ops.squared_distance(boxes, anchors)}
+
+SCORES = {'IDENTITY': tf.identity, 'SIGMOID': tf.sigmoid, 'SOFTMAX': tf.nn.softmax}
 
 OTHER_MAPS = {  # how anchors get to be for more or fewer feature maps
     'multiscale_anchor_generator': 'change multiscale_anchor_generator.min_level or max_level',
@@ -144,7 +147,7 @@ def hard_example_miner(config, classification_weight, localization_weight):
 
 
 def score_converter(config):
-    """Function of logits, for a PostProcessing message."""
+    """Function of logits, for a PostProcessing message: they are divided by logit_scale first."""
     convert, scale = SCORES[enum_name(config, 'score_converter')], 1. / config.logit_scale
     return convert if scale == 1. else lambda logits: convert(logits * scale)
 

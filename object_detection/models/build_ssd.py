@@ -29,9 +29,9 @@ def build(config):
         target_assigner=TargetAssigner(
             parts.matcher(config.matcher), parts.box_coder(config.box_coder),
             parts.similarity(config.similarity_calculator), config.negative_class_weight),
-        loss=_loss(config), score_converter=enum_name(config.post_processing, 'score_converter'),
+        loss=_loss(config), score_converter=parts.score_converter(config.post_processing),
         suppression=parts.suppression(config.post_processing.batch_non_max_suppression),
-        logit_scale=config.post_processing.logit_scale, background_class=config.add_background_class)
+        background_class=config.add_background_class)
 
 
 def _unsupported(config):

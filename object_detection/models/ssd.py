@@ -13,8 +13,6 @@ from object_detection.models.losses import HardExampleMiner
 from object_detection.models.replicas import per_device
 from utils.errors import UserError
 
-SCORES = {'IDENTITY': tf.identity, 'SIGMOID': tf.sigmoid, 'SOFTMAX': tf.nn.softmax}
-
 
 @dataclasses.dataclass(frozen=True)
 class SsdLoss:
@@ -46,19 +44,18 @@ class SSD(tf.Module):
         anchors: from boxes/anchors.py.
         target_assigner: boxes.targets.TargetAssigner.
         loss: SsdLoss.
-        score_converter: key of SCORES, applied to logits / logit_scale.
+        score_converter: function of logits.
         suppression: boxes.nms.NonMaxSuppression.
         background_class: predictions have a class 0 for the background in front.
     """
 
     def __init__(self, num_classes, resizer, feature_extractor, box_predictor, anchors, target_assigner: TargetAssigner,
-                 loss: SsdLoss, score_converter, suppression: NonMaxSuppression, logit_scale=1., background_class=True):
+                 loss: SsdLoss, score_converter, suppression: NonMaxSuppression, background_class=True):
         super().__init__()
         self.num_classes, self.resizer = num_classes, resizer
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor
         self._anchors, self._target_assigner, self._loss = anchors, target_assigner, loss
-        self._suppression = suppression
-        self._score_converter, self._logit_scale = score_converter, logit_scale
+        self._suppression, self._score_converter = suppression, score_converter
         self._background_class = background_class
 
     def preprocess(self, images):
@@ -109,8 +106,7 @@ class SSD(tf.Module):
                 fractions of the padded input.
         """
         boxes = self._decode(predictions)
-        logits = predictions['class_predictions_with_background']
-        scores = SCORES[self._score_converter](logits * (1. / self._logit_scale) if self._logit_scale != 1. else logits)
+        scores = self._score_converter(predictions['class_predictions_with_background'])
         window = self._window(predictions['preprocessed_inputs'], true_image_shapes)
         found = self._suppression(boxes, scores[..., 1:] if self._background_class else scores, window)
         multiclass = tf.gather(scores, found.indices, batch_dims=1)

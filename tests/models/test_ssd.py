@@ -2,10 +2,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 
+from object_detection import protos
 from object_detection.boxes import anchors, coders, matchers, nms, targets
 from object_detection.layers import core
-from object_detection.models import losses, resizers
+from object_detection.models import build_parts, losses, resizers
 from object_detection.models.ssd import SSD, SsdLoss
 from utils.errors import UserError
 
@@ -37,7 +39,7 @@ class Predictor(tf.Module):
                 'class_predictions_with_background': tf.tile(self.logits[tf.newaxis], [batch, 1, 1])}
 
 
-def model(resizer=None, background_class=True, score_converter='SIGMOID', **loss):
+def model(resizer=None, background_class=True, score_converter=tf.sigmoid, **loss):
     """Pictures 16 x 16: four anchors of 8 x 8 pixels side by side and one of 16 x 16."""
     loss = {'classification': losses.sigmoid, 'localization': losses.SmoothL1()} | loss
     return SSD(
@@ -128,13 +130,14 @@ def test_no_detections():
     assert found['num_detections'].numpy().tolist() == [0., 0.] and not found['detection_boxes'].numpy().any()
 
 
-def test_softmax_and_logit_scale():
-    ssd = model(score_converter='SOFTMAX')
+@pytest.mark.parametrize(('text', 'scores'), [
+    ('', [0., np.log(2.), np.log(5.)]), ('score_converter: SIGMOID', [1 / 2, 2 / 3, 5 / 6]),
+    ('score_converter: SOFTMAX', [1 / 8, 2 / 8, 5 / 8]),
+    ('score_converter: SOFTMAX logit_scale: 0.5', [1 / 30, 4 / 30, 25 / 30])])
+def test_scores_of_logits(text, scores):
+    ssd = model(score_converter=build_parts.score_converter(text_format.Parse(text, protos.PostProcessing())))
     ssd._box_predictor.logits.assign(tf.tile([[0., np.log(2.), np.log(5.)]], [5, 1]))
-    np.testing.assert_allclose(ssd.postprocess(*predict(ssd))['raw_detection_scores'][0, 0], [1 / 8, 2 / 8, 5 / 8])
-    ssd._logit_scale = .5
-    np.testing.assert_allclose(ssd.postprocess(*predict(ssd))['raw_detection_scores'][0, 0], [1 / 30, 4 / 30, 25 / 30],
-                               rtol=1e-6)
+    np.testing.assert_allclose(ssd.postprocess(*predict(ssd))['raw_detection_scores'][0, 0], scores, rtol=1e-6)
 
 
 def test_loss_by_hand():

@@ -1,7 +1,7 @@
 """Speed of the input pipeline, beside decoding alone and beside the reference's pipeline.
 
     python benchmarks/inputs.py
-    python benchmarks/inputs.py --reference "PYTHONPATH=parity /path/to/reference/python"
+    python benchmarks/inputs.py --reference "PYTHONPATH=benchmarks/reference ~/reference_env/bin/python"
 
 Writes records of 500x500 JPEGs to a temporary folder and trains nothing: flip, crop and resize to 512, as the SSD
 configs do. --reference: a command that runs Python in the reference's environment. On a busy machine compare the CPU
@@ -35,10 +35,7 @@ train_input_reader {{ tf_record_input_reader {{ input_path: "{records}" }} }}
 
 REFERENCE = """
 import sys, time
-try:
-    import reference_shim
-except ImportError:
-    pass
+import compat
 from object_detection import inputs
 from object_detection.builders import image_resizer_builder
 from object_detection.utils import config_util

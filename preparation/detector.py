@@ -153,9 +153,10 @@ def _serve(pipe, folder):
     pipe.send(('ready', model.takes_batches))
     batches = pipe.recv()
     with ThreadPoolExecutor(max(2, min(AHEAD, os.cpu_count() or 1))) as threads:
-        for images in _ahead(threads, model.decode, batches):
+        for number, images in enumerate(_ahead(threads, model.decode, batches)):
             start = time.monotonic()
-            found = model.detect(images, KEPT, LEAST_SCORE)
+            with console.muffled(when=not number):
+                found = model.detect(images, KEPT, LEAST_SCORE)
             pipe.send(('found', (found, time.monotonic() - start)))
 
 

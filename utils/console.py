@@ -142,11 +142,18 @@ def duration(seconds):
 
 
 @contextlib.contextmanager
-def muffled():
+def muffled(when=True):
     """Keep back what C++ libraries write on stderr inside the block; it comes out if the block ends by an exception.
 
-    TensorFlow 2.21 tells every process that it found no GPU, whatever TF_CPP_MIN_LOG_LEVEL says.
+    Whatever TF_CPP_MIN_LOG_LEVEL says, TensorFlow 2.21 tells every process that it found no GPU, and the first run of a
+    function with CropAndResize says "Error in PredictCost()", which is none.
+
+    Args:
+        when: False to keep nothing back.
     """
+    if not when:
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         stderr = os.dup(2)

@@ -11,6 +11,7 @@ from object_detection.models import build, resizers
 from object_detection.training import checkpoint, devices, metrics, summaries
 from object_detection.training.samples import samples
 from object_detection.training.step import with_total
+from utils import console
 from utils.errors import UserError
 from utils.phases import Interrupted, keep, uncollected
 
@@ -70,7 +71,8 @@ def _evaluate(config, reader, labels, model, step, writer, report, stopping):
     for features, truth in _batches(dataset, reader, labels, batch_size):
         if stopping():
             raise Interrupted('stopped as asked')
-        batch_losses, found = run(features, truth)
+        with console.muffled(when=not pictures):
+            batch_losses, found = run(features, truth)
         for name, values in batch_losses.items():
             losses.setdefault(name, []).append(values.numpy())
         to_draw = options.num_visualizations - pictures

@@ -72,6 +72,7 @@ class Coco:
 
     As in the reference: crowd boxes are ignored regions, `difficult` plays no part, the area of an object is that of
     its box, of masks too, and classes outside `categories` do not count. A number without any object behind it is -1.
+    Pictures whose records have no masks do not count for masks.
 
     Args:
         categories: {class id (from 1): name}.
@@ -88,6 +89,8 @@ class Coco:
 
     def add(self, truth, found):
         """One picture (training/metrics)."""
+        if self._masks and not np.all(truth.get('instance_mask_weights', 1)):
+            return  # its record has boxes only: what is found there is neither right nor wrong
         there, detected = corners_and_areas(truth['boxes']), corners_and_areas(found['boxes'])
         if self._masks:
             there['segmentation'], detected['segmentation'] = encode(truth['masks']), encode(found['masks'])

@@ -87,3 +87,25 @@ def test_per_category():
     assert found['Precision/mAP@.50IOU ByCategory/cat'] == pytest.approx(1.)
     assert found['Precision/mAP'] == pytest.approx(.5)
 
+
+
+@pytest.mark.parametrize('boxes_only', [True, False])
+def test_pictures_without_masks_do_not_count_for_masks(boxes_only):
+    """One picture with its mask found; one with its object found, but no mask in the record."""
+    coco = Coco({1: 'cat'}, 'DetectionMasks', masks=True)
+    mask, box = np.zeros((1, 20, 20), np.uint8), np.array([[0, 0, 10, 10]], np.float32)
+    mask[0, :10, :10] = 1
+    found = {'boxes': box, 'classes': [1], 'scores': [.9], 'masks': mask}
+    coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': mask, 'instance_mask_weights': [1.]}, found)
+    coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': 0 * mask,
+              'instance_mask_weights': [0. if boxes_only else 1.]}, found)
+    # Counted, the second is one object of two missed: recall 1/2, so precision is 1 at 51 of the 101 recalls.
+    assert dict(coco.evaluate())['DetectionMasks_Precision/mAP'] == pytest.approx(1. if boxes_only else 51 / 101)
+
+
+def test_no_masks_at_all():
+    coco = Coco({1: 'cat'}, 'DetectionMasks', masks=True)
+    box, mask = np.array([[0, 0, 10, 10]], np.float32), np.ones((1, 20, 20), np.uint8)
+    coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': 0 * mask, 'instance_mask_weights': [0.]},
+             {'boxes': box, 'classes': [1], 'scores': [.9], 'masks': mask})
+    assert set(dict(coco.evaluate()).values()) == {-1.}

@@ -23,6 +23,7 @@ from object_detection import config, records
 from utils import environment, files
 
 ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / 'benchmarks' / 'families'
 FAMILIES = ('efficientdet', 'centernet', 'centernet_keypoints', 'faster_rcnn', 'mask_rcnn')
 SETS = {'train': 800, 'test': 120}  # pictures to draw
 ASKED = .9  # mAP@.50IOU
@@ -48,21 +49,35 @@ def prepare(source, folder):
 
 def measure(name, data, folder):
     """Train, evaluate and export one family in `folder`, made anew; returns its row, by the names of COLUMNS."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    text = (ROOT / f'benchmarks/families/{name}.config').read_text(encoding='utf-8')
-    files.write_text(folder / 'pipeline.config', text.replace('RECORDS', data.as_posix()))
-    pipeline = config.read(folder / 'pipeline.config')
-    steps, (_, model) = pipeline.train_config.num_steps, config.architecture(pipeline)
     started = time.perf_counter()
-    run('train_and_eval_tf2.py', '--model_dir', folder / 'model', '--checkpoint_every_n', steps, folder=folder)
+    pipeline = train(name, data, folder)
     seconds = time.perf_counter() - started
+    steps, (_, model) = pipeline.train_config.num_steps, config.architecture(pipeline)
     run('exporter_main_v2.py', '--trained_checkpoint_dir', folder / 'model', '--output_directory', folder / 'exported',
         folder=folder)
     found = at_half(newest_metrics(folder / 'model'))
     difference = export_difference(pipeline, folder, data / 'test.tfrecords')
     return dict(zip(COLUMNS, (name, model.feature_extractor.type, model.image_resizer.fixed_shape_resizer.height, steps,
                               round(seconds), *found, difference)))
+
+
+def train(name, data, folder):
+    """Train and evaluate one config in `folder`, made anew; NAME_start.config first, if there is one. The config."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if (CONFIGS / f'{name}_start.config').exists():
+        train(f'{name}_start', data, folder / 'start')
+    files.write_text(folder / 'pipeline.config', text_of(name, data, folder / 'start' / 'model' / 'ckpt-2'))
+    pipeline = config.read(folder / 'pipeline.config')
+    run('train_and_eval_tf2.py', '--model_dir', folder / 'model', '--checkpoint_every_n',
+        pipeline.train_config.num_steps, folder=folder)
+    return pipeline
+
+
+def text_of(name, data, start):
+    """The text of a config with its paths. start: the checkpoint of NAME_start.config."""
+    text = (CONFIGS / f'{name}.config').read_text(encoding='utf-8')
+    return text.replace('RECORDS', data.as_posix()).replace('START', start.as_posix())
 
 
 def run(script, *arguments, folder):

@@ -1,6 +1,6 @@
 """Every family of detectors from random weights to an exported model, on drawn shapes, on this machine: prints a table.
 
-    python -m benchmarks.families                                   # all of them, about an hour on two cores
+    python -m benchmarks.families                                   # all of them, two hours and more on two cores
     python -m benchmarks.families --family centernet mask_rcnn
     python -m benchmarks.families --records FOLDER                  # shapes of yours: see README.md
 

@@ -84,7 +84,7 @@ def check_found(found, options):
         raise UserError(f'{options.dataset}: there are no boxes. {WHENCE}')
     if SPLITS.issuperset(label.casefold() for label in found.labels):
         console.warn(f'the labels are {", ".join(found.labels)}, which are names of parts of a data set: one folder '
-                     'per label belongs here. Give the folder around the labels as --dataset; --split divides it anew')
+                     'per label belongs here. Put the pictures of each label together first; --split divides them anew')
 
 
 def clear_leftovers(output):

@@ -36,13 +36,13 @@ setup: .venv/ready
 
 demo: setup
 	rm -rf $(DEMO)
-	$(RUN) -m data.demo.make_scenes --output $(DEMO)/pictures
+	$(RUN) -m demo.make_scenes --output $(DEMO)/pictures
 	$(RUN) prepare_data.py --dataset $(DEMO)/pictures --output $(DEMO)/data --coco models/demo/saved_model
 	$(RUN) train_and_eval_tf2.py --model_dir $(DEMO)/model --pipeline_config_path models/demo/pipeline.config \
 		--checkpoint_every_n 250 --log_every_n 25
 	$(RUN) exporter_main_v2.py --input_type image_tensor --pipeline_config_path models/demo/pipeline.config \
 		--trained_checkpoint_dir $(DEMO)/model --output_directory $(DEMO)/exported
-	@$(RUN) -m data.demo.report $(DEMO)
+	@$(RUN) -m demo.report $(DEMO)
 
 test: setup
 	$(RUN) -m ruff check .

@@ -24,8 +24,9 @@ def write(config, folder):
     import numpy as np
     import tensorflow as tf
 
+    from object_detection.checkpoints import checkpoint
     from object_detection.models import build
-    from object_detection.training import checkpoint, optimizer
+    from object_detection.training import optimizer
     model = build.build(config.model, seed=1)
     step = tf.Variable(7, dtype=tf.int64)
     optimize = optimizer.build(config.train_config.optimizer, list(model.trainable_variables))
@@ -45,8 +46,8 @@ def check(config, folder, model, images):
     import numpy as np
     import tensorflow as tf
 
+    from object_detection.checkpoints import checkpoint
     from object_detection.models import build
-    from object_detection.training import checkpoint
     ours, back = (checkpoint.Saved(checkpoint.find(folder / name)) for name in ('training', 'back'))
     missing = sorted(set(ours.values) - set(back.values))
     different = sorted(key for key in set(ours.values) & set(back.values) if not key.startswith('save_counter')
@@ -75,7 +76,7 @@ def main():
     arguments.add_argument('--reference_python', required=True)
     arguments.add_argument('--output', type=Path, default=Path('out/benchmarks/checkpoints'))
     options = arguments.parse_args()
-    from object_detection import config as configs
+    from object_detection.config import pipeline as configs
     for path in options.configs or DEFAULT:
         folder = options.output / path.stem
         folder.mkdir(parents=True, exist_ok=True)

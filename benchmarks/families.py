@@ -4,7 +4,7 @@
     python -m benchmarks.families --family centernet mask_rcnn
     python -m benchmarks.families --records FOLDER                  # shapes of yours: see README.md
 
-Each config of benchmarks/families is trained and evaluated by train_and_eval_tf2.py and exported by
+Each config of benchmarks/family_configs is trained and evaluated by train_and_eval_tf2.py and exported by
 exporter_main_v2.py; then ten test pictures go through the checkpoint's model and through the export.
 """
 import argparse
@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import shapes
-from object_detection import config, records
-from utils import environment, files
+from demo import shapes
+from object_detection.config import pipeline as config
+from object_detection.records import example as records
+from object_detection.utils import environment, files
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ROOT / 'benchmarks' / 'families'
+CONFIGS = ROOT / 'benchmarks' / 'family_configs'
 FAMILIES = ('efficientdet', 'centernet', 'centernet_keypoints', 'faster_rcnn', 'mask_rcnn')
 SETS = {'train': 800, 'test': 120}  # pictures to draw
 ASKED = .9  # mAP@.50IOU
@@ -110,8 +111,8 @@ def export_difference(pipeline, folder, test):
     """
     import tensorflow as tf
 
+    from object_detection.checkpoints import checkpoint
     from object_detection.models import build
-    from object_detection.training import checkpoint
     model = build.build(pipeline.model)
     checkpoint.restore_model(model, checkpoint.find(folder / 'model'))
     exported = tf.saved_model.load(str(folder / 'exported' / 'saved_model'))

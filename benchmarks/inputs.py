@@ -63,7 +63,7 @@ print(f'{name:28s} {batches * 16 / wall:7.0f} pictures/s, {cpu / batches / 16 * 
 
 
 def write_records(path, count=320):
-    from object_detection import records
+    from object_detection.records import example as records
 
     rng = np.random.default_rng(0)
     gradient = np.add.outer(np.arange(500), np.arange(500))[..., None] * [0.2, 0.15, 0.1]
@@ -87,8 +87,10 @@ def main():
     args = parser.parse_args()
     import tensorflow as tf
 
-    from object_detection import config, inputs, records
+    from object_detection import inputs
+    from object_detection.config import pipeline as config
     from object_detection.inputs.order import Stream
+    from object_detection.records import example as records
 
     def resize(image):
         resized = tf.compat.v1.image.resize(image, [512, 512])

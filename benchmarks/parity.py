@@ -16,9 +16,9 @@ COLUMNS = '{:30s} {:>5s} {:>8s}  {:>17s}  {:>9s}  {:>17s}  {:>17s}'
 
 
 def main():
-    from utils import environment
+    from object_detection.utils import environment
     environment.prepare_tensorflow()
-    from tests import model_parity, parity
+    from tests.support import model_parity, parity
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('names', nargs='*', metavar='NAME', help='default: all of the folder that the engine builds')
     arguments.add_argument('--golden', type=Path, default=parity.HERE, metavar='DIR')

@@ -49,7 +49,7 @@ def generate(folder, count):
 
 def plain(sources, mindim, output):
     """The plain way; {source path: file written}."""
-    from preparation import decode
+    from object_detection.preparation import decode
     written = {}
     Image.core.set_blocks_max(0)  # as Pillow comes; ours keeps memory for the next picture (preparation/decode.py)
     for i, source in enumerate(sources):
@@ -72,8 +72,8 @@ def hashed(grey):
 
 def ours(dataset, options, manifest):
     """The stage of ours that does the same."""
-    from preparation import duplicates, names, pictures, run
-    from preparation.scan import scan
+    from object_detection.preparation import duplicates, names, pictures, run
+    from object_detection.preparation.scan import scan
     found = scan(dataset)
     made = pictures.prepare(found, names.jpg_names(found.sources), manifest, options, silent, lambda: None)
     run.skip_unusable(made)
@@ -106,10 +106,10 @@ def measured(function):
 
 
 def compare(dataset, mindim, rounds, workers, scratch):
-    from preparation import run  # here, because the workers import this file and need none of that
-    from preparation.manifest import Manifest
-    from preparation.options import Options
-    from preparation.scan import scan
+    from object_detection.preparation import run  # here, because the workers import this file and need none of that
+    from object_detection.preparation.manifest import Manifest
+    from object_detection.preparation.options import Options
+    from object_detection.preparation.scan import scan
     sources = [source for source in scan(dataset).sources if not source.problem]
     rows = {'plain': [], 'ours': [], 'whole run': []}
     ratios = []

@@ -54,9 +54,9 @@ def main():
     parser.add_argument('--count', type=int, default=100_000)
     parser.add_argument('--workers', type=int, default=os.cpu_count())
     args = parser.parse_args()
-    from preparation import run  # here, because the workers import this file and need none of that
-    from preparation.options import Options
-    from utils import console
+    from object_detection.preparation import run  # here, because the workers import this file and need none of that
+    from object_detection.preparation.options import Options
+    from object_detection.utils import console
     with tempfile.TemporaryDirectory() as scratch:
         with timed(f'drawing {args.count} pictures'):
             draw(Path(scratch, 'pictures'), args.count)

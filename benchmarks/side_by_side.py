@@ -117,7 +117,7 @@ def main():
     parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'benchmarks', help='folder for files and logs')
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    from data.demo import make_records
+    from demo import make_records
     data = args.work.resolve() / 'data'
     data.mkdir(parents=True, exist_ok=True)
     make_records.write_data_set(data, train=32, test=2, seed=0, size=640)

@@ -12,9 +12,10 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import shapes, side_by_side
-from object_detection import config
-from utils import files
+from benchmarks import side_by_side
+from demo import shapes
+from object_detection.config import pipeline as config
+from object_detection.utils import files
 
 SIDES = ('suite', 'reference')
 PICTURES = {'train': 32, 'test': 1}  # the suite evaluates when it has trained; that does not count here

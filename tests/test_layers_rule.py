@@ -10,23 +10,24 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
 # From the bottom upwards; a module may import what stands in its own line or further up in this table.
 FLOORS = (
-    ('utils',),
-    ('object_detection.protos', 'object_detection.textproto', 'object_detection.config',
-     'object_detection.config_checks', 'object_detection.config_fields', 'object_detection.config_paths',
-     'object_detection.label_map', 'object_detection.metrics_set', 'object_detection.tfrecord',
-     'object_detection.records', 'object_detection.data_checks', 'object_detection.boxes'),
-    ('object_detection.zoo',),
+    ('object_detection.utils',),
+    ('object_detection.protos',),
+    ('object_detection.config',),
+    ('object_detection.records', 'object_detection.boxes'),
     ('object_detection.layers', 'object_detection.inputs'),
     ('object_detection.models',),
-    ('object_detection.training', 'object_detection.export'),
-    ('preparation',),
-    ('data', 'models', 'benchmarks', *SCRIPTS),
+    ('object_detection.checkpoints',),
+    ('object_detection.training', 'object_detection.evaluation', 'object_detection.export'),
+    ('object_detection.preparation', 'object_detection.zoo'),
+    ('object_detection.commands',),
+    ('demo', *SCRIPTS),
+    ('benchmarks',),
 )
 APART = ROOT / 'benchmarks' / 'reference'  # runs in another environment, whose object_detection is another one
 
 
 def _modules():
-    files = [p for room in ('utils', 'object_detection', 'preparation', 'data', 'models', 'benchmarks')
+    files = [p for room in ('object_detection', 'demo', 'benchmarks')
              for p in (ROOT / room).rglob('*.py') if APART not in p.parents]
     for path in sorted([*files, *ROOT.glob('*.py')]):
         parts = path.relative_to(ROOT).with_suffix('').parts
@@ -76,7 +77,7 @@ def test_nothing_imports_a_script():
 
 
 def test_scripts_and_utils_start_without_tensorflow():
-    names = [*SCRIPTS, *(name for name in MODULES if name.startswith(('utils', 'object_detection.zoo')))]
+    names = [*SCRIPTS, *(name for name in MODULES if name.startswith(('object_detection.utils', 'object_detection.zoo', 'object_detection.commands')))]
     code = f'import sys, {", ".join(names)}; print("tensorflow" in sys.modules)'
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == 'False'

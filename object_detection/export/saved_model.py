@@ -5,7 +5,7 @@ import errno
 import numpy as np
 import tensorflow as tf
 
-from object_detection import config as pipeline
+from object_detection.config import pipeline
 from object_detection.export import whole
 
 INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')

@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from utils import files
+from object_detection.utils import files
 
 PARTIAL = '.export.partial'  # in the folder: what is not finished
 PARTS = ('checkpoint', 'pipeline.config', 'saved_model')  # moved up in this order: without the last it is no export

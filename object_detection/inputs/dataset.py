@@ -2,11 +2,11 @@
 import tensorflow as tf
 
 from object_detection.inputs import augmentation
+from object_detection.inputs.augmentation.stateless import Random
 from object_detection.inputs.decode import decoder
 from object_detection.inputs.order import Stream
-from object_detection.inputs.stateless import Random
-from object_detection.records import faults
-from utils.errors import UserError
+from object_detection.records.example import faults
+from object_detection.utils.errors import UserError
 
 _READ = 16  # records per call into Python, which alone costs as much as reading several of them
 

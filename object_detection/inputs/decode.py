@@ -1,9 +1,9 @@
 """A serialised tf.train.Example -> the picture and its objects as tensors (tensorflow ops; runs inside tf.data)."""
 import tensorflow as tf
 
-from object_detection import config_fields
-from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
-from utils.errors import UserError
+from object_detection.config import fields as config_fields
+from object_detection.records.example import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
+from object_detection.utils.errors import UserError
 
 
 def check_reader(reader):

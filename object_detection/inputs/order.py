@@ -3,8 +3,8 @@ import functools
 
 import numpy as np
 
-from object_detection.tfrecord import index
-from utils.errors import UserError
+from object_detection.records.tfrecord import index
+from object_detection.utils.errors import UserError
 
 _BLOCK = 1 << 16  # positions for which the data sets to draw from are chosen at once
 

@@ -14,7 +14,7 @@ import threading
 import tensorflow as tf
 
 from object_detection.layers import initializers
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 class Layer(tf.Module):

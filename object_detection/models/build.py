@@ -3,8 +3,10 @@
 A further architecture is a file with a function of its section, and a line in ARCHITECTURES.
 """
 from object_detection.layers import initializers
-from object_detection.models import build_center_net, build_faster_rcnn, build_ssd
-from utils.errors import UserError
+from object_detection.models.center_net import build as build_center_net
+from object_detection.models.faster_rcnn import build as build_faster_rcnn
+from object_detection.models.ssd import build as build_ssd
+from object_detection.utils.errors import UserError
 
 ARCHITECTURES = {'ssd': build_ssd.build, 'faster_rcnn': build_faster_rcnn.build, 'center_net': build_center_net.build}
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from object_detection.boxes import anchors, coders, matchers, nms, ops
 from object_detection.models import losses
 from object_detection.models.hyperparams import enum_name
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 SIMILARITIES = {'iou_similarity': ops.iou, 'ioa_similarity': ops.ioa,
                 'neg_sq_dist_similarity': lambda boxes, anchors: -ops.squared_distance(boxes, anchors)}

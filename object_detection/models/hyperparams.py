@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from object_detection.layers import core, initializers
 from object_detection.layers.hyperparams import Hyperparams
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 ACTIVATIONS = {'NONE': None, 'RELU': tf.nn.relu, 'RELU_6': tf.nn.relu6, 'SWISH': core.swish}
 KERAS_INITIALIZERS = {

@@ -8,7 +8,7 @@ import dataclasses
 import tensorflow as tf
 
 from object_detection.models.hyperparams import enum_name
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 METHODS = {'BILINEAR': 'bilinear', 'NEAREST_NEIGHBOR': 'nearest', 'BICUBIC': 'bicubic', 'AREA': 'area'}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from .parser import parse
+from object_detection.protos.parser import parse
 
 _PREFIX = 'object_detection/protos/'
 _POOL = DescriptorPool()

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.training import schedules
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 class Optimizer(tf.Module):

@@ -9,11 +9,11 @@ import json
 import math
 from pathlib import Path
 
-from object_detection import config_paths
-from utils import console, files, phases
-from utils.errors import UserError
+from object_detection.config import paths as config_paths
+from object_detection.utils import console, files, phases
+from object_detection.utils.errors import UserError
 
-TRAIN, EVALUATE = 'object_detection.training.train:train', 'object_detection.training.evaluate:evaluate'
+TRAIN, EVALUATE = 'object_detection.training.train:train', 'object_detection.evaluation.evaluate:evaluate'
 PRELOAD = [phase.split(':')[0] for phase in (TRAIN, EVALUATE)]
 RECORD = 'metrics.json'  # in the model_dir: {checkpoint name: {'step', 'eval': {metric: value}, 'eval_train': ...}}
 HEADLINE = ('DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')  # beside the first number of each metric

@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 def constant(learning_rate):

@@ -4,9 +4,10 @@ import re
 
 import tensorflow as tf
 
+from object_detection.checkpoints import checkpoint
 from object_detection.layers import core
-from object_detection.training import checkpoint, optimizer
-from utils.errors import UserError
+from object_detection.training import optimizer
+from object_detection.utils.errors import UserError
 
 # How configs from the days of TensorFlow 1 call the parts of a model in freeze_variables.
 _FORMER_NAMES = {'_feature_extractor': 'FeatureExtractor', '_box_predictor': 'BoxPredictor'}

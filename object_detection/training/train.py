@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from object_detection import config as configs
-from object_detection import inputs, label_map
+from object_detection import inputs
+from object_detection.checkpoints import checkpoint
+from object_detection.config import label_map
+from object_detection.config import pipeline as configs
+from object_detection.evaluation import summaries
+from object_detection.layers import devices
 from object_detection.models import build, resizers
-from object_detection.training import checkpoint, devices, optimizer, summaries
+from object_detection.training import optimizer
 from object_detection.training.step import train_step, trainable
-from utils.errors import UserError
-from utils.phases import Interrupted, NotFinite, keep, uncollected
+from object_detection.utils.errors import UserError
+from object_detection.utils.phases import Interrupted, NotFinite, keep, uncollected
 
 PROGRESS_SECONDS = .5  # how often the parent hears of the latest step
 ADVICE = ('Lower the learning rate (or lengthen its warmup), set gradient_clipping_by_norm, and look for odd boxes in '

@@ -4,8 +4,9 @@ import tempfile
 
 import tensorflow as tf
 
-from object_detection import config as configs
-from object_detection.training import evaluate, train
+from object_detection.config import pipeline as configs
+from object_detection.evaluation import evaluate
+from object_detection.training import train
 
 
 def try_out(report, stopping, config_text, num_steps, eval_share=1, cpus=None):

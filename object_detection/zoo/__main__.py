@@ -10,11 +10,11 @@ import itertools
 import re
 from pathlib import Path
 
-from object_detection import config as configs
-from object_detection import config_checks
+from object_detection.config import checks as config_checks
+from object_detection.config import pipeline as configs
+from object_detection.utils import args, console, errors, files
+from object_detection.utils.errors import UserError
 from object_detection.zoo import configure, download, table
-from utils import args, console, errors, files
-from utils.errors import UserError
 
 
 class Command(args.Parser):

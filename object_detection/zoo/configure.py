@@ -3,13 +3,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from object_detection import config as configs
-from object_detection import config_checks, config_paths, label_map, protos, records, textproto
-from object_detection.config import architecture
+from object_detection import protos
+from object_detection.config import checks as config_checks
+from object_detection.config import label_map, textproto
+from object_detection.config import paths as config_paths
+from object_detection.config import pipeline as configs
+from object_detection.config.pipeline import architecture
+from object_detection.records import example as records
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
 from object_detection.zoo import download, keypoints, machine, schedule, table
 from object_detection.zoo.edit import Change, Edit
-from utils import files
-from utils.errors import UserError
 
 EPOCHS, FEWEST_STEPS = 50, 2500  # what num_steps is made of when the user does not say
 LOOK_AT = 100  # records, for masks and keypoints

@@ -13,10 +13,10 @@ import time
 import urllib.parse
 from pathlib import Path
 
-from object_detection import config_paths
+from object_detection.config import paths as config_paths
+from object_detection.utils import console, files
+from object_detection.utils.errors import UserError
 from object_detection.zoo import transfer, unpack
-from utils import console, files
-from utils.errors import UserError
 
 ORIGINAL_URL = 'http://download.tensorflow.org/models/object_detection/tf2'  # as the reference's page has it
 # The same store by an address with a certificate, so that nobody on the way can change what comes.

@@ -1,7 +1,7 @@
 """What a keypoint config must say of the user's keypoints instead of COCO's seventeen."""
 from pathlib import Path
 
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 _READERS = ('train_input_reader', 'eval_input_reader[0]')
 _SIDES = (('left', 'right'), ('Left', 'Right'), ('LEFT', 'RIGHT'))

@@ -5,7 +5,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-from object_detection.config import architecture
+from object_detection.config.pipeline import architecture
 
 # GB that training takes for each megapixel of a picture, float32; the first pattern counts that is found in
 # 'ARCHITECTURE FEATURE_EXTRACTOR'. Measured on a CPU, as the growth of the peak from one batch size to another:

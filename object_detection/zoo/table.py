@@ -8,7 +8,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from utils import console, files
-from utils.errors import UserError
+from object_detection.utils import console, files
+from object_detection.utils.errors import UserError
 
 MB = 10 ** 6
 CHUNK = 1 << 18

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from utils import files
+from object_detection.utils import files
 
 MAX_FILES = 10_000
 MAX_GROWTH = 20, 100 * 10 ** 6  # weights hardly compress: at most so many times the tarball, and so many bytes more

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from object_detection.boxes import anchors
-from tests import boxes_golden
+from tests.support import boxes_golden
 
 
 def test_tile_by_hand():

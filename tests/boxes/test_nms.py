@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from object_detection.boxes import nms
 from object_detection.boxes.nms import NonMaxSuppression
-from tests import boxes_golden
+from tests.support import boxes_golden
 
 DEFAULTS = {'score_threshold': 1e-8, 'iou_threshold': .5}
 SETTINGS = {

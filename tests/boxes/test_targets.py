@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.boxes import coders, matchers, ops, targets
-from tests import boxes_golden
+from tests.support import boxes_golden
 
 SETTINGS = {'plain': (.5, .5, True, True), 'ties': (.5, .3, True, True), 'swapped': (.6, .4, False, False),
             'crowded': (.5, .5, True, True), 'no thresholds': (None, None, True, True)}

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection import config
+from object_detection.config import pipeline as config
 from object_detection.export import saved_model
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 class MeanColour(tf.Module):

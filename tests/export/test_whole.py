@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from object_detection.export import whole
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 def write(partial):

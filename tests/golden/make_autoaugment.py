@@ -37,6 +37,7 @@ def numbers(seed):
 
 def main():
     import tensorflow.compat.v1 as tf
+
     from object_detection.utils import autoaugment_utils as reference
 
     class Drawing:

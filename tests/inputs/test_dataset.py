@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import inputs, protos, records
-from object_detection.label_map import Item, LabelMap
+from object_detection import inputs, protos
+from object_detection.config.label_map import Item, LabelMap
 from object_detection.models import resizers
-from utils.errors import UserError
+from object_detection.records import example as records
+from object_detection.utils.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 LABELS = LabelMap((Item(1, 'circle'), Item(2, 'square'), Item(3, 'triangle')))

@@ -6,7 +6,7 @@ import tensorflow as tf
 from object_detection.layers.backbones import hourglass, resnet_v2
 from object_detection.layers.heads.center_net import PixelHead
 from object_detection.layers.necks.upsampling import Conv2DTranspose, Deconvolution, UpsamplingFPN
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 def test_transposed_convolution_spreads_each_pixel():

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from object_detection.layers import core, initializers
-from tests import parity
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import parity
 
 
 def test_variables_exist_once_the_constructor_returns_under_the_names_of_keras():

@@ -8,8 +8,8 @@ from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
 from object_detection.layers.heads.mask_rcnn import MaskHead, MaskRCNNBoxPredictor
 from object_detection.layers.heads.rpn import RPNFeatures
 from object_detection.layers.hyperparams import Hyperparams
-from tests import parity
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import parity
 
 PLAIN, NORMED = Hyperparams(), Hyperparams(activation=tf.nn.relu, batch_norm={})
 

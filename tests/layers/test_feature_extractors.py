@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.hyperparams import Hyperparams
-from tests import parity
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import parity
 
 SMALL = {'ssd_mobilenet_v1_keras': .25, 'ssd_mobilenet_v2_keras': .25, 'ssd_mobilenet_v1_fpn_keras': .25,
          'ssd_mobilenet_v2_fpn_keras': .25, 'ssd_resnet50_v1_fpn_keras': .125, 'ssd_efficientnet-b0_bifpn_keras': 1.}

@@ -8,7 +8,7 @@ from object_detection.layers.heads.common import flatten_and_concat
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
 from object_detection.layers.hyperparams import Hyperparams
-from tests import parity
+from tests.support import parity
 
 BOXES, CLASSES = 'box_encodings', 'class_predictions_with_background'
 PLAIN = Hyperparams(activation=tf.nn.relu)

@@ -2,12 +2,12 @@
 import pytest
 import tensorflow as tf
 
-from object_detection import config
+from object_detection.config import pipeline as config
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
 from object_detection.models import hyperparams
-from tests import parity
+from tests.support import parity
 
 SMALL = ('efficientdet_d0', 'efficientdet_d1', 'ssd_mobilenet_v2_fpnlite', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2')
 LARGE = ('efficientdet_d7', 'ssd_resnet50_v1_fpn')  # in the parity kit only

@@ -3,11 +3,12 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import config, protos
+from object_detection import protos
 from object_detection.boxes import anchors, coders, nms
+from object_detection.config import pipeline as config
 from object_detection.models import build, build_parts, losses
-from tests import parity
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import parity
 
 SSD = parity.HERE / 'ssd_mobilenet_v2.config'
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection import config
 from object_detection.boxes.samplers import BalancedSampler
+from object_detection.config import pipeline as config
 from object_detection.layers import core
 from object_detection.models import build, losses
-from tests import parity
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import parity
 
 COPIES = parity.HERE / 'configs'
 PLAIN = 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8'

@@ -9,12 +9,13 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import config, protos
+from object_detection import protos
+from object_detection.config import pipeline as config
 from object_detection.layers.feature_extractors import CENTER_NET
 from object_detection.models import build
-from tests import parity
+from object_detection.utils.errors import UserError
 from tests.golden import make_center_net as made
-from utils.errors import UserError
+from tests.support import parity
 
 GOLDEN = json.loads((parity.HERE / 'center_net.json').read_text())
 LARGE = ('hourglass_52', 'hourglass_104', 'resnet_v2_101', 'resnet_v1_101_fpn', 'resnet_v1_34_fpn')

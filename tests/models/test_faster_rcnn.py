@@ -9,18 +9,9 @@ from object_detection.boxes import anchors
 from object_detection.boxes.samplers import BalancedSampler
 from object_detection.models import losses, resizers
 from object_detection.models.faster_rcnn.rpn import anchors_of_any
-from tests import parity
-from tests.models.faster_rcnn import (
-    BOTTOM_RIGHT,
-    TOP_LEFT,
-    TOP_RIGHT,
-    Head,
-    losses_of,
-    model,
-    predict,
-    truth,
-)
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import parity
+from tests.support.faster_rcnn import BOTTOM_RIGHT, TOP_LEFT, TOP_RIGHT, Head, losses_of, model, predict, truth
 
 SCORES = np.exp([0., 2., 1.]) / np.exp([0., 2., 1.]).sum()  # of the head's logits
 LN2 = math.log(2.)

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from object_detection import protos
 from object_detection.layers import core
 from object_detection.models import hyperparams
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 def _read(text, **keywords):

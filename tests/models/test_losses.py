@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.models import losses
-from tests import boxes_golden
+from tests.support import boxes_golden
 
 CLASSIFICATION = {
     'focal': losses.Focal(1.5, .25), 'focal without alpha': losses.Focal(2., None), 'sigmoid': losses.sigmoid,

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection import config, tfrecord
+from object_detection.config import pipeline as config
 from object_detection.models import build
-from object_detection.records import Example
-from tests import model_parity, parity
+from object_detection.records import tfrecord
+from object_detection.records.example import Example
+from tests.support import model_parity, parity
 
 GOLDENS = ['centernet_mobilenetv2_fpn', 'efficientdet_d0', 'faster_rcnn_resnet50_v1', 'ssd_mobilenet_v1_fpn',
            'ssd_mobilenet_v2', 'ssd_mobilenet_v2_fpnlite']

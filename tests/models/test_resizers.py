@@ -5,8 +5,8 @@ from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.models import resizers
-from tests import boxes_golden
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
+from tests.support import boxes_golden
 
 RESIZERS = {
     'fixed': resizers.FixedShape(30, 17), 'nearest': resizers.FixedShape(30, 17, 'nearest'),

@@ -8,8 +8,8 @@ from object_detection import protos
 from object_detection.boxes import anchors, coders, matchers, nms, targets
 from object_detection.layers import core
 from object_detection.models import build_parts, losses, resizers
-from object_detection.models.ssd import SSD, SsdLoss
-from utils.errors import UserError
+from object_detection.models.ssd.model import SSD, SsdLoss
+from object_detection.utils.errors import UserError
 
 
 class Extractor(tf.Module):

@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from preparation.options import Options
-from preparation.run import prepare
+from object_detection.preparation.options import Options
+from object_detection.preparation.run import prepare
 
 
 @pytest.fixture

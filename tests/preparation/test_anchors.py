@@ -1,8 +1,8 @@
 """Ranges worked out by hand from the released configs' numbers."""
 import pytest
 
-from preparation.anchors import USUAL, anchor_range
-from utils.errors import UserError
+from object_detection.preparation.anchors import USUAL, anchor_range
+from object_detection.utils.errors import UserError
 
 ANCHORS = {
     'ssd { image_resizer { fixed_shape_resizer { height: 320 width: 640 } } anchor_generator { '

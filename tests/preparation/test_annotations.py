@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from preparation import annotations
-from preparation.manifest import Picture
-from preparation.options import Options
-from preparation.scan import scan
-from utils.errors import UserError
+from object_detection.preparation import annotations
+from object_detection.preparation.manifest import Picture
+from object_detection.preparation.options import Options
+from object_detection.preparation.scan import scan
+from object_detection.utils.errors import UserError
 
 VOC = '''<annotation><folder>Sit</folder><filename>1.jpg</filename>
 <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>

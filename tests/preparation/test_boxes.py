@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from preparation import boxes, coco
-from preparation.annotations import Annotation
-from preparation.manifest import Box, Picture
-from preparation.options import Options
-from utils.errors import UserError
+from object_detection.preparation import boxes, coco
+from object_detection.preparation.annotations import Annotation
+from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.options import Options
+from object_detection.utils.errors import UserError
 
 LEFT, RIGHT, NEARLY_LEFT = [0.1, 0.1, 0.9, 0.4], [0.1, 0.6, 0.9, 0.9], [0.1, 0.1, 0.9, 0.42]
 PERSON, CAT, DOG = 1, 17, 18

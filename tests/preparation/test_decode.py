@@ -6,8 +6,8 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from preparation.decode import decode
-from tests.preparation.hostile import encoded
+from object_detection.preparation.decode import decode
+from tests.support.hostile import encoded
 
 
 @pytest.fixture(scope='module')

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.preparation import photograph
-from preparation import duplicates
-from preparation.decode import decode
-from preparation.fingerprint import THUMBNAIL_BYTES, hashes
-from preparation.manifest import Picture
-from preparation.reading import thumbnail
-from tests.preparation.hostile import encoded
+from object_detection.preparation import duplicates
+from object_detection.preparation.decode import decode
+from object_detection.preparation.fingerprint import THUMBNAIL_BYTES, hashes
+from object_detection.preparation.manifest import Picture
+from object_detection.preparation.reading import thumbnail
+from tests.support.hostile import encoded
 
 PHOTOGRAPHS = [photograph(seed, 300, 200) for seed in range(4)]
 

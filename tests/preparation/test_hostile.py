@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from object_detection.records import Example, index
-from preparation.decode import Unusable, decode
+from object_detection.preparation.decode import Unusable, decode
+from object_detection.records.example import Example, index
 from tests.preparation.conftest import contents, decisions
-from tests.preparation.hostile import HEIGHT, WIDTH, encoded, make, orientation, scene, swapped_profile
+from tests.support.hostile import HEIGHT, WIDTH, encoded, make, orientation, scene, swapped_profile
 
 
 def test_verdicts(run, tmp_path):

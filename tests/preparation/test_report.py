@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preparation import stats
-from preparation.manifest import Box, Picture
-from preparation.options import Options
-from tests.preparation.hostile import encoded, scene
+from object_detection.preparation import stats
+from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.options import Options
+from tests.support.hostile import encoded, scene
 
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
 

@@ -3,9 +3,9 @@ import collections
 
 import pytest
 
-from preparation import split
-from preparation.manifest import Box, Picture
-from preparation.options import Options
+from object_detection.preparation import split
+from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.options import Options
 
 BOX = Box(0, 0, 1, 1, 'a', None, 'whole')
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from preparation.workers import Crashed, unordered
+from object_detection.preparation.workers import Crashed, unordered
 
 DEADLY = 71
 

@@ -4,12 +4,12 @@ import re
 import numpy as np
 import pytest
 
-from object_detection import config as configs
-from object_detection import config_checks, records
-from object_detection.training import evaluate
-from tests import parity
-from tests.training import tiny
-from tests.training.test_summaries import events
+from object_detection.config import checks as config_checks
+from object_detection.config import pipeline as configs
+from object_detection.evaluation import evaluate
+from object_detection.records import example as records
+from tests.evaluation.test_summaries import events
+from tests.support import parity, tiny
 from tests.training.test_train import Log, run
 
 BASE = parity.HERE / 'configs' / 'centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8.config'

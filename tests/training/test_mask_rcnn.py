@@ -6,15 +6,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection import config as configs
-from object_detection import label_map, records
+from object_detection.checkpoints import checkpoint
+from object_detection.config import label_map
+from object_detection.config import pipeline as configs
+from object_detection.evaluation import evaluate
 from object_detection.export import saved_model
 from object_detection.models import build
-from object_detection.training import checkpoint, evaluate
-from tests import parity
-from tests.training import tiny
+from object_detection.records import example as records
+from object_detection.utils.errors import UserError
+from tests.support import parity, tiny
 from tests.training.test_train import Log, run
-from utils.errors import UserError
 
 BASE = parity.HERE / 'configs' / 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config'
 READER = '''label_map_path: "{folder}/label_map.pbtxt" load_instance_masks: true mask_type: PNG_MASKS

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from object_detection import config as configs
+from object_detection.checkpoints import checkpoint
+from object_detection.config import pipeline as configs
 from object_detection.layers import feature_extractors
 from object_detection.models import build
-from object_detection.training import checkpoint
-from tests.training import tiny, toy_backbone
+from tests.support import tiny, toy_backbone
 from tests.training.test_train import run
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'adding_a_backbone.md'

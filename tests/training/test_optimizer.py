@@ -9,7 +9,7 @@ from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.training import optimizer, schedules
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / 'golden' / 'optimizers.json').read_text())
 

@@ -2,7 +2,7 @@
 import json
 import math
 
-from object_detection import config_paths
+from object_detection.config import paths as config_paths
 from object_detection.training import rounds
 
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'

@@ -7,13 +7,15 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import protos, records
-from object_detection.training import checkpoint, train
+from object_detection import protos
+from object_detection.checkpoints import checkpoint
+from object_detection.records import example as records
 from object_detection.training import step as steps
-from tests.training import tiny
-from tests.training.test_summaries import events
-from utils import phases
-from utils.errors import UserError
+from object_detection.training import train
+from object_detection.utils import phases
+from object_detection.utils.errors import UserError
+from tests.evaluation.test_summaries import events
+from tests.support import tiny
 
 
 class Log:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from utils import args
+from object_detection.utils import args
 
 
 @pytest.fixture

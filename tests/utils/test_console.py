@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from utils import console
+from object_detection.utils import console
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +104,7 @@ def test_terminal_draws_with_rich_and_keeps_log_lines(monkeypatch):
 def test_rich_and_tensorflow_are_not_imported_for_plain_output():
     code = '''
 import sys
-from utils import args, console, files
+from object_detection.utils import args, console, files
 with console.progress('x', 1) as bar:
     bar.update(1)
 console.table(['a'], [[1]])
@@ -118,7 +118,7 @@ def test_muffled():
     """In a process of its own, for pytest has taken stderr."""
     code = '''
 import os
-from utils import console
+from object_detection.utils import console
 with console.muffled():
     os.write(2, b'chatter;')
 with console.muffled(when=False):

@@ -1,6 +1,6 @@
 import os
 
-from utils import environment
+from object_detection.utils import environment
 
 
 def test_variables_are_set_and_those_of_the_user_are_kept(monkeypatch):

@@ -1,7 +1,7 @@
 """How a script ends on what a user can put right."""
 import pytest
 
-from utils import errors
+from object_detection.utils import errors
 
 
 def ends(main, capsys):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from utils import files
-from utils.errors import UserError
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -146,7 +146,7 @@ def test_expand_and_missing_shards(tmp_path):
 
 HOLDER = '''
 import sys
-from utils import files
+from object_detection.utils import files
 with files.lock(sys.argv[1]):
     print('held', flush=True)
     sys.stdin.read()

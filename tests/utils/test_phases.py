@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from utils import phases
+from object_detection.utils import phases
 
-SAMPLES = 'tests.utils.phase_samples:'
+SAMPLES = 'tests.support.phase_samples:'
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(sys.platform == 'win32', reason='signals of POSIX')
 
@@ -91,7 +91,7 @@ def test_the_worker_dies_with_its_parent(tmp_path):
     script.write_text(f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from utils import phases
+from object_detection.utils import phases
 if __name__ == '__main__':
     with phases.Worker() as worker:
         worker.run({SAMPLES + 'never_stops'!r}, {{}}, {str(tmp_path / 'outcome.json')!r},

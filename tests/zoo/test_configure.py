@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from object_detection import config, config_checks, protos, records
-from object_detection.config import architecture
+from object_detection import protos
+from object_detection.config import checks as config_checks
+from object_detection.config import pipeline as config
+from object_detection.config.pipeline import architecture
+from object_detection.records import example as records
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
 from object_detection.zoo import __main__ as zoo
 from object_detection.zoo import configure, download, edit, machine, schedule
-from utils import files
-from utils.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 KIT = Path(__file__).parents[3] / 'shared' / 'parity' / 'configs'

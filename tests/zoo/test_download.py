@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
 from object_detection.zoo import __main__ as zoo
 from object_detection.zoo import table, transfer, unpack
-from tests.zoo.server import FILES, serve, tarball
-from utils import files
-from utils.errors import UserError
+from tests.support.zoo_server import FILES, serve, tarball
 
 NAME = 'efficientdet_d0_coco17_tpu-32'
 BODY = tarball()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection import config
+from object_detection.config import pipeline as config
 from object_detection.zoo import machine
 from object_detection.zoo.machine import Machine
 

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
+from object_detection.utils.errors import UserError
 from object_detection.zoo import transfer
-from tests.zoo.server import serve
-from utils.errors import UserError
+from tests.support.zoo_server import serve
 
 BODY = bytes(range(256)) * 4000
 PATH = '/tf2/file'

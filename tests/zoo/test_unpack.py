@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from object_detection.zoo import unpack
-from tests.zoo.server import FILES, tarball
+from tests.support.zoo_server import FILES, tarball
 
 
 @pytest.fixture

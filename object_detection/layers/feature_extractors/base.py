@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from object_detection.layers import core
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 class FeatureExtractor(core.Layer):

@@ -8,7 +8,7 @@ from object_detection.layers.backbones import hourglass, mobilenet_v2, resnet_v1
 from object_detection.layers.feature_extractors.base import FeatureExtractor
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.upsampling import Deconvolution, UpsamplingFPN
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 INTERPOLATIONS = 'nearest', 'bilinear'
 

@@ -16,7 +16,7 @@ from object_detection.layers import core
 from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
 from object_detection.layers.feature_extractors.base import pad, refuse
 from object_detection.layers.necks.fpn import TopDownFPN, conv_block
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 RESNET_MEANS = (123.68, 116.779, 103.939)
 BACKBONE_MAX_LEVEL = 5

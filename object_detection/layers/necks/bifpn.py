@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from object_detection.layers import core
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 # Functions of the raw weights [nodes, inputs, 1]. The softmax of the reference runs over the last axis, which makes
 # every weight 1; checkpoints trained with it expect that.

@@ -4,7 +4,7 @@ import tensorflow as tf
 from object_detection.layers.heads.center_net import PixelHead
 from object_detection.models.center_net import decoding, keypoints, losses
 from object_detection.models.center_net.tasks import CENTER, OFFSET, SCALE, Tasks
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 class CenterNet(tf.Module):

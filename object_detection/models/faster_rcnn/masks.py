@@ -5,7 +5,7 @@ from object_detection.models.faster_rcnn import rpn
 from object_detection.models.faster_rcnn.regions import crop
 from object_detection.models.faster_rcnn.second_stage import of_class
 from object_detection.models.replicas import per_device
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 def of_detections(logits, classes):

@@ -6,7 +6,7 @@ from object_detection.models.faster_rcnn import masks, rpn
 from object_detection.models.faster_rcnn.regions import RegionPooling
 from object_detection.models.faster_rcnn.rpn import FirstStage
 from object_detection.models.faster_rcnn.second_stage import SecondStage, Truth
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 DETECTIONS = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections', 'raw_detection_boxes',
               'raw_detection_scores', 'detection_multiclass_scores', 'detection_anchor_indices', 'detection_masks')

@@ -9,7 +9,7 @@ from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.samplers import BalancedSampler
 from object_detection.boxes.targets import TargetAssigner
 from object_detection.models import losses
-from utils.errors import UserError
+from object_detection.utils.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

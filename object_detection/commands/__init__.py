@@ -1,0 +1,1 @@
+"""The commands of the suite: argument parsing, then a few calls."""

@@ -1,0 +1,53 @@
+"""Export a trained model: checkpoint and pipeline.config in, SavedModel out.
+
+Of the config only the model section is needed, so an unpacked zoo tarball exports as it is. The output folder holds
+saved_model/ (signature serving_default, any batch size), checkpoint/ckpt-0 and pipeline.config.
+"""
+import argparse
+import time
+from pathlib import Path
+
+from object_detection.utils import args, environment, errors
+
+INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
+
+
+def main(argv=None):
+    parser = args.Parser(__doc__)
+    parser.add_argument('--input_type', choices=INPUT_TYPES, default='image_tensor', help='what the model will take')
+    args.add_pipeline_config(parser)
+    parser.add_argument('--trained_checkpoint_dir', required=True, default=argparse.SUPPRESS, metavar='FOLDER',
+                        help='a folder of checkpoints, of which the newest counts, or one checkpoint (.../ckpt-7)')
+    parser.add_argument('--output_directory', required=True, default=argparse.SUPPRESS, metavar='FOLDER',
+                        help='new or empty; nothing is overwritten')
+    parser.add_argument('--config_override', default='', metavar='TEXT',
+                        help='a piece of pipeline.config to lay over the file, as "model { ssd { ... } }"')
+    options = parser.parse_args(argv)
+    started = time.perf_counter()
+
+    from object_detection.config import checks as config_checks
+    from object_detection.config import pipeline as config
+    from object_detection.export import whole
+    pipeline = config.override(config.read(options.pipeline_config_path), options.config_override)
+    config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path,
+                                               overridden=bool(options.config_override)))
+    whole.check(options.output_directory)
+
+    environment.prepare_tensorflow()
+    from object_detection.checkpoints import checkpoint
+    from object_detection.export import saved_model
+    from object_detection.models import build
+    prefix = checkpoint.find(options.trained_checkpoint_dir)
+    model = build.build(pipeline.model)
+    step = checkpoint.restore_model(model, prefix, pipeline.eval_config.use_moving_averages)
+    print(f'{prefix} ({"no step counter" if step is None else f"step {step}"})')
+    saved = Path(options.output_directory, 'saved_model')
+    difference = saved_model.write(model, options.input_type, pipeline, options.output_directory)
+    print(f'{saved}: loaded again, answers as the model in memory '
+          f'(largest difference {difference:.0e})')
+    print(f'done in {time.perf_counter() - started:.1f} s')
+
+
+def run():
+    """The command: main, with a user's mistakes as messages and exit codes."""
+    errors.run_main(main)

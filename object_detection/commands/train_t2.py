@@ -1,0 +1,98 @@
+"""Verify a pipeline.config before the long run.
+
+What is wrong with the config's fields and numbers, paths, label map, records with their pictures and boxes, or the
+checkpoint is said all at once. Then the model is built, trained for a few steps and evaluated on a few pictures, in a
+folder that is thrown away. Ends with code 0 if all is well, else with 1 and the list of findings.
+"""
+import tempfile
+from pathlib import Path
+
+from object_detection.utils import args, console, errors, phases
+
+
+def main(argv=None):
+    parser = args.Parser(__doc__)
+    args.add_pipeline_config(parser)
+    parser.add_argument('--num_train_steps', type=args.positive_int, default=10, metavar='N', help='steps to try')
+    parser.add_argument('--sample', type=args.count, default=1000, metavar='N',
+                        help='records of each data set to open; 0: all of them')
+    options = parser.parse_args(argv)
+    with phases.Worker(preload=['object_detection.training.verify']) as worker:
+        return verify(options.pipeline_config_path, options.num_train_steps, options.sample or None, worker)
+
+
+def verify(path, num_steps, sample, worker):
+    """Print what is found; the exit code."""
+    from object_detection.config import checks as config_checks
+    from object_detection.config import pipeline as configs
+    from object_detection.records import checks as data_checks
+
+    config = configs.read(path)
+    console.log(f'{path}: every field is known')
+    wrong, reports = data_checks.check_data(config, sample)
+    findings = config_checks.check(config, path) + config_checks.located(wrong, path)
+    for name, report in reports.items():
+        describe_records(name, report)
+    errors_in = [finding.field for finding in findings if finding.severity == 'error']
+    if not any(field.startswith(('model', 'train_config')) for field in errors_in):
+        findings += try_out(worker, config, 0 if errors_in else num_steps, reports)
+    return conclude(findings)
+
+
+def describe_records(name, report):
+    boxes = ', '.join(f'{label} {count}' for label, count in sorted(report.boxes_of.items(), key=str))
+    console.log(f'{name}: {report.records} records, {report.checked} opened; boxes: {boxes or "none"}'
+                + (f'; {report.without_boxes} pictures without a box' if report.without_boxes else ''))
+
+
+def try_out(worker, config, num_steps, reports):
+    """Build, restore, and unless num_steps is 0 train and evaluate; the findings of that."""
+    from object_detection.config.checks import Finding
+    from object_detection.config.pipeline import to_text
+
+    findings, speed = [], []
+
+    def on_event(name, **values):
+        if name == 'device' and not speed:  # the evaluation says it again
+            console.log(f'computing on {values["count"]} x {values["device"]}')
+        elif name == 'fine_tuned':
+            console.table(['part of the model', 'restored', 'new', 'other shape'], values['table'],
+                          title=f'restored from {values["checkpoint"]}')
+        elif name == 'warning':
+            findings.append(Finding('warning', 'train_config', values['text']))
+        elif name == 'log':
+            speed.append(values['steps_per_second'])
+            losses = ', '.join(f'{tag.removeprefix("Loss/")} {value:.4g}' for tag, value in values['values'].items())
+            console.log(f'step {values["step"]}: {losses}')
+        elif name == 'evaluated':
+            console.log(f'evaluated {values["pictures"]} pictures')
+
+    records = reports['eval_input_reader[0]'].records if 'eval_input_reader[0]' in reports else 1
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = worker.run('object_detection.training.verify:try_out',
+                             {'config_text': to_text(config), 'num_steps': num_steps,
+                              'eval_share': max(1, records // 8)}, Path(folder, 'outcome.json'), on_event)
+    if outcome.kind != phases.DONE:
+        section, message = 'model', outcome.message.removeprefix('model: ')
+        if message == outcome.message:
+            section = outcome.kind
+        return [*findings, Finding('error', section, message)]
+    if num_steps:
+        memory = [f'{outcome.data[key] / 1e9:.1f} GB {words}' for key, words in
+                  (('peak_memory', 'of main memory'), ('peak_gpu_memory', 'of a GPU')) if outcome.data[key]]
+        console.log(f'{1 / speed[-1]:.3g} s a step ({speed[-1]:.3g} steps a second); at most {", ".join(memory)}')
+    return findings
+
+
+def conclude(findings):
+    """Print all findings; the exit code."""
+    for finding in findings:
+        console.log(f'{finding.severity}: {finding}')
+    count = sum(finding.severity == 'error' for finding in findings)
+    console.log(f'{count} errors, {len(findings) - count} warnings and notes')
+    return 1 if count else 0
+
+
+def run():
+    """The command: main, with a user's mistakes as messages and exit codes."""
+    errors.run_main(main)

@@ -1,0 +1,1 @@
+"""pipeline.config and label maps: read, check, write. Imports no TensorFlow."""

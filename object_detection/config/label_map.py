@@ -1,0 +1,114 @@
+"""label_map.pbtxt: the names and ids of the classes. Ids start at 1; 0 is the background."""
+import difflib
+from dataclasses import dataclass, field
+
+from google.protobuf import text_format
+
+from object_detection import protos
+from object_detection.config import textproto
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Item:
+    """One class: the name the records use, the one people read ('' if there is none), keypoint ids by label."""
+
+    id: int
+    name: str
+    display_name: str = ''
+    keypoints: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """items: in the order of the file. warnings: what is odd about it but does not hinder."""
+
+    items: tuple
+    source: str = 'the label map'
+    warnings: tuple = ()
+
+    @property
+    def num_classes(self):
+        """The largest id: what num_classes of the model must at least be."""
+        return max(item.id for item in self.items)
+
+    def name_of(self, class_id):
+        """The name for people of a class; 'category_7' for an id that no class has."""
+        return next((item.display_name or item.name for item in self.items if item.id == class_id),
+                    f'category_{class_id}')
+
+    def id_of(self, name):
+        """The id of a class by its name or display name; UserError with similar names if there is none."""
+        return self.item_of(name).id
+
+    def item_of(self, name):
+        """As id_of, the whole Item."""
+        items = {known: item for item in self.items for known in (item.display_name, item.name) if known}
+        if name in items:
+            return items[name]
+        close = difflib.get_close_matches(name, items, n=3)
+        advice = f'did you mean {" or ".join(close)}?' if close else f'it has {", ".join(list(items)[:12])}'
+        raise UserError(f'{self.source}: has no class {name!r}; {advice}')
+
+
+def load(path):
+    """The LabelMap in a file; UserError with every broken entry and its line.
+
+    As in the reference an entry with id 0 may only be the background; it is left out.
+    """
+    text = textproto.read_text(path)
+    message = textproto.parse(text, protos.StringIntLabelMap(), str(path))
+    lines = textproto.locate(text)
+    entries = [(lines.get(('item', index, 'id', 0), lines.get(('item', index), 0)), entry)
+               for index, entry in enumerate(message.item)
+               if not (entry.id == 0 and entry.HasField('id') and 'background' in (entry.name, entry.display_name))]
+    faults = [f'{path}:{line}: {fault}' for line, fault in _faults(entries)]
+    if not entries:
+        faults = [f'{path}: holds no class; it needs entries like item {{ id: 1 name: "dog" }}']
+    if faults:
+        raise UserError(faults)
+    items = tuple(Item(entry.id, entry.name or entry.display_name, entry.display_name,
+                       {point.label: point.id for point in entry.keypoints}) for _, entry in entries)
+    return LabelMap(items, str(path), tuple(_oddities(items, path)))
+
+
+def write(path, names):
+    """Write a label map with ids 1, 2, ... for names (str), in their order."""
+    message = protos.StringIntLabelMap()
+    for number, name in enumerate(names, start=1):
+        message.item.add(id=number, name=name)
+    files.write_text(path, text_format.MessageToString(message, as_utf8=True))
+
+
+def _faults(entries):
+    """Yields (line, message) for entries [(line, StringIntLabelMapItem)] that cannot be used."""
+    ids, names = {}, {}
+    for line, entry in entries:
+        name = entry.name or entry.display_name
+        if not name:
+            yield line, f'the class with id {entry.id} has no name'
+        elif name in names:
+            yield line, f'name {name!r} is given twice (before on line {names[name]}); each class needs its own'
+        if not entry.HasField('id'):
+            yield line, f'class {name!r} has no id; ids start at 1'
+        elif entry.id < 1:
+            yield line, f'class {name!r} has id {entry.id}; ids start at 1, 0 is the background'
+        elif entry.id in ids:
+            yield line, f'id {entry.id} is given twice (before on line {ids[entry.id]}); each class needs its own'
+        names.setdefault(name, line)
+        ids.setdefault(entry.id, line)
+        for what, values in (('id', [point.id for point in entry.keypoints]),
+                             ('label', [point.label for point in entry.keypoints])):
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                yield line, f'class {name!r}: keypoint {what} {twice[0]!r} is given twice'
+
+
+def _oddities(items, path):
+    used = {item.id for item in items}
+    if gaps := sorted(set(range(1, max(used))) - used):
+        shown = ', '.join(map(str, gaps[:10])) + (' ...' if len(gaps) > 10 else '')
+        yield f'{path}: no class has id {shown}; the model keeps {len(gaps)} unused outputs for them'
+    for item in items:
+        if item.name != item.name.strip():
+            yield f'{path}: the name {item.name!r} begins or ends with a space; the records must have it too'

@@ -1,0 +1,99 @@
+"""Paths that a pipeline.config names: are they there, and are they what they should be?
+
+Each function yields (severity, message), severity 'error' or 'warning'. Relative paths count from the current folder,
+as in the reference.
+"""
+import glob
+import re
+from pathlib import Path
+
+from object_detection.utils import files
+
+
+def remote(path):
+    """What is to be said of a path on a remote store (gs://, s3://, hdfs://), which nothing here reads; else None."""
+    if re.match(r'[a-z][a-z0-9]+://', path):
+        return f'{path}: is on a remote store, and only files of this machine are read; copy it here and name the copy'
+    return None
+
+
+def records(pattern):
+    """The TFRecord files of a path or glob: present, all shards of a set, none empty."""
+    yield from _unreadable(pattern)
+    if message := remote(pattern):
+        yield 'error', message
+        return
+    if Path(pattern).is_dir():
+        yield 'error', f'{pattern}: is a folder; name the records in it{files.contents(pattern)}'
+        return
+    found = files.expand(pattern)
+    if not found:
+        if re.search(r'[*?\[]', pattern):
+            folder = Path(pattern).parent
+            near = files.contents(folder) if folder.is_dir() else f'; {files.missing(folder)}'
+            yield 'error', f'{pattern}: no file matches{near}'
+        elif shards := _shards(pattern):
+            yield 'error', f'{pattern}: does not exist, but in shards; write {" or ".join(map(repr, shards))}'
+        else:
+            yield 'error', files.missing(pattern)
+    if lost := files.missing_shards(found):
+        yield 'error', f'{pattern}: {len(lost)} shards are missing, the first is {lost[0]}'
+    for path in found:
+        if path.stat().st_size == 0:
+            yield 'error', f'{path}: is empty; was its preparation interrupted?'
+
+
+def _shards(name):
+    """Patterns of the sets of shards of `name`, such as NAME-?????-of-00010."""
+    totals = {match[1] for path in Path(name).parent.glob(f'{glob.escape(Path(name).name)}-*-of-*')
+              if (match := re.search(r'-\d{5}-of-(\d{5})$', path.name))}
+    return [f'{name}-?????-of-{total}' for total in sorted(totals)]
+
+
+def checkpoint(prefix):
+    """The prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
+    yield from _unreadable(prefix)
+    if message := remote(prefix):
+        yield 'error', message
+        return
+    path = Path(prefix)
+    if Path(f'{prefix}.index').is_file():
+        if not list(path.parent.glob(f'{glob.escape(path.name)}.data-?????-of-?????')):
+            yield 'error', f'{prefix}: has {path.name}.index but no {path.name}.data-...; unpack or copy it again'
+        return
+    stem = re.sub(r'\.(index|data-\d+-of-\d+|meta)$', '', prefix)
+    if stem != prefix and Path(f'{stem}.index').is_file():
+        yield 'error', f'{prefix}: is a file of the checkpoint; give its prefix, {stem!r}'
+        return
+    if path.is_dir():
+        inside = prefixes(path) or prefixes(path / 'checkpoint')
+        advice = f'give the prefix of a checkpoint in it, {inside[-1].as_posix()!r}' if inside else \
+            'there is no *.index file in it or in its checkpoint folder'
+        yield 'error', f'{prefix}: is a folder; {advice}'
+        return
+    beside = prefixes(path.parent)
+    if beside:
+        names = ', '.join(repr(other.as_posix()) for other in beside[-6:])
+        yield 'error', f'{prefix}: there is no {path.name}.index; the folder has {names}'
+    else:
+        yield 'error', files.missing(f'{prefix}.index')
+
+
+def prefixes(folder):
+    """Paths, without `.index`, of whatever checkpoints are in a folder (model.ckpt too); the newest number last."""
+    def number(path):
+        return int((re.findall(r'\d+', path.name) or ['0'])[-1])
+
+    return sorted((path.with_suffix('') for path in Path(folder).glob('*.index')), key=number)
+
+
+def numbered(folder):
+    """Prefixes of the checkpoints that training wrote, ckpt-N and nothing else, in a folder; the highest N first."""
+    found = {int(match[1]): path.with_suffix('') for path in Path(folder).glob('ckpt-*.index')
+             if (match := re.fullmatch(r'ckpt-(\d+)\.index', path.name))}
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
+def _unreadable(path):
+    if re.search(r'[\x00-\x1f]', path):
+        yield 'warning', f'{path!r}: holds a control character; write / or \\\\ instead of \\ in paths'

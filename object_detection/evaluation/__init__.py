@@ -1,0 +1,1 @@
+"""The evaluation phase, metrics, and drawing."""

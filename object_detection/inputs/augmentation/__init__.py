@@ -1,0 +1,59 @@
+"""data_augmentation_options of train_config -> one function; the options themselves are in colors, crops and so on."""
+from object_detection.inputs.augmentation import autoaugment, colors, crops, flips, objects, pads, resizes
+from object_detection.utils.errors import UserError
+
+# Name in the schema -> fn(sample, random, **fields of the option). A field that is not set is left to the function's
+# default, which is the reference's. Keys of a sample: see decode.decoder; its image is uint8 or float32, 0..255.
+OPTIONS = {function.__name__: function for function in (
+    autoaugment.autoaugment_image,
+    colors.adjust_gamma, colors.normalize_image, colors.random_adjust_brightness, colors.random_adjust_contrast,
+    colors.random_adjust_hue, colors.random_adjust_saturation, colors.random_black_patches,
+    colors.random_distort_color, colors.random_jpeg_quality, colors.random_patch_gaussian,
+    colors.random_pixel_value_scale, colors.random_rgb_to_gray, colors.rgb_to_gray, colors.subtract_channel_mean,
+    crops.random_crop_image, crops.random_crop_to_aspect_ratio, crops.random_scale_crop_and_pad_to_square,
+    crops.random_square_crop_by_scale, crops.ssd_random_crop, crops.ssd_random_crop_fixed_aspect_ratio,
+    flips.random_horizontal_flip, flips.random_rotation90, flips.random_vertical_flip,
+    objects.drop_label_probabilistically, objects.random_jitter_boxes, objects.random_self_concat_image,
+    objects.remap_labels, objects.scale_boxes_to_pixel_coordinates,
+    pads.random_absolute_pad_image, pads.random_crop_pad_image, pads.random_pad_image, pads.ssd_random_crop_pad,
+    pads.ssd_random_crop_pad_fixed_aspect_ratio,
+    resizes.random_downscale_to_target_pixels, resizes.random_image_scale, resizes.random_resize_method,
+    resizes.resize_image,
+)}
+
+
+def build(options):
+    """fn(sample, random) that applies PreprocessingStep messages in order; UserError for an option not supported."""
+    steps, findings = [], []
+    for option in options:
+        name = option.WhichOneof('preprocessing_step')
+        if name in OPTIONS:
+            steps.append((OPTIONS[name], _keywords(getattr(option, name))))
+        else:
+            findings.append(f'data_augmentation_options {name or "{}"} is not supported; take it out, or use one of: '
+                            + ', '.join(sorted(OPTIONS)))
+    if findings:
+        raise UserError(findings)
+
+    def augment(sample, random):
+        for function, keywords in steps:
+            sample = function(sample, random, **keywords)
+        return sample
+
+    return augment
+
+
+def _keywords(message):
+    """The fields that are set; lists as tuples, enum values as names, messages of a list as dicts of all fields."""
+    keywords = {}
+    for field, value in message.ListFields():
+        if field.message_type:
+            value = [{f.name: _plain(getattr(item, f.name)) for f in item.DESCRIPTOR.fields} for item in value]
+        elif field.enum_type:
+            value = field.enum_type.values_by_number[value].name.lower()
+        keywords[field.name] = _plain(value)
+    return keywords
+
+
+def _plain(value):
+    return value if isinstance(value, (str, bool, int, float)) else tuple(value)

@@ -1,0 +1,1 @@
+"""Single-shot detectors: SSD, RetinaNet, EfficientDet."""

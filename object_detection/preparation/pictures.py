@@ -1,0 +1,127 @@
+"""From source files to upright JPEGs, done anew only where something has changed."""
+import dataclasses
+import os
+import shutil
+import time
+
+import PIL
+import pyvips
+import simplejpeg
+
+from object_detection.preparation.fingerprint import hashes
+from object_detection.preparation.manifest import Picture
+from object_detection.preparation.reading import PARTIAL, QUALITY, UNREADABLE, Task, read_picture
+from object_detection.preparation.workers import Crashed, unordered
+
+COMMIT_SECONDS = 1.0
+
+
+def prepare(scan, names, manifest, options, progress, on_work):
+    """Read what is new or changed, write its jpgs, and return the Pictures of all sources, sorted by path.
+
+    names: {source path: jpg}. A source is new or changed when the manifest has no facts of its size, time, name and
+    picture options. Killed half-way, this carries on where the manifest ends. on_work() is called if there are any.
+    """
+    key = picture_options(options)
+    known = manifest.found()
+    manifest.forget(known.keys() - {source.path for source in scan.sources})
+    pictures, todo = {}, []
+    for source in scan.sources:
+        fresh = Picture(source.path, source.label, source.size, source.mtime_ns, key, problem=source.problem,
+                        jpg=names[source.path])
+        old = known.get(source.path)
+        if source.problem:
+            pictures[source.path] = fresh
+        elif old and _same_source(old, fresh):
+            pictures[source.path] = old
+        else:
+            todo.append(Task(fresh, source.file, str(options.output), options.mindim))
+    manifest.keep_found(picture for picture in pictures.values() if picture.path not in known)
+    if todo:
+        on_work()
+    for picture in _read(todo, manifest, options, progress, 'reading pictures'):
+        pictures[picture.path] = picture
+    return [pictures[source.path] for source in scan.sources]
+
+
+def restore(pictures, scan, manifest, options, progress):
+    """Make jpg/ hold the jpgs of `pictures` and no other of ours: write again what is missing, delete the rest."""
+    files = {source.path: source.file for source in scan.sources}
+    lost = [Task(picture, files[picture.path], str(options.output), options.mindim)
+            for picture in pictures if not _intact(picture, options.output)]
+    again = {picture.path: picture for picture in pictures}
+    for result in _read(lost, manifest, options, progress, 'writing pictures again'):
+        if result.problem:  # the source has changed since it was read
+            again[result.path].verdict, again[result.path].reason = 'skipped', result.problem
+    unwanted = manifest.written() - {picture.jpg for picture in pictures}
+    for jpg in unwanted:
+        (options.output / jpg).unlink(missing_ok=True)
+    manifest.deleted(unwanted)
+    (options.output / 'jpg').mkdir(exist_ok=True)
+    for folder in (options.output / 'jpg').iterdir():
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def picture_options(options):
+    """All that the bytes of a jpg depend on besides its source."""
+    vips = '.'.join(str(pyvips.version(part)) for part in range(3))
+    return (f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips} '
+            f'simplejpeg={simplejpeg.__version__}')
+
+
+def _same_source(old, new):
+    if (old.problem or '').startswith(UNREADABLE):  # permissions may have changed since
+        return False
+    return all(getattr(old, name) == getattr(new, name) for name in ('size', 'mtime_ns', 'options', 'label', 'jpg'))
+
+
+def _intact(picture, output):
+    try:
+        found = os.stat(output / picture.jpg)  # noqa: PTH116, 100,000 of them
+    except FileNotFoundError:
+        return False
+    return (found.st_size, found.st_mtime_ns) == (picture.jpg_size, picture.jpg_mtime_ns)
+
+
+def _read(tasks, manifest, options, progress, title):
+    """Yield the Pictures of tasks as they are done, after the manifest has them."""
+    if not tasks:
+        return
+    manifest.will_write(task.picture.jpg for task in tasks)
+    partial = options.output / PARTIAL
+    for folder in {(options.output / task.picture.jpg).parent for task in tasks} | {partial}:
+        folder.mkdir(parents=True, exist_ok=True)
+    workers = min(options.workers, len(tasks))
+    with progress(title, len(tasks), 'pictures') as bar:
+        results = (_crashed(task) if isinstance(result, Crashed) else result
+                   for task, result in unordered(read_picture, tasks, workers))
+        done = 0
+        for batch in _by_time(results):
+            _add_hashes(batch)
+            manifest.keep_found(batch)
+            done += len(batch)
+            bar.update(done)
+            yield from batch
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _by_time(results):
+    """Lists of results, one a second: a commit for each would take longer than the picture."""
+    batch, start = [], time.monotonic()
+    for result in results:
+        batch.append(result)
+        if time.monotonic() - start > COMMIT_SECONDS:
+            yield batch
+            batch, start = [], time.monotonic()
+    yield batch
+
+
+def _add_hashes(batch):
+    readable = [picture for picture in batch if picture.thumbnail]
+    for picture, value in zip(readable, hashes([picture.thumbnail for picture in readable])):
+        picture.hash = value
+
+
+def _crashed(task):
+    return dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')

@@ -1,0 +1,66 @@
+"""One source file -> one upright JPEG and what is known of it: one read and one decode for all. Runs in the workers.
+
+Workers import what this imports: nothing more than decoding needs, for the time it takes them to start.
+"""
+import dataclasses
+import hashlib
+import io
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from object_detection.preparation.decode import Unusable, decode
+from object_detection.preparation.manifest import Picture
+from object_detection.utils.files import named
+
+QUALITY = 95
+CELLS = 16
+PARTIAL = '.partial'  # half-written pictures, under the output folder
+UNREADABLE = 'cannot be read'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Task:
+    """One source to read. file: where it lies; output: the folder under which `picture.jpg` is written."""
+    picture: Picture
+    file: str
+    output: str
+    mindim: int | None
+
+
+def read_picture(task):
+    """Read one source, write its jpg, and return its Picture with all that was found; runs in a worker."""
+    try:
+        data = Path(task.file).read_bytes()
+    except OSError as error:
+        return dataclasses.replace(task.picture, problem=f'{UNREADABLE}: {error.strerror}')
+    checksum = hashlib.sha256(data).hexdigest()
+    try:
+        decoded = decode(data, task.mindim)
+    except Unusable as error:
+        return dataclasses.replace(task.picture, sha256=checksum, problem=str(error))
+    image = decoded.image
+    jpg, stat = _write(image, task.output, task.picture.jpg)
+    return dataclasses.replace(
+        task.picture, sha256=checksum, format=decoded.format, width=decoded.width, height=decoded.height,
+        turned=decoded.turned, note=decoded.note, thumbnail=thumbnail(image), jpg_size=stat.st_size,
+        jpg_mtime_ns=stat.st_mtime_ns, jpg_width=image.width, jpg_height=image.height, jpg_sha256=jpg)
+
+
+def thumbnail(image):
+    """The colours of a picture, 16x16 RGB, as bytes."""
+    return image.resize((CELLS, CELLS), Image.Resampling.BILINEAR, reducing_gap=3.0).tobytes()
+
+
+def _write(image, output, name):
+    """Save a jpg whole or not at all; its SHA-256 and stat."""
+    partial = Path(output, PARTIAL, f'{os.getpid()}.jpg')
+    image.info = {}
+    stream = io.BytesIO()
+    image.save(stream, 'JPEG', quality=QUALITY)
+    with named(name):
+        partial.write_bytes(stream.getvalue())
+    stat = partial.stat()
+    partial.replace(Path(output, name))
+    return hashlib.sha256(stream.getvalue()).hexdigest(), stat

@@ -1,0 +1,109 @@
+"""The numbers of a prepared data set: what stats.json holds and report.html shows. No times, so that runs compare."""
+import collections
+import dataclasses
+
+import numpy as np
+
+from object_detection.preparation.anchors import anchor_range
+from object_detection.preparation.options import SIDES
+
+VERDICTS = ('skipped', 'duplicate', 'conflict', 'no box', 'surplus')
+STEPS = ('files', 'readable', 'without duplicates', 'without conflicts', 'with a box', 'taken')
+SIZE_EDGES = (0, 128, 256, 512, 1024, 2048, 4096, 8192, 1 << 20)  # pixels of the shorter side
+ASPECT_EDGES = (0, 0.4, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 1e9)  # width / height
+BOX_EDGES = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.001)  # see _relative_size
+SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
+
+
+def collect(pictures, labels, options):
+    """A JSON-ready dict of all that is worth knowing about the Pictures and the decisions on them."""
+    taken = [picture for picture in pictures if not picture.verdict]
+    readable = [picture for picture in pictures if picture.verdict != 'skipped']
+    boxes = [box for picture in taken for box in picture.boxes]
+    sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]
+    return {
+        'options': _options(options),
+        'labels': [_label_row(number, label, pictures) for number, label in enumerate(labels, start=1)],
+        'totals': _counts(pictures),
+        'steps': list(STEPS),
+        'boxes': {
+            'count': len(boxes),
+            'by_origin': dict(sorted(collections.Counter(box.origin for box in boxes).items())),
+            'by_label': dict(sorted(collections.Counter(box.label for box in boxes).items())),
+        },
+        'histograms': {
+            'shorter side': histogram([min(p.width, p.height) for p in readable], SIZE_EDGES),
+            'aspect': histogram([p.width / p.height for p in readable], ASPECT_EDGES),
+            'box size': histogram(sizes, BOX_EDGES),
+            'score': histogram([box.score for box in boxes if box.score is not None], SCORE_EDGES),
+        },
+        'anchors': _beside_anchors(sizes, anchor_range(options.pipeline_config_path)),
+        'formats': dict(sorted(collections.Counter(p.format for p in readable).items())),
+        'skipped': [_named(p) for p in pictures if p.verdict == 'skipped'],
+        'skipped_by_reason': dict(collections.Counter(
+            p.reason.partition(':')[0] for p in pictures if p.verdict == 'skipped').most_common()),
+        'duplicates': _groups(pictures, 'duplicate'),
+        'conflicts': _groups(pictures, 'conflict'),
+        'no_box': [_named(p) for p in pictures if p.verdict == 'no box'],
+        'review': [{'path': p.path, 'jpg': p.jpg, 'label': p.label, 'reasons': p.review,
+                    'boxes': [[*box.corners] for box in p.boxes]}
+                   for p in pictures if p.review],
+        'notes': [{'path': p.path, 'note': p.note} for p in readable if p.note],
+    }
+
+
+def histogram(values, edges):
+    """{'edges': [n + 1], 'counts': [n]}; an edge belongs to the bin it begins."""
+    counts, _ = np.histogram(values, edges)
+    return {'edges': list(edges), 'counts': counts.tolist()}
+
+
+def _beside_anchors(sizes, anchors):
+    """How boxes of these relative sizes lie in the range of the anchors; None for a model without."""
+    if not anchors:
+        return None
+    # A box of half an anchor's area overlaps it by half at most, and so does one of twice its area.
+    return {**dataclasses.asdict(anchors), 'boxes_below': sum(size < anchors.smallest / 2 ** 0.5 for size in sizes),
+            'boxes_above': sum(size > anchors.largest * 2 ** 0.5 for size in sizes)}
+
+
+def _options(options):
+    """The options that decide about the result, as text; folders and workers do not."""
+    apart = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch', 'pipeline_config_path')
+    return {name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(options).items() if name not in apart}
+
+
+def _label_row(number, label, pictures):
+    return {'label': label, 'id': number, **_counts([picture for picture in pictures if picture.label == label])}
+
+
+def _counts(pictures):
+    verdicts = collections.Counter(picture.verdict for picture in pictures)
+    left = len(pictures)
+    after = {STEPS[0]: left}
+    for step, verdict in zip(STEPS[1:], VERDICTS):
+        left -= verdicts[verdict]
+        after[step] = left
+    return {'after': after, 'negatives': sum(not p.verdict and not p.boxes for p in pictures),
+            **{side: sum(p.side == side for p in pictures) for side in SIDES}}
+
+
+def _relative_size(box, picture):
+    """Side of a square of the box's area, as a share of the picture's longer side: a resized picture has the same."""
+    pixels = (box.ymax - box.ymin) * picture.jpg_height * (box.xmax - box.xmin) * picture.jpg_width
+    return pixels ** 0.5 / max(picture.jpg_width, picture.jpg_height)
+
+
+def _named(picture):
+    return {'path': picture.path, 'label': picture.label, 'reason': picture.reason}
+
+
+def _groups(pictures, verdict):
+    """Each group with a picture of that verdict: paths with labels, and what happened to each."""
+    groups = collections.defaultdict(list)
+    for picture in pictures:
+        if picture.group:
+            groups[picture.group].append(picture)
+    return [[{'path': p.path, 'label': p.label, 'verdict': p.verdict or 'in', 'reason': p.reason} for p in members]
+            for members in groups.values() if any(p.verdict == verdict for p in members)]

@@ -1,0 +1,236 @@
+"""Files written whole or not at all, paths that are checked with advice, and a lock for a folder."""
+import contextlib
+import difflib
+import errno
+import glob
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+from object_detection.utils.errors import UserError
+
+LOCK_NAME = '.lock'
+
+
+@contextlib.contextmanager
+def atomic(path, binary=False):
+    """A file to write to that takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Text is UTF-8 with '\\n'. Missing parent folders are made. A full disk leaves the old file as it was and raises
+    OSError with the name of the file.
+    """
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise UserError(f'{path}: is a folder; the name of a file belongs here')
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (named(path),
+              temporary.open('wb') if binary else temporary.open('w', encoding='utf-8', newline='\n') as file):
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named(path):
+    """Give OSErrors of the block the name of the file: a failed write() does not say of which file it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def write_text(path, text):
+    with atomic(path) as file:
+        file.write(text)
+
+
+def write_bytes(path, data):
+    with atomic(path, binary=True) as file:
+        file.write(data)
+
+
+def existing_file(path):
+    """The Path of a file that exists and can be read; UserError with similar names otherwise."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f'{path}: is a folder; a file belongs here{contents(path)}')
+    if not path.exists():
+        raise UserError(missing(path))
+    if not os.access(path, os.R_OK):
+        raise UserError(f'{path}: may not be read; check its permissions')
+    return path
+
+
+def existing_dir(path):
+    """The Path of a folder that exists; UserError with similar names otherwise."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(missing(path))
+    if not path.is_dir():
+        raise UserError(f'{path}: is a file; a folder belongs here')
+    return path
+
+
+def vacant_dir(path, ignored=()):
+    """The Path of a folder that is empty or does not exist yet; UserError otherwise, as nothing is overwritten.
+
+    Args:
+        ignored: names of entries that do not count.
+    """
+    path = Path(path)
+    with writable(path):
+        present = sorted({entry.name for entry in path.iterdir()} - set(ignored)) if path.is_dir() else []
+    if present:
+        hidden = all(name.startswith('.') for name in present)
+        has = f'; it has {", ".join(present[:8])}' if hidden else contents(path)
+        raise UserError(f'{path}: is not empty, and nothing is overwritten{has}; name another folder, '
+                        'or delete it first')
+    if path.exists() and not path.is_dir():
+        raise UserError(f'{path}: is a file; a new folder belongs here')
+    return path
+
+
+@contextlib.contextmanager
+def writable(folder):
+    """Make a UserError of the block's OSErrors, which say that `folder` cannot be made, read or written to.
+
+    A full disk is another matter and stays an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UserError(f'{folder}: this folder cannot be made or written to ({error.strerror or error}); name '
+                        'another one') from error
+
+
+def make_dir(folder):
+    """The Path of a folder, made with its parents unless it is there; UserError if that cannot be."""
+    folder = Path(folder)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def missing(path):
+    """A message for a path that does not exist: the first part of it that is missing, and what is there instead."""
+    path = Path(path)
+    text = f'{path}: does not exist'
+    if str(path).startswith('~'):
+        return f'{text}; ~ is not expanded here, write the path out'
+    if above := next((up for up in Path.cwd().parents if not path.is_absolute() and (up / path).exists()), None):
+        return f'{text} in {Path.cwd()}, but it does in {above}: run the command from there'
+    folder, name = path.parent, path.name
+    while not folder.exists() and folder != folder.parent:
+        folder, name = folder.parent, folder.name
+    if not folder.is_dir():
+        return text
+    if name != path.name:
+        text += f' (no folder {name!r} in {_readable(folder)})'
+    elif not path.is_absolute():
+        text += f' in {Path.cwd()}'
+    present = sorted(entry.name for entry in _entries(folder) if not entry.name.startswith('.'))
+    close = difflib.get_close_matches(name.lower(), [entry.lower() for entry in present], n=3, cutoff=0.6)
+    similar = [entry for low in close for entry in present if entry.lower() == low]
+    if similar:
+        return f'{text}; did you mean {" or ".join(str(folder / entry) for entry in similar)}?'
+    return text + contents(folder)
+
+
+def contents(folder, limit=8):
+    """'; FOLDER has a, b, c/ and 4 more': the end of a message about something that is not there."""
+    folder = Path(folder)
+    names = sorted(entry.name + ('/' if entry.is_dir() else '') for entry in _entries(folder)
+                   if not entry.name.startswith('.'))
+    if not names:
+        return f'; {_readable(folder)} is empty'
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return f'; {_readable(folder)} has {", ".join(names[:limit])}{more}'
+
+
+def expand(pattern):
+    """The files a path or glob (`*`, `?`, `[..]`, as in train.tfrecords-?????-of-00010) stands for, sorted."""
+    if Path(pattern).exists():
+        return [Path(pattern)]
+    return sorted(Path(name) for name in glob.glob(str(pattern))  # noqa: PTH207 (a pattern with folders)
+                  if not Path(name).is_dir())
+
+
+def missing_shards(paths):
+    """Names of shards NAME-00000-of-00010 that the other shards in `paths` lead to expect."""
+    present = {str(path) for path in paths}
+    lost = set()
+    for path in present:
+        if match := re.fullmatch(r'(.*)-(\d{5,})-of-(\d{5,})', path):
+            stem, _, total = match.groups()
+            width = len(total)
+            lost |= {f'{stem}-{i:0{width}d}-of-{total}' for i in range(int(total))} - present
+    return sorted(lost)
+
+
+@contextlib.contextmanager
+def lock(folder, purpose='this folder'):
+    """Holds a folder for this process; UserError if another one has it. A process that dies lets go of it.
+
+    It is the operating system's lock on the file .lock in the folder, which stays behind and means nothing by itself.
+    """
+    path = make_dir(folder) / LOCK_NAME
+    with writable(folder):
+        file = path.open('a+b')
+    with file:
+        try:
+            _lock(file)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                raise
+            raise UserError(f'{folder}: {purpose} is in use by {_holder(path)}; wait for it, end it, '
+                            'or choose another folder') from None
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {socket.gethostname()} since {time.strftime("%Y-%m-%d %H:%M:%S")}\n'
+                   .encode())
+        file.flush()
+        yield path
+
+
+if sys.platform == 'win32':
+    import msvcrt
+
+    def _lock(file):
+        """Locks one byte far behind the text, so that the text stays readable for others."""
+        file.seek(1 << 20)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _holder(path):
+    try:
+        return path.read_text(encoding='utf-8').strip() or 'another process'
+    except OSError:
+        return 'another process'
+
+
+def _entries(folder):
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _readable(folder):
+    return 'the current folder' if folder == Path() else str(folder)

@@ -1,0 +1,133 @@
+"""exporter_main_v2.py: checkpoint and config in, SavedModel out, and what it says when that cannot be."""
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from object_detection.commands import exporter_main_v2
+from object_detection.config import pipeline as config
+from object_detection.models import build
+from object_detection.records import example as records
+from object_detection.utils.errors import UserError
+from tests.support import parity
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = parity.KIT / 'reference_run'
+SMALL = 'model { ssd { image_resizer { fixed_shape_resizer { height: 64 width: 64 } } } }'
+
+
+def export(*, config_path, checkpoints, output, **flags):
+    flags |= {'pipeline_config_path': config_path, 'trained_checkpoint_dir': checkpoints, 'output_directory': output}
+    return exporter_main_v2.main([f'--{name}={value}' for name, value in flags.items()])
+
+
+@pytest.fixture(scope='module')
+def zoo(tmp_path_factory):
+    """A folder like an unpacked zoo tarball: pipeline.config with PATH_TO_BE_CONFIGURED, checkpoint/ckpt-0."""
+    folder = tmp_path_factory.mktemp('ssd_mobilenet_v2_fpnlite')
+    shutil.copy(parity.config_path('ssd_mobilenet_v2_fpnlite'), folder / 'pipeline.config')
+    model = build.build(config.read(folder / 'pipeline.config').model)
+    tf.train.Checkpoint(model=model).write(str(folder / 'checkpoint' / 'ckpt-0'))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def exported(zoo, tmp_path_factory):
+    """The zoo folder's model, exported by the script in a process of its own, for 64 x 64 pictures."""
+    output = tmp_path_factory.mktemp('out') / 'exported'
+    done = subprocess.run([sys.executable, 'exporter_main_v2.py', '--input_type=image_tensor',
+                           f'--pipeline_config_path={zoo / "pipeline.config"}', f'--trained_checkpoint_dir={zoo}',
+                           f'--output_directory={output}', f'--config_override={SMALL}'],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return output, done.stdout
+
+
+def test_a_zoo_tarball_exports_as_it_is(zoo, exported):
+    output, said = exported
+    assert 'PATH_TO_BE_CONFIGURED' in (output / 'pipeline.config').read_text()
+    assert 'ckpt-0 (no step counter)' in said and 'answers as the model in memory' in said
+    assert sorted(p.name for p in output.iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
+    assert (output / 'checkpoint' / 'ckpt-0.index').is_file()
+
+
+def test_the_override_is_in_the_model_and_in_the_config_beside_it(exported):
+    output, _ = exported
+    resizer = config.read(output / 'pipeline.config').model.ssd.image_resizer
+    assert resizer.fixed_shape_resizer.height == 64
+    found = tf.saved_model.load(str(output / 'saved_model'))(np.zeros((3, 50, 70, 3), np.uint8))
+    # levels 3 to 7 of 64 x 64 pictures, 6 anchors a cell
+    assert found['raw_detection_boxes'].shape == (3, 6 * (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1), 4)
+    assert {name: tensor.dtype for name, tensor in found.items()} == dict.fromkeys(found, tf.float32)
+    assert {'detection_boxes', 'detection_scores', 'detection_classes', 'num_detections', 'raw_detection_boxes',
+            'raw_detection_scores', 'detection_anchor_indices', 'detection_multiclass_scores'} == set(found)
+    assert found['detection_classes'].numpy().min() >= 1
+
+
+def test_the_exported_checkpoint_exports_again(exported, tmp_path):
+    output, _ = exported
+    export(config_path=output / 'pipeline.config', checkpoints=output / 'checkpoint', output=tmp_path / 'again')
+    first, again = (tf.train.load_checkpoint(str(folder / 'checkpoint' / 'ckpt-0')) for folder in
+                    (output, tmp_path / 'again'))
+    names = [name for name in first.get_variable_to_shape_map() if name.startswith('model/')]
+    assert names and all(np.array_equal(first.get_tensor(name), again.get_tensor(name)) for name in names[::20])
+
+
+def test_wrong_input_is_told_before_anything_is_written(zoo, tmp_path):
+    output = tmp_path / 'exported'
+    with pytest.raises(UserError, match='no checkpoint'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=tmp_path, output=output)
+    with pytest.raises(UserError, match='does not fit the model'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output,
+               config_override='model { ssd { num_classes: 7 } }')
+    with pytest.raises(UserError, match='--config_override'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output, config_override='model { sdd {} }')
+    with pytest.raises(UserError, match=r'pipeline\.config with --config_override: model\.ssd\.num_classes: is 0'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=output,
+               config_override='model { ssd { num_classes: 0 } }')
+    with pytest.raises(UserError, match=r'trained.*: does not exist'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=tmp_path / 'trained', output=output)
+    readme = zoo / 'pipeline.config'
+    with pytest.raises(UserError, match='this folder cannot be made or written to'):
+        export(config_path=readme, checkpoints=tmp_path / 'looked at later', output=readme / 'x')
+    with pytest.raises(SystemExit):
+        export(config_path=zoo / 'nowhere.config', checkpoints=zoo, output=output)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_output_folder_is_left_alone(zoo, tmp_path):
+    (tmp_path / 'notes.txt').write_text('mine')
+    with pytest.raises(UserError, match=r'is not empty, and nothing is overwritten; .*notes\.txt'):
+        export(config_path=zoo / 'pipeline.config', checkpoints=zoo, output=tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ['notes.txt']
+
+
+@pytest.mark.skipif(not RUN.exists(), reason='the parity kit is not here')
+def test_the_references_own_run_exports_to_the_references_detections(tmp_path):
+    export(config_path=RUN / 'pipeline.config', checkpoints=RUN / 'model_dir', output=tmp_path / 'exported')
+    detect = tf.saved_model.load(str(tmp_path / 'exported' / 'saved_model'))
+    expected = json.loads((RUN / 'expected.json').read_text())['detections']
+    pictures = records.index(RUN / 'test.tfrecords')
+    for number, picture in enumerate(expected):
+        example = records.Example.from_bytes(pictures[number])
+        assert example.filename == picture['filename']
+        found = detect(tf.io.decode_jpeg(example.encoded)[tf.newaxis])
+        count = len(picture['scores'])
+        np.testing.assert_allclose(found['detection_scores'][0, :count], picture['scores'], atol=1e-4)
+        _same_set(_rows(picture['classes'], picture['scores'], picture['boxes']),
+                  _rows(*(found[f'detection_{name}'][0, :count].numpy() for name in ('classes', 'scores', 'boxes'))))
+
+
+def _rows(classes, scores, boxes):
+    return np.concatenate([np.array(classes)[:, None], np.array(scores)[:, None], np.array(boxes)], 1)
+
+
+def _same_set(expected, found):
+    """Every row of `expected` has one in `found` that is the same to 1e-3; equal scores may come in another order."""
+    missing = [row for row in expected if np.abs(found - row).max(1).min() > 1e-3]
+    assert missing == []

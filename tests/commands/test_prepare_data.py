@@ -1,0 +1,258 @@
+"""prepare_data.py as a user runs it: with a detector, killed, run again, with other options, on bad input."""
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+from object_detection.commands import prepare_data
+from object_detection.config import label_map
+from object_detection.records.example import Example, index
+from object_detection.utils.errors import UserError
+from tests.preparation.conftest import contents, decisions
+from tests.support.hostile import encoded, scene
+
+ROOT = Path(__file__).parents[2]
+BOX = {'Sit': (40, 30, 120, 90), 'Down': (200, 100, 380, 260)}  # left, top, right, bottom of 400x300
+
+
+@pytest.fixture(scope='session')
+def detectors(tmp_path_factory):
+    """{'any': SavedModel that takes batches, '1': one that does not}, which find what is not white."""
+    folder = tmp_path_factory.mktemp('detectors')
+    subprocess.run([sys.executable, ROOT / 'tests' / 'preparation' / 'fake_detector.py', folder, 'any', '1'],
+                   check=True, timeout=240, capture_output=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
+    return {batch: folder / batch for batch in ('any', '1')}
+
+
+def thing(label, i, colour='navy'):
+    """A thing in the place of its label on a white ground, with a pattern of its own."""
+    image = Image.new('RGB', (400, 300), 'white')
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((BOX[label][0], BOX[label][1], BOX[label][2] - 1, BOX[label][3] - 1), fill=colour)
+    chance = random.Random(f'{label}{i}')
+    for _ in range(8):
+        x, y = chance.randrange(BOX[label][0], BOX[label][2] - 20), chance.randrange(BOX[label][1], BOX[label][3] - 20)
+        draw.rectangle((x, y, x + 19, y + 19), fill=(chance.randrange(90), chance.randrange(60), chance.randrange(150)))
+    return encoded(image, 'JPEG', quality=95)
+
+
+@pytest.fixture
+def things(tmp_path):
+    """A data set of two labels with ten pictures each."""
+    for label in BOX:
+        folder = tmp_path / 'things' / label
+        folder.mkdir(parents=True)
+        for i in range(10):
+            (folder / f'{i}.jpg').write_bytes(thing(label, i))
+    return tmp_path / 'things'
+
+
+def prepare(dataset, output, *options):
+    """Run the script in a process of its own; its output as text."""
+    command = [sys.executable, ROOT / 'prepare_data.py', '--dataset', dataset, '--output', output, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+def examples(output):
+    """{source: (side, Example)} of all records."""
+    found = {}
+    for side in ('train', 'validation', 'test'):
+        if files := sorted(str(file) for file in output.glob(f'{side}.tfrecords*')):
+            records = index(files)
+            found |= {e.source_id: (side, e) for e in (Example.from_bytes(records[i]) for i in range(len(records)))}
+    return found
+
+
+def test_with_a_detector(things, tmp_path, detectors):
+    """Boxes, records and label map are right; a box drawn by hand redoes that picture alone; batch 1 finds the same."""
+    (things / 'Sit' / 'person.jpg').write_bytes(thing('Sit', 50, 'red'))
+    output = tmp_path / 'out'
+    said = prepare(things, output, '--coco', detectors['any'])
+    assert '21 pictures in 3 batches' in said  # of 8, 8 and 5
+    labels = label_map.load(output / 'label_map.pbtxt').items
+    assert [(item.id, item.name) for item in labels] == [(1, 'Down'), (2, 'Sit')]
+    found = examples(output)
+    assert [side for side, _ in found.values()].count('test') == 4
+    for source, (_, example) in found.items():
+        label = source.partition('/')[0]
+        left, top, right, bottom = BOX[label]
+        expected = (top / 300, left / 400, bottom / 300, right / 400)
+        assert example.boxes[0] == pytest.approx(expected, abs=0.01)
+        assert (example.labels, example.texts) == ([{'Down': 1, 'Sit': 2}[label]], [label])
+    review = (output / 'stats.json').read_text()
+    assert 'shows person 0.90, the folder should show dog' in review
+
+    (things / 'Sit' / '3.xml').write_text(
+        '<annotation><size><width>400</width><height>300</height></size><object><name>Sit</name><bndbox><xmin>100</xmin>'
+        '<ymin>30</ymin><xmax>200</xmax><ymax>150</ymax></bndbox></object></annotation>')
+    said = prepare(things, output, '--coco', detectors['any'])
+    assert 'reading' not in said and 'detecting:' not in said
+    again = examples(output)
+    assert again['Sit/3.jpg'][1].boxes[0] == pytest.approx((0.1, 0.25, 0.5, 0.5))
+    del found['Sit/3.jpg'], again['Sit/3.jpg']
+    assert again == found
+
+    prepare(things, tmp_path / 'one', '--coco', detectors['1'])
+    for source, (_, example) in examples(tmp_path / 'one').items():
+        if source in found:
+            assert example.boxes[0] == pytest.approx(found[source][1].boxes[0], abs=0.01)
+
+
+def test_one_worker_and_many_write_the_same_bytes(things, tmp_path):
+    options = ('--boxes', 'whole', '--shards', '3', '--mindim', '100')
+    prepare(things, tmp_path / 'one', '--workers', '1', *options)
+    prepare(things, tmp_path / 'many', '--workers', '4', *options)
+    assert contents(tmp_path / 'one') == contents(tmp_path / 'many')
+    assert len(list((tmp_path / 'one').glob('train.tfrecords-0000?-of-00003'))) == 3
+
+
+@pytest.mark.parametrize('kills', [4, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(tmp_path, kills):
+    seed = int(os.environ.get('KILL_SEED', random.randrange(10 ** 6)))
+    print(f'KILL_SEED={seed}')
+    chance = random.Random(seed)
+    dataset, command = tmp_path / 'pictures', [sys.executable, ROOT / 'prepare_data.py', '--boxes', 'whole', '--mindim',
+                                               '200', '--split', '.6', '.2', '.2', '--shards', '2', '--workers', '2']
+    for i in range(40):
+        label = 'ab'[i // 4 % 2]  # four copies of each scene
+        (dataset / label).mkdir(parents=True, exist_ok=True)
+        (dataset / label / f'{i}.png').write_bytes(encoded(scene(i // 4 * 4, size=(900, 700)), 'PNG'))
+    start = time.monotonic()
+    prepare(dataset, tmp_path / 'calm', *command[2:])
+    duration, expected, moments = time.monotonic() - start, contents(tmp_path / 'calm'), []
+    output = tmp_path / 'killed'
+    for _ in range(kills):
+        process = subprocess.Popen([*command, '--dataset', dataset, '--output', output], stdout=subprocess.DEVNULL)
+        moments.append(chance.uniform(0.1, 1.0) * duration)
+        time.sleep(moments[-1])
+        process.kill()
+        process.wait()
+        if kills > 10 or len(moments) == kills:  # many kills: each from the start; few: one after the other
+            prepare(dataset, output, *command[2:])
+            assert contents(output) == expected, f'KILL_SEED={seed}, killed after {moments[-1]:.2f} s'
+            shutil.rmtree(output)
+
+
+def test_changed_options_redo_what_they_touch(things, tmp_path):
+    output, whole = tmp_path / 'out', ('--boxes', 'whole')
+    prepare(things, output, *whole)
+    before = contents(output)
+    stamps = {path: path.stat().st_mtime_ns for path in output.rglob('*.jpg')}
+    said = prepare(things, output, *whole, '--split', '0.5', '--seed', '3', '--maxperlabel', '6')
+    assert 'reading' not in said and 'writing records' in said
+    assert {path: path.stat().st_mtime_ns for path in output.rglob('*.jpg')} == stamps
+    said = prepare(things, output, *whole, '--mindim', '64')
+    assert 'reading pictures: 20/20' in said
+    said = prepare(things, output, *whole)
+    assert contents(output) == before  # back again: the same bytes
+    stamp = (output / 'train.tfrecords').stat().st_mtime_ns
+    said = prepare(things, output, *whole)
+    assert 'writing' not in said and (output / 'train.tfrecords').stat().st_mtime_ns == stamp
+
+
+def test_pictures_that_come_go_and_change(things, tmp_path):
+    output, whole = tmp_path / 'out', ('--boxes', 'whole')
+    prepare(things, output, *whole, '--shards', '2')
+    (things / 'Sit' / '0.jpg').unlink()
+    (things / 'Sit' / '1.jpg').write_bytes(thing('Sit', 77))
+    (things / 'Sit' / 'new.jpg').write_bytes(thing('Sit', 78))
+    (output / 'jpg' / 'Down' / '2.jpg').unlink()
+    (output / 'jpg' / 'Down' / 'mine.txt').write_text('of the user')
+    said = prepare(things, output, *whole)
+    assert 'reading pictures: 2/2' in said and 'writing pictures again: 1/1' in said
+    assert (output / 'jpg' / 'Down' / 'mine.txt').exists()
+    prepare(things, tmp_path / 'fresh', *whole)
+    (output / 'jpg' / 'Down' / 'mine.txt').unlink()
+    assert contents(output) == contents(tmp_path / 'fresh')
+
+
+def test_duplicates_and_conflicts_are_named(things, tmp_path):
+    (things / 'Sit' / 'copy.jpg').write_bytes((things / 'Sit' / '0.jpg').read_bytes())
+    (things / 'Down' / 'Sit 5.jpg').write_bytes((things / 'Sit' / '5.jpg').read_bytes())
+    said = prepare(things, tmp_path / 'out', '--boxes', 'whole')
+    found = decisions(tmp_path / 'out')
+    assert sorted(path for path, (verdict, _) in found.items() if verdict == 'duplicate') == ['Sit/copy.jpg']
+    assert {path for path, (verdict, _) in found.items() if verdict == 'conflict'} == {'Sit/5.jpg', 'Down/Sit 5.jpg'}
+    assert '1 conflicts' in said
+    jpgs = {path.relative_to(tmp_path / 'out' / 'jpg').as_posix() for path in (tmp_path / 'out' / 'jpg').rglob('*.jpg')}
+    assert not jpgs & {'Sit/copy.jpg', 'Sit/5.jpg', 'Down/Sit 5.jpg'} and len(jpgs) == 19
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda d: shutil.rmtree(d), 'does not exist'),
+    (lambda d: [shutil.rmtree(f) for f in d.iterdir()], 'is empty; one folder per label'),
+    (lambda d: [f.unlink() for f in d.glob('*/*')], 'hold no files'),
+    (lambda d: [f.write_text('no picture') for f in d.glob('*/*')], 'no picture is left to train on')])
+def test_bad_data_sets(things, tmp_path, change, message):
+    change(things)
+    with pytest.raises(UserError, match=message):
+        prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--boxes', 'whole'])
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    (['--split', '0.5', '0.5', '0.5'], 'add up to 1'), (['--split', '1.5'], 'one share for training'),
+    (['--coco', 'nowhere'], 'does not exist'), (['--coco', 'tests'], 'holds no SavedModel'),
+    (['--annotations', 'nowhere.json'], 'does not exist')])
+def test_bad_options(things, tmp_path, options, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=message):
+        prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), *options])
+
+
+def test_output_inside_the_data_set(things, tmp_path):
+    with pytest.raises(UserError, match='nothing is ever'):
+        prepare_data.main(['--dataset', str(things), '--output', str(things / 'out')])
+    things.rename(tmp_path / 'jpg')
+    with pytest.raises(UserError, match='choose another output'):
+        prepare_data.main(['--dataset', str(tmp_path / 'jpg'), '--output', str(tmp_path)])
+
+
+def test_files_of_somebody_else_in_the_output_are_kept(things, tmp_path):
+    report = tmp_path / 'out' / 'report.html'
+    report.parent.mkdir()
+    report.write_text('mine')
+    with pytest.raises(UserError, match=r'holds report.html without the manifest.sqlite'):
+        prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--boxes', 'whole'])
+    assert report.read_text() == 'mine'
+
+
+def test_without_detector_and_boxes(things, tmp_path):
+    options = ['--dataset', str(things), '--output', str(tmp_path / 'out')]
+    with pytest.raises(UserError, match=r'there are no boxes. --coco FOLDER names a detector'):
+        prepare_data.main(options)
+    assert not (tmp_path / 'out').exists()
+    (things / 'Sit' / '0.txt').write_text('0 .5 .5 .2 .2')
+    with pytest.raises(UserError, match=r'19 pictures have no box, .* for example: --coco FOLDER'):
+        prepare_data.main(options)
+
+
+def test_a_model_of_the_zoo_that_is_not_here(things, tmp_path):
+    folder = 'models/efficientdet_d0_coco17_tpu-32/saved_model'
+    with pytest.raises(UserError, match='zoo download efficientdet_d0_coco17_tpu-32'):
+        prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--coco', folder])
+
+
+def test_folders_of_a_split_are_no_labels(things, tmp_path, capsys):
+    for label, name in zip(BOX, ('train', 'Val')):
+        (things / label).rename(things / name)
+    prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--boxes', 'whole'])
+    assert 'the labels are Val, train, which are names of parts of a data set' in ''.join(capsys.readouterr())
+
+
+def test_neither_script_nor_workers_import_tensorflow():
+    code = """
+import sys, prepare_data, preparation.reading, preparation.run
+print([name for name in sys.modules if name.startswith(('tensorflow', 'keras', 'tf_keras'))])
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=ROOT,
+                          check=True)
+    assert done.stdout.strip() == '[]'

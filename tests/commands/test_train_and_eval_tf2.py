@@ -1,0 +1,155 @@
+"""train_and_eval_tf2.py from the outside: rounds, kills, mistakes."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from object_detection.checkpoints import checkpoint
+from object_detection.commands import train_and_eval_tf2
+from object_detection.config import pipeline as config
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
+from tests.evaluation.test_summaries import events
+from tests.support import tiny
+from tests.training.test_train import run
+
+ROOT = Path(__file__).parents[2]
+CALL = ('import sys, train_and_eval_tf2 as script; from utils import errors\n'
+        'try:\n    errors.run_main(script.main, sys.argv[1:])\n'
+        'finally:\n    print("tensorflow" in sys.modules, file=sys.stderr)')
+
+
+def start(folder, *options):
+    """The script as a process; the last line of its stderr says whether it imported TensorFlow."""
+    command = [sys.executable, '-c', CALL, '--model_dir', str(folder / 'model'),
+               '--pipeline_config_path', str(folder / 'pipeline.config'), *map(str, options)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def losses(folder):
+    return {step: float(value) for (tag, step), (_, value) in events(folder / 'train').items()
+            if tag == 'Loss/total_loss'}
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='SIGKILL')
+def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
+    config = tiny.write(tmp_path).read_text()
+    run(tmp_path / 'straight', config, 40)
+
+    options = '--checkpoint_every_n', 20, '--log_every_n', 1
+    process = start(tmp_path, *options)
+    for line in process.stdout:
+        if 'step 27,' in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    process.stderr.close()
+    model = tmp_path / 'model'
+    assert checkpoint.Saved(checkpoint.find(model)).step == 20
+    wait_for_the_lock(model)
+
+    code, output, errors = finish(start(tmp_path, *options))
+    assert code == 0 and errors.splitlines()[-1] == 'False', errors
+    assert f'{model / "ckpt-2"}, step 20' in output and 'mAP@.50IOU' in output
+    assert losses(model) == losses(tmp_path / 'straight')
+    record = json.loads((model / 'metrics.json').read_text())
+    assert {name: entry['step'] for name, entry in record.items()} == {'ckpt-2': 20, 'ckpt-3': 40}
+    assert ('DetectionBoxes_Precision/mAP', 40) in events(model / 'eval')
+
+    # A checkpoint left without evaluation by a kill is evaluated first; here nothing else is left to do.
+    del record['ckpt-3']
+    (model / 'metrics.json').write_text(json.dumps(record))
+    code, output, _ = finish(start(tmp_path, *options, '--eval_on_train_data', '--alert'))
+    assert code == 0 and 'eval_train: step 40, 3 pictures' in output
+    assert set(json.loads((model / 'metrics.json').read_text())['ckpt-3']) == {'step', 'eval', 'eval_train'}
+
+
+def wait_for_the_lock(folder):
+    """The worker of a killed parent ends by itself, a moment later; the lock is the parent's and gone at once."""
+    with files.lock(folder):
+        time.sleep(.5)
+
+
+def test_the_config_beside_the_checkpoints_is_that_of_the_last_start_or_the_users(tmp_path):
+    path, kept = tiny.write(tmp_path), tmp_path / 'model' / 'pipeline.config'
+
+    def start_with(steps, source=path):
+        options = SimpleNamespace(model_dir=kept.parent, pipeline_config_path=source)
+        train_and_eval_tf2.keep_config(config.override(config.read(path), f'train_config {{ num_steps: {steps} }}'),
+                                       options)
+        return config.read(kept).train_config.num_steps
+
+    assert start_with(3) == 3 and start_with(5) == 5
+    assert kept.read_text().startswith('# Written by train_and_eval_tf2.py of pipeline.config, at each start; to ')
+    assert start_with(7, source=kept) == 5
+    own = '# my notes\ntrain_config { num_steps: 9 }'
+    kept.write_text(own)
+    assert start_with(7) == 9 and kept.read_text() == own
+
+
+def test_training_pictures_without_a_label_map_are_not_evaluated(tmp_path):
+    path = tiny.write(tmp_path)
+    text, reader = path.read_text(), 'train_input_reader {'
+    before, after = text.split(reader, 1)
+    path.write_text(before + reader + re.sub(r'label_map_path: "[^"]*"', '', after, count=1))
+    options = SimpleNamespace(model_dir=tmp_path / 'model', pipeline_config_path=path, num_train_steps=None,
+                              eval_on_train_data=False)
+    train_and_eval_tf2.checked(options)
+    options.eval_on_train_data = True
+    with pytest.raises(UserError, match=r'train_input_reader\.label_map_path: is missing; evaluation takes'):
+        train_and_eval_tf2.checked(options)
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='signals of POSIX')
+def test_ctrl_c_saves(tmp_path):
+    tiny.write(tmp_path)
+    process = start(tmp_path, '--log_every_n', 1, '--num_train_steps', 100000, '--alert')
+    for line in process.stdout:
+        if 'step 3,' in line:
+            process.send_signal(signal.SIGINT)
+            break
+    code, output, errors = finish(process)
+    assert code == 130 and 'interrupted' in errors and '\a' in errors
+    assert 'saved as' in output and checkpoint.Saved(checkpoint.find(tmp_path / 'model')).step >= 3
+
+
+@pytest.mark.parametrize('change, says', [
+    (lambda folder: (folder / 'train.tfrecords').unlink(), 'train.tfrecords'),
+    (lambda folder: edit(folder, 'num_classes: 2', 'num_clases: 2'), 'pipeline.config:'),
+    (lambda folder: edit(folder, 'num_steps: 40', ''), 'num_steps is 0'),
+    (lambda folder: (folder / 'model' / 'checkpoint').mkdir(parents=True), 'zoo'),
+    (lambda folder: (folder / 'train.tfrecords').write_bytes((folder / 'train.tfrecords').read_bytes()[:-9]),
+     'train.tfrecords'),
+    (lambda folder: edit(folder, 'batch_size: 4', 'batch_size: 4 fine_tune_checkpoint: "nowhere/ckpt-0"'), 'nowhere'),
+])
+def test_mistakes(change, says, tmp_path):
+    """One line or more, code 1, no traceback."""
+    tiny.write(tmp_path)
+    change(tmp_path)
+    code, _, errors = finish(start(tmp_path))
+    assert code == 1 and says in errors and 'Traceback' not in errors, errors
+
+
+def edit(folder, old, new):
+    path = folder / 'pipeline.config'
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_folder_in_use(tmp_path):
+    tiny.write(tmp_path)
+    with files.lock(tmp_path / 'model'):
+        code, _, errors = finish(start(tmp_path))
+    assert code == 1 and f'in use by process {os.getpid()}' in errors

@@ -1,0 +1,109 @@
+"""train_t2.py: what a verification says of a sound config, and of one with many mistakes."""
+import pytest
+import tensorflow as tf
+
+from demo import make_records
+from object_detection.commands import train_t2
+from object_detection.config import label_map
+from object_detection.config import pipeline as config
+from object_detection.models import build
+from object_detection.utils.errors import UserError
+
+SMALL = '''model { ssd { image_resizer { fixed_shape_resizer { height: 64 width: 64 } } } }
+           train_config { batch_size: 4 }'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with records, and a function that writes a pipeline.config for them and verifies it."""
+    make_records.write_data_set(tmp_path, train=8, test=4, seed=0)
+    sound = config.read('models/demo/pipeline.config')
+    sound = config.override(sound, SMALL)
+    sound.train_config.ClearField('fine_tune_checkpoint')
+    for name, reader in (('train', sound.train_input_reader), ('test', sound.eval_input_reader[0])):
+        reader.label_map_path = f'{tmp_path.as_posix()}/label_map.pbtxt'
+        reader.tf_record_input_reader.input_path[:] = [f'{tmp_path.as_posix()}/{name}.tfrecords']
+
+    def verify(change=lambda changed: None):
+        changed = type(sound)()
+        changed.CopyFrom(sound)
+        change(changed)
+        config.write(changed, tmp_path / 'pipeline.config')
+        return train_t2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', '--num_train_steps=2'])
+    verify.folder, verify.sound = tmp_path, sound
+    return verify
+
+
+def write_checkpoint(project, num_classes):
+    """A checkpoint of the config's model, with another number of classes."""
+    model_config = type(project.sound.model)()
+    model_config.CopyFrom(project.sound.model)
+    model_config.ssd.num_classes = num_classes
+    prefix = str(project.folder / 'zoo' / 'ckpt-0')
+    tf.train.Checkpoint(model=build.build(model_config)).write(prefix)
+    return prefix
+
+
+def fine_tune(prefix, kind):
+    def change(changed):
+        changed.train_config.fine_tune_checkpoint = prefix
+        changed.train_config.fine_tune_checkpoint_type = kind
+    return change
+
+
+def test_a_sound_config_is_trained_and_evaluated_for_a_moment(project, capfd):
+    assert project(fine_tune(write_checkpoint(project, num_classes=1), 'detection')) == 0
+    said = capfd.readouterr().out
+    assert 'train_input_reader: 8 records, 8 opened; boxes: cross 2, disc 2, star 2, triangle 2' in said
+    assert 'eval_input_reader[0]: 4 records, 4 opened' in said
+    assert 'restored from' in said and '_feature_extractor' in said
+    assert 'step 1: ' in said and 'step 2: ' in said and 'evaluated 4 pictures' in said
+    assert 's a step' in said and 'GB of main memory' in said
+    assert '0 errors' in said
+    assert sorted(p.name for p in project.folder.iterdir()) == [
+        'label_map.pbtxt', 'pipeline.config', 'test.tfrecords', 'train.tfrecords', 'zoo']
+
+
+def test_mistakes_in_config_labels_and_records_are_told_at_once(project, capfd):
+    label_map.write(project.folder / 'label_map.pbtxt', ['cross', 'disc', 'star', 'wheel', 'zebra'])
+
+    def change(changed):
+        changed.eval_input_reader[0].tf_record_input_reader.input_path[0] += 's'
+        changed.train_config.num_steps = 0
+    assert project(change) == 1
+    said = [line for line in capfd.readouterr().out.splitlines() if ': error: ' in line or ' error: ' in line]
+    assert len(said) == 4
+    told = '\n'.join(said)
+    assert "label 'triangle' is not in the label map: scene00003.jpg" in told
+    assert 'test.tfrecordss: does not exist; did you mean' in told
+    assert told.count('goes up to id 5, but num_classes of the model is 4; set num_classes: 5') == 2
+    assert all(f'{project.folder}/pipeline.config:' in line for line in said)
+
+
+def test_a_checkpoint_that_does_not_fit_is_told_beside_a_broken_record(project, capfd):
+    (project.folder / 'test.tfrecords').write_bytes((project.folder / 'test.tfrecords').read_bytes()[:-9])
+    prefix = write_checkpoint(project, num_classes=1)
+
+    def change(changed):
+        fine_tune(prefix, 'full')(changed)
+        changed.model.ssd.feature_extractor.depth_multiplier = .5
+    assert project(change) == 1
+    told = capfd.readouterr().out
+    assert 'test.tfrecords is truncated: record 3' in told
+    assert 'does not fit the model' in told and 'part of the model' in told
+    assert 'step 1' not in told  # nothing is trained on records that are known to be broken
+
+
+def test_a_model_that_cannot_be_built_is_named(project, capfd):
+    def change(changed):
+        changed.model.ssd.feature_extractor.type = 'ssd_mobilenet_v9'
+    assert project(change) == 1
+    told = capfd.readouterr().out
+    assert 'error: model: feature_extractor.type is' in told and 'bad input' not in told
+
+
+def test_a_misspelt_field_is_named_with_its_place(project, tmp_path, capfd):
+    path = tmp_path / 'broken.config'
+    path.write_text('model {\n  ssd {\n    num_clases: 3\n  }\n}\n')
+    with pytest.raises(UserError, match=r'broken\.config:3:\d+.*num_clases'):
+        train_t2.main([f'--pipeline_config_path={path}'])

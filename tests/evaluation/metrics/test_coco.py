@@ -1,0 +1,111 @@
+"""COCO box metrics on sets small enough to work out by hand."""
+import numpy as np
+import pytest
+
+from object_detection.evaluation.metrics import Coco
+
+NAMES = {1: 'cat', 2: 'dog'}
+NOTHING = np.zeros((0, 4), np.float32), [], []
+
+
+class Boxes(Coco):
+    """With the arrays of add one by one."""
+
+    def add(self, truth_boxes, truth_classes, truth_crowd, boxes, classes, scores):
+        super().add({'boxes': truth_boxes, 'classes': truth_classes, 'is_crowd': truth_crowd},
+                    {'boxes': boxes, 'classes': classes, 'scores': scores})
+
+
+def values(collected):
+    return {name.removeprefix('DetectionBoxes_'): value for name, value in collected.evaluate()}
+
+
+def test_all_found():
+    coco = Boxes(NAMES)
+    boxes = np.array([[10, 10, 30, 30], [0, 0, 50, 50], [0, 0, 100, 100]], np.float32)  # 20, 50 and 100 pixels a side
+    coco.add(boxes, [1, 2, 1], [0, 0, 0], boxes, [1, 2, 1], [.9, .8, .7])
+    found = values(coco)
+    assert list(found) == [
+        'Precision/mAP', 'Precision/mAP@.50IOU', 'Precision/mAP@.75IOU', 'Precision/mAP (small)',
+        'Precision/mAP (medium)', 'Precision/mAP (large)', 'Recall/AR@1', 'Recall/AR@10', 'Recall/AR@100',
+        'Recall/AR@100 (small)', 'Recall/AR@100 (medium)', 'Recall/AR@100 (large)']
+    # AR@1 keeps the best detection of each class: of the two cats one is missed.
+    assert found == {name: pytest.approx(.75 if name == 'Recall/AR@1' else 1.) for name in found}
+
+
+def test_thresholds_and_size_ranges():
+    coco = Boxes({1: 'cat'})
+    coco.add([[0, 0, 10, 10]], [1], [0], [[0, 0, 10, 7.2]], [1], [.9])  # IoU .72: right up to .70, 5 of 10 thresholds
+    found = values(coco)
+    assert found['Precision/mAP'] == pytest.approx(.5) and found['Precision/mAP@.50IOU'] == pytest.approx(1.)
+    assert found['Precision/mAP@.75IOU'] == 0. and found['Precision/mAP (small)'] == pytest.approx(.5)
+    assert found['Precision/mAP (medium)'] == found['Precision/mAP (large)'] == -1.
+
+
+def test_a_wrong_one_with_a_higher_score_halves_precision():
+    coco = Boxes({1: 'cat'})
+    coco.add([[0, 0, 10, 10]], [1], [0], [[50, 50, 60, 60], [0, 0, 10, 10]], [1, 1], [.9, .8])
+    assert values(coco)['Precision/mAP'] == pytest.approx(.5)
+
+
+def test_crowds_are_ignored():
+    coco = Boxes({1: 'cat'})
+    coco.add([[0, 0, 10, 10], [50, 50, 90, 90]], [1, 1], [False, True],
+             [[60, 60, 70, 70], [0, 0, 10, 10]], [1, 1], [.9, .8])  # the first lies in the crowd
+    assert values(coco)['Precision/mAP'] == pytest.approx(1.)
+
+
+def test_pictures_without_objects_and_without_detections():
+    coco = Boxes({1: 'cat'})
+    coco.add([[0, 0, 10, 10]], [1], [0], [[0, 0, 10, 10]], [1], [.8])
+    coco.add(*NOTHING, [[0, 0, 10, 10]], [1], [.9])  # wrong, and before the right one
+    coco.add([[0, 0, 10, 10]], [1], [0], *NOTHING)  # missed
+    found = values(coco)
+    assert found['Recall/AR@100'] == pytest.approx(.5)
+    assert found['Precision/mAP'] == pytest.approx(51 / 101 * .5)  # precision 1/2 up to recall 1/2
+
+
+def test_nothing_to_find():
+    coco = Boxes(NAMES)
+    coco.add(*NOTHING, *NOTHING)
+    assert set(values(coco).values()) == {-1.}
+
+
+def test_classes_outside_the_label_map_do_not_count():
+    coco = Boxes({1: 'cat'})
+    coco.add([[0, 0, 10, 10], [0, 0, 10, 10]], [1, 7], [0, 0],
+             [[0, 0, 10, 10], [0, 0, 10, 10]], [7, 1], [.9, .8])
+    assert values(coco)['Precision/mAP'] == pytest.approx(1.)
+
+
+def test_per_category():
+    coco = Boxes(NAMES, all_per_category=True)
+    coco.add([[0, 0, 10, 10], [50, 50, 90, 90]], [1, 2], [0, 0], [[0, 0, 10, 10]], [1], [.9])
+    found = values(coco)
+    assert found['PerformanceByCategory/mAP/cat'] == pytest.approx(1.)
+    assert found['PerformanceByCategory/mAP/dog'] == 0.
+    assert found['Precision/mAP@.50IOU ByCategory/cat'] == pytest.approx(1.)
+    assert found['Precision/mAP'] == pytest.approx(.5)
+
+
+
+@pytest.mark.parametrize('boxes_only', [True, False])
+def test_pictures_without_masks_do_not_count_for_masks(boxes_only):
+    """One picture with its mask found; one with its object found, but no mask in the record."""
+    coco = Coco({1: 'cat'}, 'DetectionMasks', masks=True)
+    mask, box = np.zeros((1, 20, 20), np.uint8), np.array([[0, 0, 10, 10]], np.float32)
+    mask[0, :10, :10] = 1
+    found = {'boxes': box, 'classes': [1], 'scores': [.9], 'masks': mask}
+    coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': mask, 'instance_mask_weights': [1.]}, found)
+    coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': 0 * mask,
+              'instance_mask_weights': [0. if boxes_only else 1.]}, found)
+    # Counted, the second is one object of two missed: recall 1/2, so precision is 1 at 51 of the 101 recalls.
+    assert dict(coco.evaluate())['DetectionMasks_Precision/mAP'] == pytest.approx(1. if boxes_only else 51 / 101)
+
+
+def test_no_masks_at_all():
+    coco = Coco({1: 'cat'}, 'DetectionMasks', masks=True)
+    box, mask = np.array([[0, 0, 10, 10]], np.float32), np.ones((1, 20, 20), np.uint8)
+    coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': 0 * mask, 'instance_mask_weights': [0.]},
+             {'boxes': box, 'classes': [1], 'scores': [.9], 'masks': mask})
+    assert set(dict(coco.evaluate()).values()) == {-1.}

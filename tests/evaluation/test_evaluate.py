@@ -1,0 +1,166 @@
+"""The evaluation phase on a tiny detector, and on the model that the reference trained."""
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from object_detection.checkpoints import checkpoint
+from object_detection.config import pipeline as configs
+from object_detection.evaluation import evaluate
+from object_detection.evaluation.samples import samples
+from object_detection.records import example as records
+from object_detection.training import rounds
+from object_detection.utils.errors import UserError
+from tests.evaluation.test_summaries import events
+from tests.support import tiny
+from tests.training.test_train import Log, run
+
+REFERENCE = Path(__file__).parents[3] / 'shared' / 'parity'
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """(model_dir, config) after two steps."""
+    folder = tmp_path_factory.mktemp('trained')
+    config = tiny.write(folder).read_text().replace('use_moving_average: false', 'use_moving_average: true')
+    run(folder / 'model', config, 2)
+    return folder / 'model', config
+
+
+def evaluated(folder, config, **arguments):
+    log = Log()
+    return log, evaluate.evaluate(log, lambda: False, config, str(folder), **arguments)
+
+
+def test_numbers_and_pictures(trained):
+    folder, config = trained
+    _, data = evaluated(folder, config)
+    assert data['step'] == 2 and data['pictures'] == 5 and data['checkpoint'] == str(folder / 'ckpt-2')
+    values = dict(data['metrics'])
+    assert list(values)[:3] == ['DetectionBoxes_Precision/mAP', 'DetectionBoxes_Precision/mAP@.50IOU',
+                                'DetectionBoxes_Precision/mAP@.75IOU']
+    assert values['Loss/total_loss'] == pytest.approx(sum(
+        values[f'Loss/{name}_loss'] for name in ('localization', 'classification', 'regularization')), rel=1e-5)
+    found = events(folder / 'eval')
+    assert found['DetectionBoxes_Precision/mAP', 2][0] == 'scalars'
+    pictures = [tag for tag, _ in found if tag.startswith('eval_side_by_side')]
+    assert sorted(pictures) == ['eval_side_by_side_0_0', 'eval_side_by_side_1_0']  # num_visualizations: 2
+
+
+def test_several_metrics(trained):
+    folder, config = trained
+    wanted = ('coco_detection_metrics', 'pascal_voc_detection_metrics', 'weighted_pascal_voc_detection_metrics',
+              'precision_at_recall_detection_metrics', 'oid_V2_detection_metrics', 'pascal_voc_detection_metrics')
+    config = config.replace('"coco_detection_metrics"', ' '.join(f'metrics_set: "{name}"' for name in wanted)[13:])
+    names = [name for name, _ in evaluated(folder, config)[1]['metrics']]
+    assert len(set(names)) == len(names)
+    assert rounds.leading_metrics(names) == [
+        'DetectionBoxes_Precision/mAP', *(f'{name}_Precision/mAP@0.5IOU' for name in (
+            'PascalBoxes', 'WeightedPascalBoxes', 'PrecisionAtRecallBoxes', 'OpenImagesV2'))]
+    assert 'PascalBoxes_PerformanceByCategory/AP@0.5IOU/square' in names
+    assert {name for name, _ in events(folder / 'eval')} >= set(names)
+
+
+def test_batches_do_not_change_the_numbers(trained, monkeypatch):
+    folder, config = trained
+    together = dict(evaluated(folder, config)[1]['metrics'])
+    monkeypatch.setattr(evaluate, 'PIXELS_AT_ONCE', 1)
+    alone = dict(evaluated(folder, config)[1]['metrics'])
+    assert alone == pytest.approx(together, rel=1e-5)
+
+
+def test_training_pictures_and_samples(trained):
+    folder, config = trained
+    _, data = evaluated(folder, config, on_train_data=True, sample_1_of_n=5)
+    assert data['pictures'] == 3  # of 13: 0, 5, 10
+    assert events(folder / 'eval_train')
+
+
+def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
+    """Training would draw nine times of ten from the second data set, and soon for the second time."""
+    folder, config = trained
+    config = configs.parse(config)
+    reader = config.eval_input_reader[0]
+    reader.tf_record_input_reader.MergeFrom(config.train_input_reader.tf_record_input_reader)
+    reader.sample_from_datasets_weights.extend([.1, .9])
+    seen = []
+
+    def spied(features, *arguments, **keywords):
+        seen.extend(name.decode() for name in features['filename'].numpy())
+        return samples(features, *arguments, **keywords)
+
+    monkeypatch.setattr(evaluate, 'samples', spied)
+    _, data = evaluated(folder, configs.to_text(config))
+    assert seen == [*(f'test{i}.jpg' for i in range(5)), *(f'train{i}.jpg' for i in range(13))]
+    assert data['pictures'] == 18
+
+
+def test_nothing_new(trained):
+    folder, config = trained
+    assert evaluated(folder, config, known=['ckpt-2'])[1] == {}
+
+
+def test_step_0_is_not_worth_it(trained, tmp_path):
+    folder, config = trained
+    for path in folder.glob('ckpt-1.*'):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert evaluated(tmp_path, config)[1] == {}
+    assert evaluated(tmp_path, config, checkpoint_path=tmp_path / 'ckpt-1')[1]['step'] == 0
+
+
+def test_moving_averages(trained):
+    folder, config = trained
+    _, plain = evaluated(folder, config)
+    _, averaged = evaluated(folder, config.replace('num_visualizations: 2', 'use_moving_averages: true'))
+    key = 'Loss/regularization_loss'
+    assert dict(averaged['metrics'])[key] != dict(plain['metrics'])[key]
+
+
+def test_no_pictures(trained, tmp_path):
+    folder, config = trained
+    with records.Writer(str(tmp_path / 'empty.tfrecords')):
+        pass
+    parts = config.rsplit('input_path: "', 1)
+    with pytest.raises(UserError, match=r'empty\.tfrecords'):
+        evaluated(folder, f'{parts[0]}input_path: "{tmp_path}/empty.tfrecords" }} }}')
+
+
+def test_metrics_that_are_not_there(trained):
+    folder, config = trained
+    with pytest.raises(UserError, match='did you mean coco_detection_metrics'):
+        evaluated(folder, config.replace('coco_detection_metrics', 'coco_detections_metrics'))
+    with pytest.raises(UserError, match=r'(?s)the model finds no masks.*set load_instance_masks: true'):
+        evaluated(folder, config.replace('coco_detection_metrics', 'coco_mask_metrics'))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REFERENCE.exists(), reason='needs the parity kit beside the project')
+class TestReferenceRun:
+    """What the reference trained for 3000 steps: its metrics, and its next ten steps."""
+
+    @pytest.fixture(autouse=True)
+    def in_its_folder(self):
+        before = Path.cwd()
+        os.chdir(REFERENCE)  # paths in its configs are relative
+        yield
+        os.chdir(before)
+
+    def test_metrics(self, tmp_path):
+        expected = json.loads((REFERENCE / 'reference_run/expected.json').read_text())
+        config = (REFERENCE / 'reference_run/pipeline.config').read_text()
+        _, data = evaluated(tmp_path, config, checkpoint_path=REFERENCE / 'reference_run/model_dir')
+        assert data['step'] == expected['global_step']
+        assert dict(data['metrics']) == pytest.approx(expected['metrics'], abs=1e-3)
+
+    def test_trajectory(self, tmp_path):
+        folder = REFERENCE / 'reference_run/trajectory'
+        expected = json.loads((folder / 'expected.json').read_text())
+        log, data = run(tmp_path, (folder / 'pipeline.config').read_text(), 10)
+        for name, by_step in expected['loss'].items():
+            for step, loss in by_step.items():
+                assert log.of('log')[int(step) - 1]['values'][name] == pytest.approx(loss, rel=2e-3), (name, step)
+        values = checkpoint.Saved(data['checkpoint']).values
+        for key, (norm, _) in expected['final'].items():
+            ours = float((values[key].numpy().astype(float) ** 2).sum() ** .5)
+            assert ours == pytest.approx(norm, rel=1e-3, abs=1e-4), key

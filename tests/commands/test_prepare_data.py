@@ -25,7 +25,7 @@ BOX = {'Sit': (40, 30, 120, 90), 'Down': (200, 100, 380, 260)}  # left, top, rig
 def detectors(tmp_path_factory):
     """{'any': SavedModel that takes batches, '1': one that does not}, which find what is not white."""
     folder = tmp_path_factory.mktemp('detectors')
-    subprocess.run([sys.executable, ROOT / 'tests' / 'preparation' / 'fake_detector.py', folder, 'any', '1'],
+    subprocess.run([sys.executable, ROOT / 'tests' / 'support' / 'fake_detector.py', folder, 'any', '1'],
                    check=True, timeout=240, capture_output=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
     return {batch: folder / batch for batch in ('any', '1')}
 
@@ -250,7 +250,7 @@ def test_folders_of_a_split_are_no_labels(things, tmp_path, capsys):
 
 def test_neither_script_nor_workers_import_tensorflow():
     code = """
-import sys, prepare_data, preparation.reading, preparation.run
+import sys, prepare_data, object_detection.preparation.reading, object_detection.preparation.run
 print([name for name in sys.modules if name.startswith(('tensorflow', 'keras', 'tf_keras'))])
 """
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=ROOT,

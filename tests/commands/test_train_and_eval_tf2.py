@@ -21,7 +21,8 @@ from tests.support import tiny
 from tests.training.test_train import run
 
 ROOT = Path(__file__).parents[2]
-CALL = ('import sys, train_and_eval_tf2 as script; from utils import errors\n'
+CALL = ('import sys; from object_detection.commands import train_and_eval_tf2 as script\n'
+        'from object_detection.utils import errors\n'
         'try:\n    errors.run_main(script.main, sys.argv[1:])\n'
         'finally:\n    print("tensorflow" in sys.modules, file=sys.stderr)')
 

@@ -19,7 +19,7 @@ def test_a_package_that_is_not_installed(capsys):
 
 def test_a_module_of_ours_that_is_missing_is_a_bug():
     def main(argv):
-        import utils.nothing_like_it  # noqa: F401
+        import object_detection.utils.nothing_like_it  # noqa: F401
     with pytest.raises(ModuleNotFoundError):
         errors.run_main(main)
 

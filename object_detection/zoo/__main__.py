@@ -127,5 +127,10 @@ def _sha256(text):
     return text.lower()
 
 
-if __name__ == '__main__':
+def run():
+    """The command: main, with a user's mistakes as messages and exit codes."""
     errors.run_main(main)
+
+
+if __name__ == '__main__':
+    run()

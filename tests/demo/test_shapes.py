@@ -1,15 +1,11 @@
-"""The shapes of benchmarks/families.py: masks and corners that fit their boxes."""
+"""Masks and corners of the drawn shapes fit their boxes."""
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import families
 from demo import shapes
-from object_detection.config import checks as config_checks
-from object_detection.config import label_map
-from object_detection.config import pipeline as config
 from object_detection.records import example as records
 
 PIXELS = 20, 60, 60, 100  # the box of each shape below, in a picture of 80 x 120
@@ -55,30 +51,3 @@ def test_drawn_shapes_stand_out_and_do_not_touch(tmp_path):
             assert np.ptp(middle.astype(int), axis=0).max() < 64  # plain but for the JPEG; the noise has 255
     shapes.draw(tmp_path / 'again', 20, seed=3)
     assert (tmp_path / 'drawn').read_bytes() == (tmp_path / 'again').read_bytes()
-
-
-@pytest.mark.parametrize('name', [*families.FAMILIES, 'mask_rcnn_start'])
-def test_configs_are_sound(tmp_path, name, monkeypatch):
-    monkeypatch.setattr(families, 'SETS', {'train': 2, 'test': 2})
-    families.prepare(None, tmp_path)
-    assert [item.name for item in label_map.load(tmp_path / 'label_map.pbtxt').items] == list(shapes.LABELS)
-    path = tmp_path / 'pipeline.config'
-    path.write_text(families.text_of(name, tmp_path, tmp_path / 'ckpt-2'), encoding='utf-8')
-    for part in ('index', 'data-00000-of-00001'):
-        (tmp_path / f'ckpt-2.{part}').touch()
-    assert [finding for finding in config_checks.check(config.read(path), path) if finding.severity == 'error'] == []
-
-
-def test_what_is_not_good_enough_is_named():
-    row = dict(zip(families.COLUMNS, ('mask_rcnn', 'x', 64, 5, 3, .95, .89, None, 0.)))
-    assert families.line(row) == '| mask_rcnn | x | 64 | 5 | 3 | 0.950 | 0.890 |  | 0 |'
-    assert families.missed(row) == ['mask_rcnn: masks mAP@.50 is 0.890, asked for: 0.9']
-    assert families.missed({**row, 'masks mAP@.50': .9, 'export differs by': 2e-4}) == [
-        'mask_rcnn: the export differs by 2.0e-04']
-
-
-def test_metrics_of_keypoints_are_averaged_over_the_classes():
-    assert families.at_half({
-        'DetectionBoxes_Precision/mAP@.50IOU': .9, 'DetectionBoxes_Precision/mAP': .5,
-        'Keypoints_Precision/mAP@.50IOU ByCategory/square': .5,
-        'Keypoints_Precision/mAP@.50IOU ByCategory/triangle': 1.}) == [.9, None, .75]

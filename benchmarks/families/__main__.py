@@ -4,7 +4,7 @@
     python -m benchmarks.families --family centernet mask_rcnn
     python -m benchmarks.families --records FOLDER                  # shapes of yours: see README.md
 
-Each config of benchmarks/family_configs is trained and evaluated by train_and_eval_tf2.py and exported by
+Each config of this folder is trained and evaluated by train_and_eval_tf2.py and exported by
 exporter_main_v2.py; then ten test pictures go through the checkpoint's model and through the export.
 """
 import argparse
@@ -23,8 +23,8 @@ from object_detection.config import pipeline as config
 from object_detection.records import example as records
 from object_detection.utils import environment, files
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ROOT / 'benchmarks' / 'family_configs'
+CONFIGS = Path(__file__).resolve().parent
+ROOT = CONFIGS.parents[1]
 FAMILIES = ('efficientdet', 'centernet', 'centernet_keypoints', 'faster_rcnn', 'mask_rcnn')
 SETS = {'train': 800, 'test': 120}  # pictures to draw
 ASKED = .9  # mAP@.50IOU

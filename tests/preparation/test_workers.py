@@ -1,8 +1,10 @@
-"""Results of all tasks come back, and a task that takes its process down costs itself alone."""
+"""Every task gets its result, and a task that kills its process costs only itself."""
 import os
+import time
 
 import pytest
 
+from object_detection.preparation import workers
 from object_detection.preparation.workers import Crashed, unordered
 
 DEADLY = 71
@@ -28,6 +30,21 @@ def test_a_crash_costs_one_task():
     results = dict(unordered(square, list(range(150)), workers=2))
     assert isinstance(results.pop(DEADLY), Crashed)
     assert results == {number: number * number for number in range(150) if number != DEADLY}
+
+
+def test_a_crash_between_two_results_costs_one_task(monkeypatch):
+    """The pool is broken when the next task is submitted: submit raises, not result."""
+    pools, make = [], workers._pool
+    monkeypatch.setattr(workers, '_pool', lambda count: pools.append(make(count)) or pools[-1])
+    numbers = [1, DEADLY, *range(2, 12)]
+    stream = unordered(square, numbers, workers=1)
+    results = dict([next(stream)])
+    deadline = time.monotonic() + 60
+    while not pools[0]._broken and time.monotonic() < deadline:
+        time.sleep(.01)
+    results |= dict(stream)
+    assert isinstance(results.pop(DEADLY), Crashed)
+    assert results == {number: number * number for number in numbers if number != DEADLY}
 
 
 def test_an_error_is_raised_here():

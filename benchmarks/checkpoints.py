@@ -1,10 +1,10 @@
-"""Checkpoints both ways: saved here, restored and saved by the reference, restored here.
+"""Carry checkpoints both ways: saved here, restored and saved by the reference, restored here.
 
     python -m benchmarks.checkpoints --reference_python ~/reference_env/bin/python [CONFIG ...]
 
-For each pipeline.config (default: one of each family) a training checkpoint with slots of the optimizer
-is written; benchmarks/reference/restore.py restores it by every fine_tune_checkpoint_type and as a whole, and saves it
-again. Every variable has to come back with the same bits, and the predictions have to agree.
+For each pipeline.config (default: one of each family), write a training checkpoint with optimizer slots;
+benchmarks/reference/restore.py restores it by every fine_tune_checkpoint_type and as a whole, and saves it again. Every
+variable must come back with the same bits, and the predictions must agree.
 """
 import argparse
 import os
@@ -20,7 +20,7 @@ SIZE = 'image_resizer { fixed_shape_resizer { height: 256 width: 256 } }'
 
 
 def write(config, folder):
-    """What restore.py reads, from a model with start values; its variables by checkpoint key, and the images."""
+    """Write what reference/restore.py reads, from a freshly initialized model. Return the model and the images."""
     import numpy as np
     import tensorflow as tf
 
@@ -42,7 +42,7 @@ def write(config, folder):
 
 
 def check(config, folder, model, images):
-    """Lines about what the reference left in the folder; the last says how far the predictions are apart."""
+    """Yield lines that compare what the reference wrote; the last gives the largest difference of predictions."""
     import numpy as np
     import tensorflow as tf
 
@@ -52,12 +52,12 @@ def check(config, folder, model, images):
     missing = sorted(set(ours.values) - set(back.values))
     different = sorted(key for key in set(ours.values) & set(back.values) if not key.startswith('save_counter')
                        and not np.array_equal(ours.values[key], back.values[key]))
-    yield f'{len(ours.values)} values went, {len(missing)} are missing, {len(different)} differ {different[:3]}'
+    yield f'{len(ours.values)} values written, {len(missing)} missing, {len(different)} different {different[:3]}'
     for kind in ('full', 'detection', 'classification'):
         again = build.build(config.model, seed=2)
         source = folder / ('classifier/ckpt-1' if kind == 'classification' else 'back')
         report = checkpoint.fine_tune(again, source, kind)
-        yield f'{kind}: {len(report.restored)} restored, {len(report.new)} new here'
+        yield f'{kind}: {len(report.restored)} restored, {len(report.new)} new'
     inputs, shapes = model.preprocess(tf.constant(images))
     found, wanted = model.predict(inputs, shapes), np.load(folder / 'predictions.npz')
     worst = {}
@@ -66,7 +66,7 @@ def check(config, folder, model, images):
         if key in found and found[key][0 if index else ...].shape == wanted[name].shape:
             value = found[key][0] if index else found[key]
             worst[key] = float(np.abs(value - wanted[name]).max() / max(np.abs(wanted[name]).max(), 1e-6))
-    yield f'predictions: {max(worst.values()):.1e} apart at most, relative, of {", ".join(worst)}'
+    yield f'predictions: {max(worst.values()):.1e} largest relative difference, of {", ".join(worst)}'
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Speed of the input pipeline, beside decoding alone and beside the reference's pipeline.
+"""Measure the input pipeline beside decoding alone and beside the reference's pipeline.
 
     python benchmarks/inputs.py
     python benchmarks/inputs.py --reference "PYTHONPATH=benchmarks/reference ~/reference_env/bin/python"
@@ -77,7 +77,7 @@ def write_records(path, count=320):
 
 
 def measure(name, dataset, batches):
-    exec(MEASURE, {'name': name, 'dataset': dataset, 'batches': batches, 'time': time})  # word for word the reference's
+    exec(MEASURE, {'name': name, 'dataset': dataset, 'batches': batches, 'time': time})  # the reference's code
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Load a SavedModel and look at one picture: prints JSON with seconds. Runs in either environment.
+"""Time loading a SavedModel and detecting on one picture; print JSON in seconds. Runs in either environment.
 
     python benchmarks/measure_saved_model.py SAVED_MODEL_DIR [SIDE]
 """

@@ -1,4 +1,4 @@
-"""How far the engine is from the reference on its golden numbers.
+"""Compare the engine with the golden numbers of the reference.
 
   python benchmarks/parity.py [--golden DIR] [NAME ...]
 
@@ -20,12 +20,12 @@ def main():
     environment.prepare_tensorflow()
     from tests.support import model_parity, parity
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument('names', nargs='*', metavar='NAME', help='default: all of the folder that the engine builds')
+    arguments.add_argument('names', nargs='*', metavar='NAME', help='default: every golden of the folder')
     arguments.add_argument('--golden', type=Path, default=parity.HERE, metavar='DIR')
     options = arguments.parse_args()
     names = options.names or sorted(path.stem for path in options.golden.glob('*.json')
                                     if path.stem.startswith(FAMILIES))
-    print('worst difference / what is allowed, relative')
+    print('worst difference / tolerance, relative')
     print(COLUMNS.format('model', 'keys', 'values', 'predictions', 'found', 'losses', 'gradient norms'))
     failures = []
     for name in names:
@@ -35,7 +35,7 @@ def main():
             '{:.1e} / {:.1e}'.format(*result.worst(kind)) if kind != 'detections' else f'{result.detections[0]:.1%}'
             for kind in ('predictions', 'detections', 'losses', 'gradients'))), flush=True)
         failures += [f'{name}: {line}' for line in result.failures()]
-    print('\n'.join(failures) or 'all within what is allowed')
+    print('\n'.join(failures) or 'all within tolerance')
     return 1 if failures else 0
 
 

@@ -1,8 +1,8 @@
-"""The suite and the reference on the same machine, the same data, in turn: prints a table.
+"""Measure the suite and the reference in turn, on the same machine and data, and print a table.
 
     python benchmarks/side_by_side.py --reference_python FOLDER/bin/python
 
-Each number is the median over --runs fresh processes. Linux and macOS. README.md here says what is measured.
+Each number is the median over --runs fresh processes. Linux and macOS only. README.md explains the rows.
 """
 import argparse
 import json
@@ -17,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 30
-SETTLED = 5  # steps before this one do not count as typical
-# What is measured: key, words, unit, and the share of the reference's value that is asked for.
+SETTLED = 5  # earlier steps do not count for the median
+# Key, title, unit, and target as a share of the reference's value.
 ROWS = (('first_step', 'command to first finished step', 's', 1 / 6),
         ('step', 'one training step', 's', 1),
         ('train_memory', 'peak memory, training', 'GB', None),
@@ -29,19 +29,19 @@ ROWS = (('first_step', 'command to first finished step', 's', 1 / 6),
 
 
 def commands(side, python, config, folder):
-    """The three command lines of one side: train, export, look at the SavedModel."""
+    """Return the three command lines of one side: train, export, measure the SavedModel."""
     train_dir, exported = str(folder / 'model'), str(folder / 'exported')
     here = ROOT / 'benchmarks'
     export = [here / 'reference/export.py' if side == 'reference' else ROOT / 'exporter_main_v2.py',
               '--input_type', 'image_tensor', '--pipeline_config_path', config, '--trained_checkpoint_dir', train_dir,
               '--output_directory', exported]
-    look = [here / 'measure_saved_model.py', Path(exported, 'saved_model')]
+    load = [here / 'measure_saved_model.py', Path(exported, 'saved_model')]
     return [training(side, python, config, train_dir, STEPS),
-            *([python, *map(str, command)] for command in (export, look))]
+            *([python, *map(str, command)] for command in (export, load))]
 
 
 def training(side, python, config, model_dir, steps):
-    """The command line with which one side trains `steps` steps and prints a line for each."""
+    """Return the command line that trains `steps` steps on one side and prints a line for each."""
     if side == 'reference':
         command = [ROOT / 'benchmarks/reference/train.py', model_dir, config, steps]
     else:
@@ -51,7 +51,7 @@ def training(side, python, config, model_dir, steps):
 
 
 def step_ends(lines):
-    """{step: seconds since the start} of what a training command has printed."""
+    """Return {step: seconds since the start} from the lines that a training command printed."""
     ends = {}
     for at, line in lines:
         if found := re.search(r'\bstep (\d+)', line, re.IGNORECASE):
@@ -65,7 +65,7 @@ def settled_step(ends, after=SETTLED):
 
 
 def run(command, log):
-    """Run to the end. Returns [(seconds since the start, line)], seconds in all, and peak memory in GB."""
+    """Run a command. Return [(seconds since the start, line)], total seconds, and peak memory in GB."""
     environment = {**os.environ, 'PYTHONUNBUFFERED': '1', 'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': '-1'}
     started = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, errors='replace',
@@ -82,32 +82,32 @@ def run(command, log):
 
 
 def measure(side, python, config, folder):
-    """One round of one side: {key of ROWS: value}."""
+    """Measure one side once. Return {key of ROWS: value}."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    train, export, look = commands(side, python, config, folder)
+    train, export, load = commands(side, python, config, folder)
     lines, _, memory = run(train, folder / 'train.log')
     ends = step_ends(lines)
     _, exporting, _ = run(export, folder / 'export.log')
-    lines, _, _ = run(look, folder / 'saved_model.log')
+    lines, _, _ = run(load, folder / 'saved_model.log')
     return {'first_step': ends[1], 'step': settled_step(ends), 'train_memory': memory, 'export': exporting,
             **json.loads(lines[-1][1])}
 
 
 def table(samples):
-    """Lines of a Markdown table: medians with their ranges, the ratio, and whether it is what was asked for."""
+    """Yield the lines of a Markdown table: medians with ranges, the ratio, and whether it reaches the target."""
     sides = list(samples)
-    yield '| EfficientDet D0, 512 x 512, batch 2 | ' + ' | '.join(sides) + ' | suite / reference | asked for |'
+    yield '| EfficientDet D0, 512 x 512, batch 2 | ' + ' | '.join(sides) + ' | suite / reference | target |'
     yield '|---' * (len(sides) + 3) + '|'
-    for key, words, unit, limit in ROWS:
+    for key, title, unit, limit in ROWS:
         values = {side: [sample[key] for sample in samples[side]] for side in sides}
         cells = [f'{statistics.median(v):.3g} {unit} ({min(v):.3g} to {max(v):.3g})' for v in values.values()]
-        ratio = asked = ''
+        ratio = target = ''
         if len(sides) == 2:
             share = statistics.median(values['suite']) / statistics.median(values['reference'])
             ratio = f'{share:.3f}'
-            asked = '' if limit is None else f'{limit:.3f} {"reached" if share <= limit else "MISSED"}'
-        yield f'| {words} | {" | ".join(cells)} | {ratio} | {asked} |'
+            target = '' if limit is None else f'{limit:.3f} {"reached" if share <= limit else "MISSED"}'
+        yield f'| {title} | {" | ".join(cells)} | {ratio} | {target} |'
 
 
 def main():
@@ -126,10 +126,10 @@ def main():
     sides = {'suite': sys.executable, 'reference': args.reference_python}
     samples = {side: [] for side, python in sides.items() if python}
     for number in range(args.runs):
-        for side, found in samples.items():
-            found.append(measure(side, sides[side], str(config), args.work.resolve() / side))
+        for side, rounds in samples.items():
+            rounds.append(measure(side, sides[side], str(config), args.work.resolve() / side))
             print(f'run {number + 1} of {args.runs}, {side}: '
-                  + ', '.join(f'{key} {value:.3g}' for key, value in found[-1].items()), flush=True)
+                  + ', '.join(f'{key} {value:.3g}' for key, value in rounds[-1].items()), flush=True)
     (args.work / 'samples.json').write_text(json.dumps(samples, indent=1))
     print('', *table(samples), sep='\n')
 

@@ -1,10 +1,10 @@
-"""A training step of any model, the suite and the reference in turn on the same machine and data: prints a table.
+"""Time a training step of any model, the suite and the reference in turn, and print a table.
 
     python -m benchmarks.step_times --reference_python FOLDER/bin/python --config A.config B.config ...
 
-Each pipeline.config without keypoints (a released one will do as it is) is pointed at drawn shapes with boxes and
-masks, starts from random weights, and is trained for a few steps by both sides, --runs times in turn. The reference
-fetches weights of its own for CenterNet with MobileNetV2, which takes the internet.
+Each pipeline.config without keypoints (a released one works unchanged) is pointed at drawn shapes with boxes and masks
+and trained from random weights for a few steps by both sides, --runs times in turn. For CenterNet with MobileNetV2 the
+reference downloads pretrained weights, so it needs the internet.
 """
 import argparse
 import shutil
@@ -18,12 +18,12 @@ from object_detection.config import pipeline as config
 from object_detection.utils import files
 
 SIDES = ('suite', 'reference')
-PICTURES = {'train': 32, 'test': 1}  # the suite evaluates when it has trained; that does not count here
-WARMING = 3
+PICTURES = {'train': 32, 'test': 1}  # the suite evaluates after training; the evaluation is not timed
+WARMUP = 3
 
 
 def adapted(path, data, size, batch_size, steps):
-    """The text of a pipeline.config that trains on `data`; size None: pictures as large as it says."""
+    """Return the text of a pipeline.config that trains on `data`, with inputs of size x size unless None."""
     pipeline = config.read(path)
     training = pipeline.train_config
     training.batch_size, training.num_steps = batch_size, steps
@@ -36,14 +36,14 @@ def adapted(path, data, size, batch_size, steps):
         model.image_resizer.fixed_shape_resizer.height = model.image_resizer.fixed_shape_resizer.width = size
     del pipeline.eval_input_reader[1:]
     for reader, name in zip((pipeline.train_input_reader, pipeline.eval_input_reader[0]), PICTURES):
-        reader.ClearField('num_keypoints')  # those of other records
+        reader.ClearField('num_keypoints')  # the drawn records have none
         reader.label_map_path = f'{data.as_posix()}/label_map.pbtxt'
         reader.tf_record_input_reader.input_path[:] = [f'{data.as_posix()}/{name}.tfrecords']
     return config.to_text(pipeline)
 
 
 def measure(path, pythons, args):
-    """{side: [seconds a step, of each run]} of one pipeline.config."""
+    """Return {side: [seconds per step of each run]} for one pipeline.config."""
     folder = args.work.resolve() / path.stem
     files.write_text(folder / 'pipeline.config', adapted(path, args.work.resolve() / 'data', args.size, args.batch_size,
                                                          args.steps))
@@ -54,7 +54,7 @@ def measure(path, pythons, args):
             command = side_by_side.training(side, python, str(folder / 'pipeline.config'), str(folder / side),
                                             args.steps)
             lines, _, _ = side_by_side.run(command, folder / f'{side}.log')
-            samples[side].append(side_by_side.settled_step(side_by_side.step_ends(lines), WARMING))
+            samples[side].append(side_by_side.settled_step(side_by_side.step_ends(lines), WARMUP))
     return samples
 
 
@@ -69,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--reference_python', help='python of its environment; without it only the suite runs')
     parser.add_argument('--config', type=Path, nargs='+', required=True)
-    parser.add_argument('--size', type=int, help='height and width of the input, instead of what the configs say')
+    parser.add_argument('--size', type=int, help='height and width of the input, overriding the config')
     parser.add_argument('--batch_size', type=int, default=2)
     parser.add_argument('--steps', type=int, default=12)
     parser.add_argument('--runs', type=int, default=1)

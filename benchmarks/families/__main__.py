@@ -1,8 +1,8 @@
-"""Every family of detectors from random weights to an exported model, on drawn shapes, on this machine: prints a table.
+"""Train every model family from random weights on drawn shapes, export it, and print a table.
 
-    python -m benchmarks.families                                   # all of them, two hours and more on two cores
+    python -m benchmarks.families                                   # all of them: more than two hours on two cores
     python -m benchmarks.families --family centernet mask_rcnn
-    python -m benchmarks.families --records FOLDER                  # shapes of yours: see README.md
+    python -m benchmarks.families --records FOLDER                  # your own shapes: see README.md
 
 Each config of this folder is trained and evaluated by train_and_eval_tf2.py and exported by
 exporter_main_v2.py; then ten test pictures go through the checkpoint's model and through the export.
@@ -27,8 +27,8 @@ CONFIGS = Path(__file__).resolve().parent
 ROOT = CONFIGS.parents[1]
 FAMILIES = ('efficientdet', 'centernet', 'centernet_keypoints', 'faster_rcnn', 'mask_rcnn')
 SETS = {'train': 800, 'test': 120}  # pictures to draw
-ASKED = .9  # mAP@.50IOU
-ALLOWED = 1e-4  # difference of the export, of each output's largest value
+TARGET = .9  # mAP@.50IOU
+TOLERANCE = 1e-4  # difference of the export, relative to each output's largest value
 PICTURES = 10
 KINDS = {'boxes': 'DetectionBoxes', 'masks': 'DetectionMasks', 'keypoints': 'Keypoints'}
 COLUMNS = ('family', 'feature extractor', 'pixels', 'steps', 'seconds', *(f'{kind} mAP@.50' for kind in KINDS),
@@ -38,7 +38,7 @@ COLUMNS = ('family', 'feature extractor', 'pixels', 'steps', 'seconds', *(f'{kin
 def prepare(source, folder):
     """Write train.tfrecords, test.tfrecords and label_map.pbtxt to `folder`, with masks and corners.
 
-    source: a folder whose records of the same names have boxes of shapes.LABELS; None: shapes are drawn.
+    source: a folder with records of the same names, boxes and labels of shapes.LABELS in them; None draws shapes.
     """
     for seed, (name, count) in enumerate(SETS.items()):
         boxes_only = folder / f'{name}_boxes.tfrecords' if source is None else source / f'{name}.tfrecords'
@@ -49,7 +49,7 @@ def prepare(source, folder):
 
 
 def measure(name, data, folder):
-    """Train, evaluate and export one family in `folder`, made anew; returns its row, by the names of COLUMNS."""
+    """Train, evaluate and export one family in `folder`, which is deleted first. Return {column name: value}."""
     started = time.perf_counter()
     pipeline = train(name, data, folder)
     seconds = time.perf_counter() - started
@@ -63,7 +63,10 @@ def measure(name, data, folder):
 
 
 def train(name, data, folder):
-    """Train and evaluate one config in `folder`, made anew; NAME_start.config first, if there is one. The config."""
+    """Train and evaluate NAME.config in `folder`, which is deleted first, after NAME_start.config if it exists.
+
+    Return the config.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if (CONFIGS / f'{name}_start.config').exists():
@@ -76,20 +79,20 @@ def train(name, data, folder):
 
 
 def text_of(name, data, start):
-    """The text of a config with its paths. start: the checkpoint of NAME_start.config."""
+    """Return the text of NAME.config with its paths filled in. start: the checkpoint of NAME_start.config."""
     text = (CONFIGS / f'{name}.config').read_text(encoding='utf-8')
     return text.replace('RECORDS', data.as_posix()).replace('START', start.as_posix())
 
 
 def run(script, *arguments, folder):
-    """Run one of the suite's scripts on folder/pipeline.config; what it prints goes to a file beside it."""
+    """Run one of the suite's scripts on folder/pipeline.config; its output goes to a log file in `folder`."""
     command = [sys.executable, script, '--pipeline_config_path', folder / 'pipeline.config', *arguments]
     log = folder / f'{Path(script).stem}.log'
     with log.open('w', encoding='utf-8') as output:
         code = subprocess.run([str(word) for word in command], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
                               check=False).returncode
     if code:
-        sys.exit(f'{script} ended with {code}; what it said is in {log}')
+        sys.exit(f'{script} ended with {code}; its output is in {log}')
 
 
 def newest_metrics(model_dir):
@@ -98,16 +101,16 @@ def newest_metrics(model_dir):
 
 
 def at_half(metrics):
-    """mAP@.50IOU of each of KINDS, that of keypoints the mean over the classes; None of what was not evaluated."""
+    """Return mAP@.50IOU for each of KINDS, averaged over the classes for keypoints; None if not evaluated."""
     found = [[value for name, value in metrics.items() if name.startswith(f'{prefix}_Precision/mAP@.50IOU')]
              for prefix in KINDS.values()]
     return [statistics.mean(values) if values else None for values in found]
 
 
 def export_difference(pipeline, folder, test):
-    """Largest difference between what the checkpoint's model and the exported one say of ten pictures, one by one.
+    """Return the largest difference between the outputs of the checkpoint's model and of the export on ten pictures.
 
-    Of each output, relative to its largest value; counts and classes included.
+    Each output, counts and classes included, is compared relative to its largest value.
     """
     import tensorflow as tf
 
@@ -131,17 +134,17 @@ def export_difference(pipeline, folder, test):
 
 
 def line(row):
-    """A row of a Markdown table."""
+    """Format a row of the Markdown table."""
     values = [value if isinstance(value, str) else '' if value is None else f'{value:.3g}' if name == COLUMNS[-1] else
               str(value) if isinstance(value, int) else f'{value:.3f}' for name, value in row.items()]
     return f'| {" | ".join(values)} |'
 
 
 def missed(row):
-    """What in a row is not as good as asked for."""
-    low = [f'{row["family"]}: {name} is {row[name]:.3f}, asked for: {ASKED}' for name in row
-           if name.endswith('mAP@.50') and row[name] is not None and row[name] < ASKED]
-    if row[COLUMNS[-1]] > ALLOWED:
+    """Return a line for each value of a row that misses its target."""
+    low = [f'{row["family"]}: {name} is {row[name]:.3f}, target: {TARGET}' for name in row
+           if name.endswith('mAP@.50') and row[name] is not None and row[name] < TARGET]
+    if row[COLUMNS[-1]] > TOLERANCE:
         low.append(f'{row["family"]}: the export differs by {row[COLUMNS[-1]]:.1e}')
     return low
 
@@ -163,7 +166,7 @@ def main():
         row = measure(name, work / 'data', work / name)
         print(line(row), flush=True)
         failures += missed(row)
-    print('\n'.join(failures) or 'all as good as asked for')
+    print('\n'.join(failures) or 'all targets reached')
     return 1 if failures else 0
 
 

@@ -1,4 +1,4 @@
-"""What the reference needs to run on TensorFlow 2.15: tf_slim looks for three names where they no longer are."""
+"""Let the reference run on TensorFlow 2.15: put back three names that tf_slim imports from their old place."""
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_ops
 

@@ -22,7 +22,7 @@ for module in (tf.keras.applications, tf.compat.v1.keras.applications):  # Cente
 
 
 def built(config, images):
-    """The model, with its variables, and what it predicts of the images."""
+    """Build the model. Return it and a function that predicts on the images, which also creates the variables."""
     model = model_builder.build(config.model, is_training=False)
     inputs, shapes = model.preprocess(tf.constant(images))
     return model, lambda: model.predict(inputs, shapes)
@@ -44,7 +44,7 @@ def main(path, folder):
     predict()
     step = tf.Variable(0, trainable=False, dtype=tf.int64)
     optimizer, _ = optimizer_builder.build(config.train_config.optimizer, global_step=step)
-    optimizer._create_all_weights(model.trainable_variables)  # what its first step does
+    optimizer._create_all_weights(model.trainable_variables)  # as its first step does
     checkpoint = tf.train.Checkpoint(step=step, model=model, optimizer=optimizer)
     checkpoint.restore(str(folder / 'training' / 'ckpt-1')).assert_existing_objects_matched()
     print(f'training checkpoint: all matched, step {int(step)}')

@@ -6,7 +6,8 @@ import re
 
 from object_detection.preparation.options import SIDES
 from object_detection.preparation.split import lot
-from object_detection.records.example import Example, Writer
+from object_detection.records.example import Example, Writer, shard_names
+from object_detection.utils import console
 
 RECORD_FILE = re.compile(rf'({"|".join(SIDES)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
 
@@ -19,15 +20,20 @@ def write(pictures, labels, manifest, options, progress):
     """
     sides = {side: _in_order(pictures, side, options.seed) for side in SIDES}
     sides = {side: members for side, members in sides.items() if members}
+    shards = min(options.shards, len(sides.get('train', ())))  # training refuses files without records
+    if 0 < shards < options.shards:
+        pattern = shard_names('train.tfrecords', shards)[0].replace('-00000-', '-?????-')
+        console.warn(f'--shards {options.shards} is more than there are pictures to train on ({shards}); the records '
+                     f'are {pattern}')
     ids = {label: number for number, label in enumerate(labels, start=1)}
-    recipe = hashlib.sha256(json.dumps([labels, options.shards, {
+    recipe = hashlib.sha256(json.dumps([labels, shards, {
         side: [(p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes]) for p in members]
         for side, members in sides.items()}]).encode()).hexdigest()
     if manifest.value('records') == [recipe, _stats(options.output)]:
         return []
     with contextlib.ExitStack() as stack:
         writers = {side: stack.enter_context(Writer(options.output / f'{side}.tfrecords',
-                                                    options.shards if side == 'train' else 1)) for side in sides}
+                                                    shards if side == 'train' else 1)) for side in sides}
         bar = stack.enter_context(progress('writing records', sum(map(len, sides.values())), 'pictures'))
         done = 0
         for side, members in sides.items():

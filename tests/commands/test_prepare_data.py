@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from object_detection.commands import prepare_data
-from object_detection.config import label_map
+from object_detection.config import label_map, paths
 from object_detection.records.example import Example, index
 from object_detection.utils.errors import UserError
 from tests.preparation.conftest import contents, decisions
@@ -113,6 +113,20 @@ def test_one_worker_and_many_write_the_same_bytes(things, tmp_path):
     prepare(things, tmp_path / 'many', '--workers', '4', *options)
     assert contents(tmp_path / 'one') == contents(tmp_path / 'many')
     assert len(list((tmp_path / 'one').glob('train.tfrecords-0000?-of-00003'))) == 3
+
+
+@pytest.mark.parametrize(('kept', 'files', 'pattern'), [
+    ({'Down': 3, 'Sit': 2}, 5, 'train.tfrecords-?????-of-00005'), ({'Down': 0, 'Sit': 1}, 1, 'train.tfrecords')])
+def test_no_more_shards_than_pictures(things, tmp_path, kept, files, pattern):
+    """A shard without a record would stop the training."""
+    for label, count in kept.items():
+        for i in range(count, 10):
+            (things / label / f'{i}.jpg').unlink()
+    output = tmp_path / 'out'
+    said = prepare(things, output, '--boxes', 'whole', '--shards', '10', '--split', '1')
+    assert f'pictures to train on ({files}); the records are {pattern}' in said
+    assert list(paths.records(str(output / pattern))) == []
+    assert len(list(output.glob('train.tfrecords*'))) == len(list(output.glob(pattern))) == files
 
 
 @pytest.mark.parametrize('kills', [4, pytest.param(50, marks=pytest.mark.slow)])

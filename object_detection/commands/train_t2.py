@@ -69,9 +69,8 @@ def try_out(worker, config, num_steps, reports):
 
     records = reports['eval_input_reader[0]'].records if 'eval_input_reader[0]' in reports else 1
     with tempfile.TemporaryDirectory() as folder:
-        outcome = worker.run('object_detection.training.verify:try_out',
-                             {'config_text': to_text(config), 'num_steps': num_steps,
-                              'eval_share': max(1, records // 8)}, Path(folder, 'outcome.json'), on_event)
+        arguments = {'config_text': to_text(config), 'num_steps': num_steps, 'eval_share': max(1, records // 8)}
+        outcome = worker.run(try_out_phase, arguments, Path(folder, 'outcome.json'), on_event)
     if outcome.kind != phases.DONE:
         section, message = 'model', outcome.message.removeprefix('model: ')
         if message == outcome.message:
@@ -82,6 +81,12 @@ def try_out(worker, config, num_steps, reports):
                   (('peak_memory', 'of main memory'), ('peak_gpu_memory', 'of a GPU')) if outcome.data[key]]
         console.log(f'{1 / speed[-1]:.3g} s a step ({speed[-1]:.3g} steps a second); at most {", ".join(memory)}')
     return findings
+
+
+def try_out_phase(report, stopping, **arguments):
+    """The phase that tries the config out; only its process imports TensorFlow."""
+    from object_detection.training import verify
+    return verify.try_out(report, stopping, **arguments)
 
 
 def conclude(findings):

@@ -13,10 +13,21 @@ from object_detection.config import paths as config_paths
 from object_detection.utils import console, files, phases
 from object_detection.utils.errors import UserError
 
-TRAIN, EVALUATE = 'object_detection.training.train:train', 'object_detection.evaluation.evaluate:evaluate'
-PRELOAD = [phase.split(':')[0] for phase in (TRAIN, EVALUATE)]
+PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluate']
 RECORD = 'metrics.json'  # in the model_dir: {checkpoint name: {'step', 'eval': {metric: value}, 'eval_train': ...}}
 HEADLINE = ('DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')  # beside the first number of each metric
+
+
+def train_phase(report, stopping, **arguments):
+    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
+    from object_detection.training.train import train
+    return train(report, stopping, **arguments)
+
+
+def evaluate_phase(report, stopping, **arguments):
+    """The phase that evaluates a checkpoint; only its process imports TensorFlow."""
+    from object_detection.evaluation.evaluate import evaluate
+    return evaluate(report, stopping, **arguments)
 
 
 class Rounds:
@@ -48,7 +59,7 @@ class Rounds:
             self.evaluate()
         step = 0
         while step < self.training['num_steps']:
-            trained = self._phase(TRAIN, 'train', self.training)
+            trained = self._phase(train_phase, 'train', self.training)
             step = trained['step']
             if trained['trained']:
                 self.evaluate()
@@ -57,7 +68,7 @@ class Rounds:
         """Evaluate the newest checkpoint on each set of records it has not been evaluated on."""
         for name, arguments in self.evaluations.items():
             known = [checkpoint for checkpoint, entry in self.record.items() if name in entry]
-            data = self._phase(EVALUATE, name, {**arguments, 'known': known})
+            data = self._phase(evaluate_phase, name, {**arguments, 'known': known})
             if data:
                 entry = self.record.setdefault(Path(data['checkpoint']).name, {})
                 values = {key: None if math.isnan(value) else value for key, value in data['metrics']}  # as JSON has it

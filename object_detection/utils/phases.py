@@ -1,14 +1,16 @@
 """Run one phase (train, evaluate, ...) in a fresh process: events while it runs, a typed outcome at its end.
 
-TensorFlow gives GPU memory back only when its process ends, so every phase gets a process of its own, and the parent
-never imports TensorFlow. A phase is a module-level function, named 'package.module:function':
+TensorFlow gives GPU memory back only when its process ends, so every phase gets its own process and the parent never
+imports TensorFlow. A phase is a function at module level, in a module that does not import TensorFlow; what needs it
+is imported inside:
 
     def train(report, stopping, **arguments):
-        ... report('step', step=7, loss=1.5) ...          an event for the parent
-        ... if stopping(): save; raise Interrupted() ...  the user, or whoever runs the parent, wants an end
-        return {'step': 1000}                             data of the outcome 'done'
+        from object_detection.training import train
+        ... report('step', step=7, loss=1.5) ...          send an event to the parent
+        ... if stopping(): save; raise Interrupted() ...  the user, or whoever runs the parent, wants to stop
+        return {'step': 1000}                             data of the outcome DONE
 
-Worker starts the process at once and lets it import what it will need, while the parent still checks the user's input.
+A Worker starts its process at once and preloads modules there, while the parent still checks the user's input.
 """
 import contextlib
 import errno
@@ -18,12 +20,16 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from object_detection.utils import console, environment, files
 from object_detection.utils.errors import UserError
@@ -31,24 +37,34 @@ from object_detection.utils.errors import UserError
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
 BAD_INPUT, DISK_FULL, KILLED, BUG = 'bad input', 'disk full', 'killed', 'bug'
 
-_kept = []
+Report = Callable[..., None]  # report(name, **values) sends an event to the parent
+Stopping = Callable[[], bool]  # whether the phase was asked to stop
+Phase = Callable[..., dict | None]  # phase(report, stopping, **arguments)
+
+_kept: list[object] = []
 
 
 @dataclass
 class Outcome:
-    """How a phase ended: one of the kinds above, what to tell the user, and the phase's own data."""
+    """How a phase ended.
+
+    Attributes:
+        kind: one of the constants above.
+        message: what to tell the user.
+        data: what the phase returned, or gave to the Ended exception it raised; JSON.
+    """
 
     kind: str
     message: str = ''
-    data: dict = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 class Ended(Exception):
-    """Raised by a phase that ends early, in a way that is no bug. `data` goes into the outcome."""
+    """Raised by a phase that ends early for a known reason. `data` goes into the outcome."""
 
-    kind = None
+    kind = ''
 
-    def __init__(self, message='', **data):
+    def __init__(self, message: str = '', **data: Any) -> None:
         super().__init__(message)
         self.data = data
 
@@ -71,10 +87,10 @@ class Worker:
     Args:
         preload: names of modules to import while it waits for `run`.
 
-    Use as a context manager: the process does not outlive the block, nor the parent.
+    Use it as a context manager: the process outlives neither the block nor the parent.
     """
 
-    def __init__(self, preload=()):
+    def __init__(self, preload: Sequence[str] = ()) -> None:
         context = multiprocessing.get_context('spawn')
         self._pipe, theirs = context.Pipe()
         self._oom_kills, self._impatient = _oom_kills(), False
@@ -82,32 +98,35 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def __enter__(self):
+    def __enter__(self) -> 'Worker':
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._pipe.close()
         self._process.kill()
         self._process.join()
 
-    def run(self, phase, arguments, outcome_path, on_event):
-        """Run `phase`, 'package.module:function', with keyword arguments, and wait for its end.
+    def run(self, phase: Phase, arguments: dict[str, Any], outcome_path: str | Path,
+            on_event: Callable[..., object]) -> Outcome:
+        """Call phase(report, stopping, **arguments) in the process and wait for it to end.
+
+        Ctrl-C and SIGTERM in the parent ask the phase to stop; a second one kills it.
 
         Args:
-            arguments: what can be pickled.
-            outcome_path: a JSON file; written, whole, by the process when the phase ends.
+            phase: a function at module level; the process imports its module to find it.
+            arguments: anything that can be pickled.
+            outcome_path: JSON file that the process writes, whole, when the phase ends.
             on_event: called with (name, **values) for each event.
-        Returns:
-            Outcome. Ctrl-C and SIGTERM in the parent ask the phase to stop, a second one kills it.
         """
+        order = pickle.dumps((phase, arguments))
         Path(outcome_path).unlink(missing_ok=True)
         with _Signals(self._ask_to_stop):
-            if self._tell(('run', phase, arguments, str(outcome_path))):
+            if self._tell(('run', order, str(outcome_path))):
                 self._listen(on_event)
             self._process.join()
         return self._outcome(outcome_path)
 
-    def _listen(self, on_event):
+    def _listen(self, on_event: Callable[..., object]) -> None:
         """Pass on events until the process ends."""
         while True:
             multiprocessing.connection.wait([self._pipe, self._process.sentinel])
@@ -120,21 +139,21 @@ class Worker:
             if not self._process.is_alive() and not self._pipe.poll():
                 return
 
-    def _tell(self, message):
+    def _tell(self, message: tuple) -> bool:
         try:
             self._pipe.send(message)
-        except OSError:  # it died while importing; its exit code says how
+        except OSError:  # the process died while importing; its exit code says how
             return False
         return True
 
-    def _ask_to_stop(self, times):
+    def _ask_to_stop(self, times: int) -> None:
         if times == 1:
             self._tell(('stop',))
         else:
             self._impatient = True
             self._process.kill()
 
-    def _outcome(self, path):
+    def _outcome(self, path: str | Path) -> Outcome:
         if Path(path).exists():
             return Outcome(**json.loads(Path(path).read_text(encoding='utf-8')))
         if self._impatient:
@@ -144,44 +163,44 @@ class Worker:
             return Outcome(OUT_OF_MEMORY, 'the operating system ended the process because main memory ran out')
         if code is not None and code < 0:
             return Outcome(KILLED, f'the process was ended by {signal.Signals(-code).name}')
-        return Outcome(BUG, f'the process ended with code {code}; what it printed stands above')
+        return Outcome(BUG, f'the process ended with code {code}; its messages are above')
 
 
 class _Signals:
-    """Inside the block Ctrl-C and SIGTERM call handler(how often so far) instead of raising."""
+    """Inside the block, Ctrl-C and SIGTERM call handler(number of signals so far) instead of raising."""
 
-    def __init__(self, handler):
+    def __init__(self, handler: Callable[[int], None]) -> None:
         self._handler, self._times = handler, 0
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._before = {}
-        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
+        if threading.current_thread() is threading.main_thread():  # the only thread that may set handlers
             self._before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
 
-    def _on_signal(self, *_):
+    def _on_signal(self, *_: object) -> None:
         self._times += 1
         self._handler(self._times)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
-def keep(thing):
-    """Let `thing` live until the worker ends; does nothing in other processes.
+def keep(thing: object) -> None:
+    """Keep `thing` alive until the worker process ends; do nothing in other processes.
 
-    TensorFlow can take seconds to take a data set apart, which the end of a process makes unnecessary.
+    TensorFlow can take seconds to destroy a data set, which is wasted in a process that is about to end.
     """
     if multiprocessing.parent_process():
         _kept.append(thing)
 
 
 @contextlib.contextmanager
-def uncollected():
-    """No garbage collection inside the block, and never of what was made in it.
+def uncollected() -> Iterator[None]:
+    """Turn garbage collection off inside the block, and exempt everything created there for good.
 
-    Importing TensorFlow and tracing a network make millions of objects that stay; looking through them again and again
-    is a fifth of the time it takes.
+    Importing TensorFlow and tracing a network create millions of objects that stay; scanning them again and again takes
+    a fifth of the time.
     """
     gc.disable()
     try:
@@ -191,44 +210,45 @@ def uncollected():
         gc.enable()
 
 
-def _work(pipe, preload):
-    """The life of a worker process."""
-    stop, orders = threading.Event(), queue.Queue()
+def _work(pipe: Connection, preload: list[str]) -> None:
+    """Main function of a worker process."""
+    stop: threading.Event = threading.Event()
+    orders: queue.Queue[tuple[bytes, str]] = queue.Queue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threading.Thread(target=_obey, args=(pipe, orders, stop), daemon=True).start()
+    threading.Thread(target=_receive, args=(pipe, orders, stop), daemon=True).start()
     environment.prepare_tensorflow()
     with uncollected(), console.muffled():
         for name in preload:
             importlib.import_module(name)
-    phase, arguments, outcome_path = orders.get()
-    module, function = phase.split(':')
+    order, outcome_path = orders.get()
+    phase, arguments = pickle.loads(order)
 
-    def report(name, **values):
+    def report(name: str, **values: Any) -> None:
         pipe.send((name, values))
 
-    outcome = _attempt(lambda: getattr(importlib.import_module(module), function)(report, stop.is_set, **arguments))
+    outcome = _attempt(lambda: phase(report, stop.is_set, **arguments))
     files.write_text(outcome_path, json.dumps(asdict(outcome), indent=1))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # taking TensorFlow down in good order costs time and can crash
+    os._exit(0)  # shutting TensorFlow down costs time and can crash
 
 
-def _obey(pipe, orders, stop):
-    """Take the parent's messages; end with it, however it ended."""
+def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stop: threading.Event) -> None:
+    """Receive the parent's messages; end this process when the parent is gone, however it ended."""
     while True:
         try:
             kind, *rest = pipe.recv()
         except (EOFError, OSError):
             os._exit(1)
         if kind == 'run':
-            orders.put(rest)
+            orders.put((rest[0], rest[1]))
         else:
             stop.set()
 
 
-def _attempt(phase):
-    """The outcome of calling phase(); a bug is left to raise, so that its traceback is seen."""
+def _attempt(phase: Callable[[], dict | None]) -> Outcome:
+    """Return the outcome of calling phase(); let a bug raise, so that its traceback is shown."""
     try:
         return Outcome(DONE, data=phase() or {})
     except Ended as end:
@@ -243,8 +263,8 @@ def _attempt(phase):
         return Outcome(DISK_FULL, f'no space left on the device while writing {error.filename or "a file"}')
 
 
-def _oom_kills():
-    """How many processes Linux has killed for want of memory so far; 0 where that cannot be known."""
+def _oom_kills() -> int:
+    """Return how many processes Linux has killed so far because memory ran out; 0 where it is unknown."""
     try:
         lines = Path('/proc/vmstat').read_text(encoding='ascii').splitlines()
     except OSError:

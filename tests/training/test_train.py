@@ -96,7 +96,7 @@ def test_two_devices_are_one(config, tmp_path):
     one, two = Log(), Log()
     train.train(one, lambda: False, config, str(tmp_path / 'one'), 8, log_every_n=1)
     with phases.Worker() as worker:
-        outcome = worker.run('object_detection.training.train:train', {
+        outcome = worker.run(train.train, {
             'config_text': config, 'model_dir': str(tmp_path / 'two'), 'num_steps': 8, 'log_every_n': 1, 'cpus': 2},
             tmp_path / 'outcome.json', two)
     assert outcome.kind == phases.DONE
@@ -152,7 +152,7 @@ def test_a_broken_picture_is_named(config, tmp_path):
 
 def test_batch_that_cannot_be_divided(config, tmp_path):
     with phases.Worker() as worker:
-        outcome = worker.run('object_detection.training.train:train', {
+        outcome = worker.run(train.train, {
             'config_text': config.replace('batch_size: 4', 'batch_size: 3'), 'model_dir': str(tmp_path),
             'num_steps': 2, 'cpus': 2}, tmp_path / 'outcome.json', Log())
     assert outcome.kind == phases.BAD_INPUT and 'batch_size is 3; it is divided among 2 devices' in outcome.message

@@ -1,6 +1,7 @@
 """Fresh processes: what they say, how they end, and that they end."""
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,46 +11,46 @@ from pathlib import Path
 import pytest
 
 from object_detection.utils import phases
+from tests.support import phase_samples
 
-SAMPLES = 'tests.support.phase_samples:'
 ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(sys.platform == 'win32', reason='signals of POSIX')
 
 
-def run(name, tmp_path, on_event=lambda name, **values: None, **arguments):
+def run(phase, tmp_path, on_event=lambda name, **values: None, **arguments):
     with phases.Worker() as worker:
-        return worker.run(SAMPLES + name, arguments, tmp_path / 'outcome.json', on_event)
+        return worker.run(phase, arguments, tmp_path / 'outcome.json', on_event)
 
 
 def test_events_and_data(tmp_path, monkeypatch):
     monkeypatch.delenv('TF_USE_LEGACY_KERAS', raising=False)  # the process has to set it itself
     events = []
-    outcome = run('count', tmp_path, lambda name, **values: events.append((name, values)), to=3)
+    outcome = run(phase_samples.count, tmp_path, lambda name, **values: events.append((name, values)), to=3)
     assert events == [('counted', {'number': i}) for i in range(3)]
     assert outcome.kind == phases.DONE and outcome.data['last'] == 2
     assert outcome.data['pid'] != os.getpid() and outcome.data['keras'] == '1'
     assert json.loads((tmp_path / 'outcome.json').read_text())['kind'] == phases.DONE
 
 
-@pytest.mark.parametrize('name, kind, message, data', [
-    ('bad_input', phases.BAD_INPUT, 'no such file\nno such label', {}),
-    ('not_finite', phases.NOT_FINITE, 'the loss is nan', {'step': 3}),
-    ('out_of_memory', phases.OUT_OF_MEMORY, 'main memory ran out', {}),
-    ('disk_full', phases.DISK_FULL, 'no space left on the device while writing ckpt-3', {}),
+@pytest.mark.parametrize('phase, kind, message, data', [
+    (phase_samples.bad_input, phases.BAD_INPUT, 'no such file\nno such label', {}),
+    (phase_samples.not_finite, phases.NOT_FINITE, 'the loss is nan', {'step': 3}),
+    (phase_samples.out_of_memory, phases.OUT_OF_MEMORY, 'main memory ran out', {}),
+    (phase_samples.disk_full, phases.DISK_FULL, 'no space left on the device while writing ckpt-3', {}),
 ])
-def test_typed_ends(name, kind, message, data, tmp_path):
-    assert run(name, tmp_path) == phases.Outcome(kind, message, data)
+def test_typed_ends(phase, kind, message, data, tmp_path):
+    assert run(phase, tmp_path) == phases.Outcome(kind, message, data)
 
 
 def test_bug_keeps_its_traceback(tmp_path, capfd):
     (tmp_path / 'outcome.json').write_text('{"kind": "done"}')  # of an earlier phase; it must not be believed
-    assert run('bug', tmp_path).kind == phases.BUG
+    assert run(phase_samples.bug, tmp_path).kind == phases.BUG
     assert 'ZeroDivisionError: a mistake in the program' in capfd.readouterr().err
 
 
 @posix
 def test_killed(tmp_path):
-    outcome = run('killed', tmp_path)
+    outcome = run(phase_samples.killed, tmp_path)
     assert outcome.kind == phases.KILLED and 'SIGKILL' in outcome.message
 
 
@@ -57,14 +58,14 @@ def test_killed(tmp_path):
 def test_killed_for_want_of_memory(tmp_path, monkeypatch):
     counts = iter([4, 5])
     monkeypatch.setattr(phases, '_oom_kills', lambda: next(counts))
-    assert run('killed', tmp_path).kind == phases.OUT_OF_MEMORY
+    assert run(phase_samples.killed, tmp_path).kind == phases.OUT_OF_MEMORY
 
 
 @posix
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_asks_to_stop(number, tmp_path):
     before = signal.getsignal(number)
-    outcome = run('wait_for_stop', tmp_path, lambda name, **values: os.kill(os.getpid(), number))
+    outcome = run(phase_samples.wait_for_stop, tmp_path, lambda name, **values: os.kill(os.getpid(), number))
     assert outcome == phases.Outcome(phases.INTERRUPTED, 'stopped as asked', {'step': 7})
     assert signal.getsignal(number) == before
 
@@ -74,7 +75,12 @@ def test_a_second_signal_ends_it(tmp_path):
     def twice(name, **values):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
-    assert run('never_stops', tmp_path, twice) == phases.Outcome(phases.INTERRUPTED, 'ended at once')
+    assert run(phase_samples.never_stops, tmp_path, twice) == phases.Outcome(phases.INTERRUPTED, 'ended at once')
+
+
+def test_a_phase_that_the_process_cannot_import_is_an_error_here(tmp_path):
+    with phases.Worker() as worker, pytest.raises((AttributeError, pickle.PicklingError)):
+        worker.run(lambda report, stopping: None, {}, tmp_path / 'outcome.json', lambda name, **values: None)
 
 
 def test_leaving_the_block_ends_a_worker_that_never_ran():
@@ -92,9 +98,10 @@ def test_the_worker_dies_with_its_parent(tmp_path):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from object_detection.utils import phases
+from tests.support import phase_samples
 if __name__ == '__main__':
     with phases.Worker() as worker:
-        worker.run({SAMPLES + 'never_stops'!r}, {{}}, {str(tmp_path / 'outcome.json')!r},
+        worker.run(phase_samples.never_stops, {{}}, {str(tmp_path / 'outcome.json')!r},
                    lambda name, pid: print(pid, flush=True))
 """)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:

@@ -24,7 +24,7 @@ def write(config, folder):
     import numpy as np
     import tensorflow as tf
 
-    from object_detection.checkpoints import checkpoint
+    from object_detection import checkpoints
     from object_detection.models import build
     from object_detection.training import optimizer
     model = build.build(config.model, seed=1)
@@ -33,7 +33,7 @@ def write(config, folder):
     for name in optimize.get_slot_names():
         for variable in model.trainable_variables:
             optimize.get_slot(variable, name).assign(variable * .5)
-    checkpoint.Keeper(folder / 'training', step, model, optimize, 1).save()
+    checkpoints.Manager(folder / 'training', step, model, optimize, 1).save()
     backbone = tf.train.Checkpoint(**model.restore_map('classification'))
     backbone.save(str(folder / 'classifier' / 'ckpt'))
     images = np.random.default_rng(0).uniform(0, 255, (2, 120, 160, 3)).astype(np.float32)
@@ -46,9 +46,9 @@ def check(config, folder, model, images):
     import numpy as np
     import tensorflow as tf
 
-    from object_detection.checkpoints import checkpoint
+    from object_detection import checkpoints
     from object_detection.models import build
-    ours, back = (checkpoint.Saved(checkpoint.find(folder / name)) for name in ('training', 'back'))
+    ours, back = (checkpoints.load(folder / name) for name in ('training', 'back'))
     missing = sorted(set(ours.values) - set(back.values))
     different = sorted(key for key in set(ours.values) & set(back.values) if not key.startswith('save_counter')
                        and not np.array_equal(ours.values[key], back.values[key]))
@@ -56,7 +56,7 @@ def check(config, folder, model, images):
     for kind in ('full', 'detection', 'classification'):
         again = build.build(config.model, seed=2)
         source = folder / ('classifier/ckpt-1' if kind == 'classification' else 'back')
-        report = checkpoint.fine_tune(again, source, kind)
+        report = checkpoints.fine_tune(again, source, kind)
         yield f'{kind}: {len(report.restored)} restored, {len(report.new)} new'
     inputs, shapes = model.preprocess(tf.constant(images))
     found, wanted = model.predict(inputs, shapes), np.load(folder / 'predictions.npz')

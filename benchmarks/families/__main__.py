@@ -114,10 +114,10 @@ def export_difference(pipeline, folder, test):
     """
     import tensorflow as tf
 
-    from object_detection.checkpoints import checkpoint
+    from object_detection import checkpoints
     from object_detection.models import build
     model = build.build(pipeline.model)
-    checkpoint.restore_model(model, checkpoint.find(folder / 'model'))
+    checkpoints.restore_model(model, checkpoints.load(folder / 'model'))
     exported = tf.saved_model.load(str(folder / 'exported' / 'saved_model'))
     index, worst = records.index(test), 0.
     for number in range(PICTURES):

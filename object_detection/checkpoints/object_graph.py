@@ -1,22 +1,32 @@
-"""The object graph of a checkpoint: nodes, named edges, variables; ours written down, and walked beside a saved one.
+"""The object graph of a checkpoint: nodes, named edges, variables.
 
 TensorFlow's own code for this takes a second and more for a detector, most of it in Python, at every save and restore.
 """
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 VALUE = 'VARIABLE_VALUE'
 
+Entry = tuple[str, Any, int | None]  # key, our object, the checkpoint's node for it (an index) or None
 
-def walk(root, nodes=()):
-    """Our graph and the checkpoint's, edge by edge from the root, breadth first: [(key, our object, index or None)].
 
-    An object that can be reached in several ways has the first, shortest key, which is TensorFlow's rule too.
+def walk(root: Any, nodes: Sequence[Any] = ()) -> list[Entry]:
+    """List our objects under the Trackable `root`, breadth first, each with the checkpoint's node for it.
+
+    The two graphs are matched edge by edge from the root. An object that can be reached in several ways has the first,
+    shortest key, which is TensorFlow's rule too.
+
+    Args:
+        nodes: of the checkpoint's graph, if any.
     """
-    queue, seen = [('', root, 0 if nodes else None)], {id(root)}
-    for path, ours, index in queue:  # grows as we go
-        edges = children(index, nodes)
+    queue: list[Entry] = [('', root, 0 if nodes else None)]
+    seen = {id(root)}
+    for path, ours, node in queue:  # grows as we go
+        edges = children(node, nodes)
         for name, child in tf.train.TrackableView.children(ours).items():
             if id(child) not in seen:
                 seen.add(id(child))
@@ -25,17 +35,23 @@ def walk(root, nodes=()):
     return queue
 
 
-def children(index, nodes):
-    """{name: index} of a saved node's children; nothing for None."""
-    return {} if index is None else {c.local_name: c.node_id for c in nodes[index].children}
+def keys(root: Any) -> dict[str, tf.Variable]:
+    """{checkpoint key, without its suffix /.ATTRIBUTES/VARIABLE_VALUE: variable} of the variables under a Trackable."""
+    return {key: variable for key, variable, _ in variables(walk(root))}
 
 
-def variables(walked):
+def children(node: int | None, nodes: Sequence[Any]) -> dict[str, int]:
+    """{name: node} of the children of a checkpoint's node; empty for None."""
+    return {} if node is None else {c.local_name: c.node_id for c in nodes[node].children}
+
+
+def variables(walked: list[Entry]) -> list[Entry]:
+    """Select the entries that are variables."""
     return [entry for entry in walked if isinstance(entry[1], tf.Variable)]
 
 
-def slots(optimizer, walked):
-    """[(slot name, slot variable, entry of the variable it belongs to)] of an optimizer."""
+def slots(optimizer: Any, walked: list[Entry]) -> list[tuple[str, tf.Variable, Entry]]:
+    """List the slots of an optimizer: (slot name, slot variable, entry of the variable it belongs to)."""
     found = []
     for entry in variables(walked):
         for name in optimizer.get_slot_names():
@@ -46,13 +62,17 @@ def slots(optimizer, walked):
     return found
 
 
-def tensors(root):
-    """{checkpoint key: tensor} of everything under `root`, slots of optimizers and the graph itself included."""
+def tensors(root: Any) -> dict[str, tf.Tensor]:
+    """Return what a checkpoint of the Trackable `root` holds: {checkpoint key: tensor}.
+
+    These are its variables, the slots of its optimizers, and the graph itself.
+    """
     walked = walk(root)
     indices = {id(ours): index for index, (_, ours, _) in enumerate(walked)}
-    graph, values = TrackableObjectGraph(), {}
+    graph = TrackableObjectGraph()
+    values: dict[str, tf.Tensor] = {}
 
-    def add_value(node, key, variable):
+    def add_value(node: Any, key: str, variable: tf.Variable) -> None:
         key = f'{key}/.ATTRIBUTES/{VALUE}'
         node.attributes.add(name=VALUE, full_name=variable.name.split(':')[0], checkpoint_key=key)
         values[key] = tf.convert_to_tensor(variable)
@@ -74,9 +94,9 @@ def tensors(root):
     return {**values, GRAPH_KEY: tf.constant(graph.SerializeToString())}
 
 
-def _mark_nodes_with_values(graph):
-    """A node says whether there are values at it or below it. Edges may form circles."""
-    parents = {}
+def _mark_nodes_with_values(graph: Any) -> None:
+    """Set has_checkpoint_values of each node: whether it or a node below it has values. Edges may form circles."""
+    parents: dict[int, list[int]] = {}
     for index, node in enumerate(graph.nodes):
         for child in node.children:
             parents.setdefault(child.node_id, []).append(index)

@@ -34,13 +34,13 @@ def main(argv=None):
     whole.check(options.output_directory)
 
     environment.prepare_tensorflow()
-    from object_detection.checkpoints import checkpoint
+    from object_detection import checkpoints
     from object_detection.export import saved_model
     from object_detection.models import build
-    prefix = checkpoint.find(options.trained_checkpoint_dir)
+    checkpoint = checkpoints.load(options.trained_checkpoint_dir)
     model = build.build(pipeline.model)
-    step = checkpoint.restore_model(model, prefix, pipeline.eval_config.use_moving_averages)
-    print(f'{prefix} ({"no step counter" if step is None else f"step {step}"})')
+    step = checkpoints.restore_model(model, checkpoint, pipeline.eval_config.use_moving_averages)
+    print(f'{checkpoint.prefix} ({"no step counter" if step is None else f"step {step}"})')
     saved = Path(options.output_directory, 'saved_model')
     difference = saved_model.write(model, options.input_type, pipeline, options.output_directory)
     print(f'{saved}: loaded again, answers as the model in memory '

@@ -5,8 +5,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from object_detection import inputs
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints, inputs
 from object_detection.config import label_map, metrics_set
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import metrics, summaries
@@ -28,7 +27,7 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
 
     Args:
         config_text: the pipeline.config.
-        checkpoint_path: as checkpoint.find; None: the newest whole one of model_dir, unless it is of step 0.
+        checkpoint_path: see checkpoints.load; None: the newest whole one of model_dir, unless it is of step 0.
         known: names (ckpt-7) of checkpoints that need no evaluation.
         on_train_data: take the records of train_input_reader, and write to model_dir/eval_train.
         sample_1_of_n: take every n-th picture only.
@@ -47,15 +46,15 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
     reader.shuffle = False
     reader.ClearField('sample_from_datasets_weights')  # draws take some pictures twice and others never
     if checkpoint_path:
-        saved = checkpoint.Saved(checkpoint.find(checkpoint_path))
+        saved = checkpoints.load(checkpoint_path)
     else:
-        saved = checkpoint.newest_whole(model_dir, lambda text: report('warning', text=text))
+        saved = checkpoints.newest(model_dir, lambda text: report('warning', text=text))
         if not saved or not saved.step or Path(saved.prefix).name in known:
             return {}
     with devices.out_of_memory(config.eval_config.batch_size):
         with uncollected():
             model = build.build(config.model)
-            step = checkpoint.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
+            step = checkpoints.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
         report('restored', checkpoint=saved.prefix, step=step)
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
         with summaries.Writer(folder) as writer:

@@ -4,7 +4,7 @@ import re
 
 import tensorflow as tf
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.layers import core
 from object_detection.training import optimizer
 from object_detection.utils.errors import UserError
@@ -55,7 +55,7 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
         return strategy.experimental_local_results(strategy.run(on_device, (features, truth)))[0]
 
     multiplier = train_config.bias_grad_multiplier
-    biases = {id(v) for key, v in checkpoint.keys(model).items() if key.endswith('/bias')} if multiplier else ()
+    biases = {id(v) for key, v in checkpoints.keys(model).items() if key.endswith('/bias')} if multiplier else ()
     return tf.function(on_all_devices, input_signature=spec, autograph=False).get_concrete_function()
 
 
@@ -77,7 +77,7 @@ def trainable(model, train_config):
     variables = list(model.trainable_variables)
     if not (train_config.freeze_variables or train_config.update_trainable_variables):
         return variables
-    names = {id(v): _spellings(key) for key, v in checkpoint.keys(model).items()}
+    names = {id(v): _spellings(key) for key, v in checkpoints.keys(model).items()}
 
     def matching(field, patterns):
         chosen = set()

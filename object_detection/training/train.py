@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from object_detection import inputs
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints, inputs
 from object_detection.config import label_map
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import summaries
@@ -82,12 +81,12 @@ class _Run:
             raise UserError([f'model: {finding}' for finding in error.findings]) from error
         self.variables = trainable(self.model, config.train_config)
         self.optimizer = optimizer.build(config.train_config.optimizer, list(self.model.trainable_variables))
-        self.keeper = checkpoint.Keeper(folder, self.step, self.model, self.optimizer, max_to_keep)
+        self.manager = checkpoints.Manager(folder, self.step, self.model, self.optimizer, max_to_keep)
         self.prefix = None
 
     def restore(self):
         """Take the newest checkpoint of the folder, else the fine_tune_checkpoint, else the start values."""
-        self.prefix = self.keeper.resume(lambda text: self.report('warning', text=text))
+        self.prefix = self.manager.resume(lambda text: self.report('warning', text=text))
         train_config = self.config.train_config
         if self.prefix:
             self.optimizer.reset_hypers()
@@ -95,7 +94,7 @@ class _Run:
         elif train_config.fine_tune_checkpoint:
             kind = train_config.fine_tune_checkpoint_type or (
                 'detection' if train_config.from_detection_checkpoint else 'classification')
-            done = checkpoint.fine_tune(self.model, train_config.fine_tune_checkpoint, kind)
+            done = checkpoints.fine_tune(self.model, train_config.fine_tune_checkpoint, kind)
             self.report('fine_tuned', checkpoint=train_config.fine_tune_checkpoint, table=done.table(),
                         new=list(done.shape_differs))
 
@@ -155,10 +154,10 @@ class _Run:
     def save(self):
         """Write the next checkpoint. NotFinite if a weight is NaN or infinite: such a checkpoint is worth nothing."""
         step = int(self.step.numpy())
-        for key, variable in checkpoint.keys(self.model).items():
+        for key, variable in checkpoints.keys(self.model).items():
             if not np.isfinite(variable.numpy()).all():
                 raise NotFinite(f'{key} is not finite after step {step}. {ADVICE}', step=step)
-        self.prefix = self.keeper.save()
+        self.prefix = self.manager.save()
         self.report('saved', checkpoint=self.prefix, step=step)
 
     def _check(self, step, losses):

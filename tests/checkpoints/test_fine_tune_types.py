@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.config import pipeline as configs
 from object_detection.models import build
 from object_detection.utils.errors import UserError
@@ -24,7 +24,7 @@ def model(name, seed):
 
 
 def values(detector):
-    return {key: variable.numpy() for key, variable in checkpoint.keys(tf.train.Checkpoint(model=detector)).items()}
+    return {key: variable.numpy() for key, variable in checkpoints.keys(tf.train.Checkpoint(model=detector)).items()}
 
 
 @pytest.mark.parametrize('name', FAMILIES)
@@ -41,9 +41,9 @@ def test_types(name, tmp_path):
     random = {key for key, value in before.items() if not np.array_equal(value, wanted[key])}
     for kind, source, expected in (('classification', classifier, None), ('detection', prefix, extractor),
                                    ('full', prefix, keys)):
-        for key, variable in checkpoint.keys(tf.train.Checkpoint(model=start)).items():
+        for key, variable in checkpoints.keys(tf.train.Checkpoint(model=start)).items():
             variable.assign(before[key])
-        report = checkpoint.fine_tune(start, source, kind)
+        report = checkpoints.fine_tune(start, source, kind)
         same = {key for key, value in values(start).items() if np.array_equal(value, wanted[key])}
         if expected is None:
             assert len(report.restored) == of_backbone and not report.new
@@ -58,7 +58,7 @@ def test_full_leaves_the_heads_new_where_the_classes_are_others(name, head, tmp_
     section = configs.read(parity.config_path(name)).model
     prefix = tf.train.Checkpoint(model=build.build(section)).write(str(tmp_path / 'ckpt-0'))
     getattr(section, section.WhichOneof('model')).num_classes += 1
-    report = checkpoint.fine_tune(build.build(section), prefix, 'full')
+    report = checkpoints.fine_tune(build.build(section), prefix, 'full')
     assert report.shape_differs and not report.new
     assert all(f'{head}/' in key for key in report.shape_differs)
 
@@ -67,5 +67,5 @@ def test_other_types_are_refused_with_those_that_there_are():
     centernet = model('centernet_mobilenetv2_fpn', 1)
     with pytest.raises(UserError, match='allows detection, fine_tune, full, classification'):
         centernet.restore_map('everything')
-    assert checkpoint.keys(tf.train.Checkpoint(**centernet.restore_map('fine_tune'))).keys() == checkpoint.keys(
+    assert checkpoints.keys(tf.train.Checkpoint(**centernet.restore_map('fine_tune'))).keys() == checkpoints.keys(
         tf.train.Checkpoint(**centernet.restore_map('detection'))).keys()

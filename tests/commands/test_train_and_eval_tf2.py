@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.commands import train_and_eval_tf2
 from object_detection.config import pipeline as config
 from object_detection.utils import files
@@ -59,7 +59,7 @@ def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
     process.stdout.close()
     process.stderr.close()
     model = tmp_path / 'model'
-    assert checkpoint.Saved(checkpoint.find(model)).step == 20
+    assert checkpoints.load(model).step == 20
     wait_for_the_lock(model)
 
     code, output, errors = finish(start(tmp_path, *options))
@@ -124,7 +124,7 @@ def test_ctrl_c_saves(tmp_path):
             break
     code, output, errors = finish(process)
     assert code == 130 and 'interrupted' in errors and '\a' in errors
-    assert 'saved as' in output and checkpoint.Saved(checkpoint.find(tmp_path / 'model')).step >= 3
+    assert 'saved as' in output and checkpoints.load(tmp_path / 'model').step >= 3
 
 
 @pytest.mark.parametrize('change, says', [

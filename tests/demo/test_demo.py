@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from demo import make_scenes
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.config import checks as config_checks
 from object_detection.config import pipeline as config
 from object_detection.models import build
@@ -37,6 +37,6 @@ def test_the_demos_training_starts_from_its_checkpoint():
     pipeline = config.read(HERE / 'pipeline.config')
     assert config_checks.check_model(pipeline) == []
     model, start = build.build(pipeline.model), pipeline.train_config
-    done = checkpoint.fine_tune(model, start.fine_tune_checkpoint, start.fine_tune_checkpoint_type)
+    done = checkpoints.fine_tune(model, start.fine_tune_checkpoint, start.fine_tune_checkpoint_type)
     assert done.new == [] and done.shape_differs == {}
     assert len(done.restored) > 200

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
 from object_detection.evaluation.samples import samples
@@ -160,7 +160,7 @@ class TestReferenceRun:
         for name, by_step in expected['loss'].items():
             for step, loss in by_step.items():
                 assert log.of('log')[int(step) - 1]['values'][name] == pytest.approx(loss, rel=2e-3), (name, step)
-        values = checkpoint.Saved(data['checkpoint']).values
+        values = checkpoints.Saved(data['checkpoint']).values
         for key, (norm, _) in expected['final'].items():
             ours = float((values[key].numpy().astype(float) ** 2).sum() ** .5)
             assert ours == pytest.approx(norm, rel=1e-3, abs=1e-4), key

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
 from object_detection.export import saved_model
@@ -27,7 +27,7 @@ def test_a_resumed_run_is_the_same_run(tmp_path):
     second, data = run(tmp_path / 'model', config, 20)
     assert second.of('restored')[0]['step'] == 10 and data['trained'] == 10
     assert {**first.losses(), **second.losses()} == straight.losses()
-    one, other = (checkpoint.Saved(checkpoint.find(tmp_path / name)).values for name in ('straight', 'model'))
+    one, other = (checkpoints.load(tmp_path / name).values for name in ('straight', 'model'))
     for key, value in one.items():
         if not key.startswith('save_counter'):
             np.testing.assert_array_equal(value, other[key], key)
@@ -46,7 +46,7 @@ def test_pictures_of_different_sizes(tmp_path):
     assert data['pictures'] == 4
 
     model = build.build(configs.parse(config).model)
-    checkpoint.restore_model(model, done['checkpoint'])
+    checkpoints.restore_model(model, done['checkpoint'])
     detect = saved_model.trace(model, 'image_tensor')
     for size in ((60, 80), (50, 120)):
         pictures = tf.constant(random.integers(0, 255, (2, *size, 3)), tf.uint8)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.config import label_map
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
@@ -78,7 +78,7 @@ def test_train_evaluate_and_export(tmp_path):
         evaluate.evaluate(Log(), lambda: False, without, str(tmp_path / 'model'))
 
     model = build.build(configs.parse(config).model)
-    checkpoint.restore_model(model, done['checkpoint'])
+    checkpoints.restore_model(model, done['checkpoint'])
     detect = saved_model.trace(model, 'image_tensor')
     found = detect(tf.zeros([3, 50, 70, 3], tf.uint8))
     assert found['detection_masks'].shape == [3, 5, 9, 9] and found['detection_boxes'].shape == [3, 5, 4]

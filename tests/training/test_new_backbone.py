@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints
 from object_detection.config import pipeline as configs
 from object_detection.layers import feature_extractors
 from object_detection.models import build
@@ -30,9 +30,9 @@ def test_the_one_of_the_documentation(monkeypatch, tmp_path):
         'depth_multiplier: 0.25', 'depth_multiplier: 0.1')
     log, done = run(tmp_path / 'model', config, 1)
     assert np.isfinite(log.losses()[1])
-    saved = checkpoint.Saved(done['checkpoint'])
+    saved = checkpoints.Saved(done['checkpoint'])
     model = build.build(configs.parse(config).model, seed=5)
-    assert checkpoint.restore_model(model, saved) == 1
+    assert checkpoints.restore_model(model, saved) == 1
     kernel = 'model/_feature_extractor/classification_backbone/layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE'
     assert saved.values[kernel].shape == (3, 3, 3, 8)
 

@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import protos
-from object_detection.checkpoints import checkpoint
+from object_detection import checkpoints, protos
 from object_detection.records import example as records
 from object_detection.training import step as steps
 from object_detection.training import train
@@ -77,7 +76,7 @@ def test_a_resumed_run_is_the_same_run(straight, config, tmp_path):
     second, data = run(tmp_path, config, 8, checkpoint_every_n=4)
     assert second.of('restored')[0]['step'] == 4 and data['trained'] == 4
     assert {**first.losses(), **second.losses()} == losses
-    one, other = (checkpoint.Saved(checkpoint.find(path)).values for path in (folder, tmp_path))
+    one, other = (checkpoints.load(path).values for path in (folder, tmp_path))
     for key, value in one.items():
         if not key.startswith('save_counter'):
             np.testing.assert_array_equal(value, other[key], key)
@@ -110,7 +109,7 @@ def test_stops_when_asked_and_saves(config, tmp_path):
     with pytest.raises(phases.Interrupted) as caught:
         run(tmp_path, config, 8, lambda: next(answers))
     assert caught.value.data == {'step': 3, 'checkpoint': str(tmp_path / 'ckpt-2')}
-    assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 3
+    assert checkpoints.load(tmp_path).step == 3
 
 
 def test_a_loss_that_is_not_finite(config, tmp_path):
@@ -119,7 +118,7 @@ def test_a_loss_that_is_not_finite(config, tmp_path):
     with pytest.raises(phases.NotFinite, match=r'after step|loss of step \d is not finite') as caught:
         run(tmp_path, wild, 8)
     assert 1 <= caught.value.data['step'] <= 8
-    assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 0  # what came before is still there
+    assert checkpoints.load(tmp_path).step == 0  # what came before is still there
 
 
 def test_out_of_memory(config, tmp_path, monkeypatch):
@@ -134,10 +133,10 @@ def test_full_disk(config, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, 'No space left on device', 'ckpt-2')
     run(tmp_path, config, 1)
-    monkeypatch.setattr(checkpoint.Keeper, 'save', full)
+    monkeypatch.setattr(checkpoints.Manager, 'save', full)
     with pytest.raises(OSError, match='No space left'):
         run(tmp_path, config, 2)
-    assert checkpoint.Saved(checkpoint.find(tmp_path)).step == 1
+    assert checkpoints.load(tmp_path).step == 1
 
 
 def test_a_broken_picture_is_named(config, tmp_path):
@@ -165,7 +164,7 @@ def test_fine_tune_and_frozen_backbone(straight, config, tmp_path):
     log, data = run(tmp_path, tuned, 2)
     assert {part: counts for part, *counts in log.of('fine_tuned')[0]['table']}[
         '_feature_extractor/classification_backbone'][1:] == [0, 0]
-    before, after = checkpoint.Saved(straight[0] / 'ckpt-2').values, checkpoint.Saved(data['checkpoint']).values
+    before, after = checkpoints.Saved(straight[0] / 'ckpt-2').values, checkpoints.Saved(data['checkpoint']).values
     backbone = [key for key in before if 'classification_backbone' in key and '/kernel/.ATT' in key]
     heads = [key for key in before if '_feature_extractor/_fpn' in key and 'kernel/.ATT' in key]
     assert backbone and all(np.array_equal(before[key], after[key]) for key in backbone)

@@ -1,0 +1,73 @@
+"""Which checkpoint a path means, and which one of a folder is the newest."""
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from object_detection.checkpoints.saved import Saved
+from object_detection.config import paths
+from object_detection.utils import console, files
+from object_detection.utils.errors import UserError
+
+
+def newest(folder: str | Path, warn: Callable[[str], None] = console.warn) -> Saved | None:
+    """Read the newest checkpoint of a folder: the ckpt-N of the highest N that is whole.
+
+    This is the one rule for training, evaluation and export. The `checkpoint` state file does not count: a kill right
+    after a save leaves it behind.
+
+    Args:
+        warn: called with a line of text for each damaged checkpoint (by a kill, a full disk) that is passed over.
+    Returns:
+        None if there is no ckpt-N.
+    Raises:
+        UserError: there are some, and none is whole.
+    """
+    prefixes = paths.numbered(folder)
+    for prefix in prefixes:
+        try:
+            return Saved(prefix)
+        except UserError as error:
+            warn(f'passed over: {error}')
+    if prefixes:
+        raise UserError(f'no checkpoint in {folder} is whole; delete its ckpt-* files to start anew')
+    return None
+
+
+def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
+    """Read the checkpoint that `path` means.
+
+    Args:
+        path: a prefix (.../ckpt-0), one of its files (.../ckpt-0.index), a folder of checkpoints (the newest counts),
+            or an unpacked zoo tarball (the newest in its folder `checkpoint`). In a folder without any ckpt-N, the
+            state file may name a checkpoint called otherwise.
+        warn: as in newest.
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    path = Path(path)
+    for suffix in (r'\.index$', r'\.data-\d+-of-\d+$'):
+        if re.search(suffix, path.name):
+            path = path.with_name(re.sub(suffix, '', path.name))
+    if Path(f'{path}.index').is_file():
+        return Saved(path)
+    if not path.is_dir():
+        raise UserError(_not_there(path))
+    folders = path, path / 'checkpoint'
+    for folder in folders:
+        if saved := newest(folder, warn):
+            return saved
+    for folder in folders:
+        if prefix := tf.train.latest_checkpoint(folder):
+            return Saved(prefix)
+    raise UserError(f'no checkpoint in {path}: it has neither ckpt-*.index files nor a `checkpoint` state file')
+
+
+def _not_there(path: Path) -> str:
+    names = [prefix.name for prefix in paths.prefixes(path.parent)]
+    if names and not path.exists():
+        return (f'no checkpoint {path}: there is no file {path.name}.index in {path.parent}; it has '
+                f'{", ".join(names[-5:])}')
+    wrong = f'{path}: is a file' if path.exists() else files.missing(path)
+    return f'no checkpoint; give a folder of checkpoints, or the prefix of one (.../ckpt-7): {wrong}'

@@ -1,41 +1,54 @@
-"""Message classes of pipeline.config, label_map.pbtxt and tf.train.Example.
+"""Message classes of pipeline.config, label_map.pbtxt and tf.train.Example, by name or by module.
 
-    from object_detection import protos
-    protos.TrainEvalPipelineConfig, protos.StringIntLabelMap, protos.Example     # and every other message, by name
+    from object_detection import protos                  # protos.TrainEvalPipelineConfig, protos.Ssd, protos.Example
+    from object_detection.protos import pipeline_pb2     # the modules of the TF2 Object Detection API, by their names
 
-The classes live in a pool of their own, so they meet neither TensorFlow's Example nor another copy of the schema. They
-are made on first use (the whole pipeline schema in about 30 ms).
+Both are made from schema.pb, a descriptor set: generated _pb2 files would check the version of protobuf, descriptors
+work with all of them. After a change to a .proto file, rebuild it:
+
+    python -m grpc_tools.protoc -I. --include_imports --descriptor_set_out=object_detection/protos/schema.pb \\
+        object_detection/protos/*.proto
+
+The classes live in a descriptor pool of their own, where neither TensorFlow's Example nor another copy of the schema
+can collide with them.
 """
-from functools import cache
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message_factory import GetMessageClass
 
-from object_detection.protos.parser import parse
-
-_PREFIX = 'object_detection/protos/'
-_POOL = DescriptorPool()
-_OUTSIDE_PIPELINE = {'StringIntLabelMap': 'label_map.proto', 'StringIntLabelMapItem': 'label_map.proto',
-                     'Example': 'example.proto', 'Features': 'example.proto', 'Feature': 'example.proto',
-                     'BytesList': 'example.proto', 'FloatList': 'example.proto', 'Int64List': 'example.proto'}
+if TYPE_CHECKING:
+    def __getattr__(name: str) -> Any: ...
 
 
-@cache
-def load(file_name):
-    """Add a .proto file of this folder, and what it imports, to the pool; returns its FileDescriptor."""
-    proto = parse((Path(__file__).parent / file_name).read_text(encoding='utf-8'), _PREFIX + file_name)
-    for dependency in proto.dependency:
-        load(dependency.removeprefix(_PREFIX))
-    _POOL.AddSerializedFile(proto.SerializeToString())
-    return _POOL.FindFileByName(proto.name)
+def _module(file: FileDescriptor) -> ModuleType:
+    """Return the module that protoc would generate for a .proto file: its messages, enums and their values."""
+    module = ModuleType(f'{file.name.removesuffix(".proto").replace("/", ".")}_pb2', f'Messages of {file.name}.')
+    vars(module)['DESCRIPTOR'] = file
+    for name, message in file.message_types_by_name.items():
+        vars(module)[name] = GetMessageClass(message)
+    for name, enum in file.enum_types_by_name.items():
+        vars(module)[name] = EnumTypeWrapper(enum)
+        vars(module).update({value.name: value.number for value in enum.values})
+    return module
 
 
-def __getattr__(name):
-    if name.startswith('_'):
-        raise AttributeError(name)
-    file = load(_OUTSIDE_PIPELINE.get(name, 'pipeline.proto'))
-    try:
-        return GetMessageClass(_POOL.FindMessageTypeByName(f'{file.package}.{name}'))
-    except KeyError:
-        raise AttributeError(f'no message {name} in {file.name} or what it imports') from None
+def _load() -> None:
+    """Add every message class and every _pb2 module of schema.pb to this package."""
+    pool = DescriptorPool()
+    schema = FileDescriptorSet.FromString(Path(__file__).with_name('schema.pb').read_bytes())
+    for file in schema.file:  # what a file imports comes before it
+        pool.AddSerializedFile(file.SerializeToString())
+        module = _module(pool.FindFileByName(file.name))
+        sys.modules[module.__name__] = module
+        globals()[module.__name__.rpartition('.')[2]] = module
+        globals().update({name: getattr(module, name) for name in module.DESCRIPTOR.message_types_by_name})
+
+
+_load()

@@ -12,7 +12,6 @@ from object_detection.evaluation import metrics, summaries
 from object_detection.evaluation.samples import samples
 from object_detection.layers import devices
 from object_detection.models import build, resizers
-from object_detection.training.step import with_total
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import Interrupted, keep, uncollected
@@ -137,7 +136,8 @@ def _runner(model, add_regularization_loss, spec):
         shapes = features['true_image_shape']
         predictions = model.predict(model.normalize(features['image'], shapes), shapes, training=False)
         values = tf.map_fn(losses_of, tf.range(tf.shape(shapes)[0]), fn_output_signature=tf.float32)
-        losses = with_total(dict(zip(names, tf.unstack(values, len(names), axis=1))), model, add_regularization_loss)
+        losses = model.with_total_loss(dict(zip(names, tf.unstack(values, len(names), axis=1))),
+                                       add_regularization_loss)
         losses = {name: loss + tf.zeros_like(values[:, 0]) for name, loss in losses.items()}
         return losses, model.postprocess(predictions, shapes)
     return tf.function(run, input_signature=spec, autograph=False)

@@ -1,4 +1,4 @@
-"""Which devices a phase computes on, and what running out of their memory looks like."""
+"""Which devices a phase computes on, sums over them, and what running out of their memory looks like."""
 import contextlib
 
 import tensorflow as tf
@@ -38,3 +38,18 @@ def out_of_memory(batch_size):
         raise OutOfMemory(f'memory ran out at batch size {batch_size} ({str(error).splitlines()[0][:160]}). Make the '
                           'batch_size smaller, and learning_rate_base with it by the same factor, or the image_resizer '
                           'smaller; training goes on from the last checkpoint') from error
+
+
+def loss_normalizer(count: tf.Tensor) -> tf.Tensor:
+    """Return the sum of `count` over all devices, but at least 1, divided by the number of devices.
+
+    A loss divided by it has the loss of the whole batch as its mean over the devices.
+
+    Args:
+        count: float32 scalar, such as the number of matched anchors on this device.
+    """
+    replicas = tf.distribute.get_replica_context()
+    if replicas is None or replicas.num_replicas_in_sync == 1:
+        return tf.maximum(count, 1.)
+    count = replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return tf.maximum(count, 1.) / replicas.num_replicas_in_sync

@@ -1,7 +1,11 @@
-"""Losses of anchors: predictions and targets of a batch in, one number per anchor out.
+"""Losses of boxes: predictions and targets of a batch in, one number per box out.
 
-Classification losses take logits and targets [B, A, C] and weights [B, A]; localization losses take box codes and
-targets [B, A, code_size] and weights [B, A]. Results are float32 [B, A].
+A is the number of boxes (anchors or proposals) per image, C the number of classes.
+
+- Classification losses are functions of logits float32 [B, A, C], targets float32 [B, A, C] and weights float32 [B, A].
+- Localization losses are functions of box encodings float32 [B, A, code size], their targets of the same shape, and
+  weights float32 [B, A].
+- Both return float32 [B, A].
 """
 import dataclasses
 
@@ -10,8 +14,8 @@ import tensorflow as tf
 from object_detection.boxes import ops
 
 
-def sigmoid(logits, targets, weights):
-    """Sigmoid cross entropy, summed over the classes."""
+def sigmoid(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Sigmoid cross entropy, summed over the classes. Shapes: see the module."""
     return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), -1) * weights
 
 
@@ -19,14 +23,14 @@ def sigmoid(logits, targets, weights):
 class Focal:
     """Sigmoid cross entropy times alpha_t (1 - p_t) ** gamma, summed over the classes (Lin et al. 2017).
 
-    p_t is the probability given to the target, which is 0 or 1; alpha_t is alpha for 1 and 1 - alpha for 0, and left
-    out if alpha is None. With z the logit of p_t the loss is softplus(-z) and 1 - p_t is exp(-softplus(z)), that is
-    exp(-(loss + z)): half the time of a sigmoid and a power.
+    p_t is the probability of the target, which is 0 or 1. alpha_t is alpha for 1 and 1 - alpha for 0; alpha None leaves
+    it out. With z the logit of p_t, the cross entropy is softplus(-z) and 1 - p_t is exp(-softplus(z)), that is
+    exp(-(cross entropy + z)). This takes half the time of a sigmoid and a power.
     """
     gamma: float = 2.
     alpha: float | None = .25
 
-    def __call__(self, logits, targets, weights):
+    def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         logits *= 2. * targets - 1.
         loss = tf.nn.softplus(-logits)
         if self.gamma:
@@ -38,11 +42,12 @@ class Focal:
 
 @dataclasses.dataclass(frozen=True)
 class Softmax:
-    """Softmax cross entropy of logits / logit_scale; with targets_are_logits the targets are softmaxed alike."""
+    """Softmax cross entropy of logits / logit_scale. With targets_are_logits, the targets go through the same softmax.
+    """
     logit_scale: float = 1.
     targets_are_logits: bool = False
 
-    def __call__(self, logits, targets, weights):
+    def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         if self.targets_are_logits:
             targets = tf.nn.softmax(targets / self.logit_scale)
         return tf.nn.softmax_cross_entropy_with_logits(targets, logits / self.logit_scale) * weights
@@ -50,12 +55,14 @@ class Softmax:
 
 @dataclasses.dataclass(frozen=True)
 class BootstrappedSigmoid:
-    """Sigmoid cross entropy to alpha * targets + (1 - alpha) * prediction (Reed et al. 2015); the prediction is a
-    probability, or with `hard` 0 or 1."""
+    """Sigmoid cross entropy with alpha * targets + (1 - alpha) * predictions as the targets (Reed et al. 2015).
+
+    The predictions are probabilities; with `hard`, they are rounded to 0 or 1.
+    """
     alpha: float
     hard: bool = False
 
-    def __call__(self, logits, targets, weights):
+    def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         predicted = tf.sigmoid(logits)
         if self.hard:
             predicted = tf.cast(predicted > .5, tf.float32)
@@ -64,39 +71,59 @@ class BootstrappedSigmoid:
 
 @dataclasses.dataclass(frozen=True)
 class SmoothL1:
-    """Huber loss, x ** 2 / 2 up to delta and linear beyond, summed over the code."""
+    """Huber loss, x ** 2 / 2 up to delta and linear beyond, summed over the box encoding."""
     delta: float = 1.
 
-    def __call__(self, codes, targets, weights):
-        error = tf.abs(codes - targets)
+    def __call__(self, encodings: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        error = tf.abs(encodings - targets)
         quadratic = tf.minimum(error, self.delta)
         return tf.reduce_sum(.5 * quadratic * quadratic + self.delta * (error - quadratic), -1) * weights
 
 
-def l2(codes, targets, weights):
-    """Half the sum of the squares of weighted differences."""
-    return .5 * tf.reduce_sum(tf.square((codes - targets) * weights[..., tf.newaxis]), -1)
+def l2(encodings: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Half the sum of squares of the weighted differences, as in the reference. Shapes: see the module."""
+    return .5 * tf.reduce_sum(tf.square((encodings - targets) * weights[..., tf.newaxis]), -1)
 
 
-def iou(boxes, targets, weights):
-    """1 - IoU; codes are read as boxes."""
+def iou(boxes: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """1 - IoU, with the box encodings [B, A, 4] taken as (ymin, xmin, ymax, xmax). Shapes: see the module."""
     return (1. - ops.paired_iou(boxes, targets)) * weights
 
 
-def giou(boxes, targets, weights):
-    """1 - generalized IoU; codes are read as boxes."""
+def giou(boxes: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """1 - generalized IoU (Rezatofighi et al. 2019), with the box encodings [B, A, 4] taken as (ymin, xmin, ymax,
+    xmax). Shapes: see the module."""
     return (1. - ops.paired_giou(boxes, targets)) * weights
+
+
+def mean_weights(count: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
+    """Return the weights with which a sum over boxes is their mean: 1 / count for the first `count`, then 0.
+
+    Args:
+        count: int32 [B].
+        size: A.
+    Returns:
+        float32 [B, A].
+    """
+    return tf.sequence_mask(count, size, tf.float32) / tf.cast(tf.maximum(count, 1), tf.float32)[:, tf.newaxis]
+
+
+def batch_mean(loss: tf.Tensor) -> tf.Tensor:
+    """Sum a loss, float32 [B, A], over the boxes of each image and return the mean over the images, a scalar."""
+    return tf.reduce_mean(tf.reduce_sum(loss, 1))
 
 
 @dataclasses.dataclass(frozen=True)
 class HardExampleMiner:
-    """Online hard example mining (Shrivastava et al. 2016): only anchors with large losses count.
+    """Online hard example mining (Shrivastava et al. 2016): only boxes with a large loss count.
 
-    Non-max suppression over the decoded boxes, with the losses as scores, keeps num_hard_examples anchors (None: as
-    many as there are) that overlap by at most iou_threshold. Of these, the first negatives are kept up to
-    max_negatives_per_positive (None: all) times the positives of the image, or min_negatives_per_image if that is more.
+    NMS over the decoded boxes, with their losses as scores, keeps num_hard_examples of them (None: all). Among these,
+    negatives beyond max_negatives_per_positive (None: all) times the number of positives of the image are dropped, but
+    min_negatives_per_image are kept.
 
-    classification_weight, localization_weight: of the two losses in the score; 0 leaves one out.
+    Attributes:
+        iou_threshold: NMS drops boxes that overlap a kept one by more than this.
+        classification_weight, localization_weight: factors of the two losses in the score; 0 ignores one.
     """
     num_hard_examples: int | None = 64
     iou_threshold: float = .7
@@ -105,21 +132,30 @@ class HardExampleMiner:
     max_negatives_per_positive: float | None = None
     min_negatives_per_image: int = 0
 
-    def mask(self, classification, localization, boxes, matches):
-        """float32 [B, A], 1 for anchors that count, from losses [B, A], boxes [B, A, 4] and matches [B, A]."""
+    def mask(self, classification: tf.Tensor, localization: tf.Tensor, boxes: tf.Tensor, matches: tf.Tensor
+             ) -> tf.Tensor:
+        """Select the boxes that count.
+
+        Args:
+            classification, localization: float32 [B, A], losses.
+            boxes: float32 [B, A, 4], decoded, (ymin, xmin, ymax, xmax) in any unit.
+            matches: int32 [B, A], as boxes.matchers gives them.
+        Returns:
+            float32 [B, A], 1 for boxes that count, 0 for others.
+        """
         scores = classification * self.classification_weight + localization * self.localization_weight
         return tf.stop_gradient(tf.map_fn(
-            lambda image: self._image(*image), (scores, boxes, matches),
+            lambda image: self._mask_of_image(*image), (scores, boxes, matches),
             fn_output_signature=tf.TensorSpec([None], tf.float32)))
 
-    def _image(self, scores, boxes, matches):
+    def _mask_of_image(self, scores, boxes, matches):
         kept = tf.image.non_max_suppression(boxes, scores, self.num_hard_examples or tf.size(scores),
                                             self.iou_threshold)
         if self.max_negatives_per_positive is not None:
             kept_matches = tf.gather(matches, kept)
             positive = kept_matches >= 0
             limit = tf.cast(self.max_negatives_per_positive * tf.reduce_sum(tf.cast(positive, tf.float32)), tf.int32)
-            seen = tf.cumsum(tf.cast(tf.equal(kept_matches, -1), tf.int32))
-            few = seen <= tf.maximum(self.min_negatives_per_image, limit)
+            negatives = tf.cumsum(tf.cast(tf.equal(kept_matches, -1), tf.int32))
+            few = negatives <= tf.maximum(self.min_negatives_per_image, limit)
             kept = tf.boolean_mask(kept, tf.logical_or(positive, few))
         return tf.scatter_nd(kept[:, tf.newaxis], tf.ones_like(kept, tf.float32), tf.shape(scores))

@@ -1,5 +1,4 @@
 """One training step as one TensorFlow graph."""
-import functools
 import re
 
 import tensorflow as tf
@@ -35,7 +34,7 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
             with core.randomness(step.read_value()):
                 predictions = model.predict(inputs, shapes, training=True, groundtruth=truth)
                 losses = model.loss(predictions, shapes, truth)
-            losses = with_total(losses, model, train_config.add_regularization_loss)
+            losses = model.with_total_loss(losses, train_config.add_regularization_loss)
             losses = {name: loss / replicas for name, loss in losses.items()} if replicas > 1 else losses
         gradients = tape.gradient(losses['Loss/total_loss'], variables)
         if replicas > 1:
@@ -57,15 +56,6 @@ def train_step(model, variables, optimize, step, train_config, strategy, spec):
     multiplier = train_config.bias_grad_multiplier
     biases = {id(v) for key, v in checkpoints.keys(model).items() if key.endswith('/bias')} if multiplier else ()
     return tf.function(on_all_devices, input_signature=spec, autograph=False).get_concrete_function()
-
-
-def with_total(losses, model, add_regularization_loss):
-    """The model's losses (tensors of one shape) and, if asked for, Loss/regularization_loss, and their sum as
-    Loss/total_loss."""
-    regularization = model.regularization_losses() if add_regularization_loss else []
-    if regularization:
-        losses = {**losses, 'Loss/regularization_loss': tf.add_n(regularization)}
-    return {**losses, 'Loss/total_loss': functools.reduce(tf.add, losses.values())}
 
 
 def trainable(model, train_config):

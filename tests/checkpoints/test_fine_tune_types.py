@@ -65,7 +65,7 @@ def test_full_leaves_the_heads_new_where_the_classes_are_others(name, head, tmp_
 
 def test_other_types_are_refused_with_those_that_there_are():
     centernet = model('centernet_mobilenetv2_fpn', 1)
-    with pytest.raises(UserError, match='allows detection, fine_tune, full, classification'):
+    with pytest.raises(UserError, match='allows classification, detection, full, fine_tune'):
         centernet.restore_map('everything')
     assert checkpoints.keys(tf.train.Checkpoint(**centernet.restore_map('fine_tune'))).keys() == checkpoints.keys(
         tf.train.Checkpoint(**centernet.restore_map('detection'))).keys()

@@ -34,7 +34,7 @@ def test_what_the_config_says_reaches_the_model():
     np.testing.assert_allclose(codes, [[3.5, 0., 0., 0.]], atol=1e-6)
     assert model._loss.classification_weight == 2. and model._loss.classification == losses.Focal(2., .75)
     assert model._loss.normalize_localization_by_code_size and model._loss.encode_background_as_zeros
-    assert model._suppression == nms.NonMaxSuppression(np.float32(1e-8), np.float32(.6))
+    assert model._non_max_suppression == nms.NonMaxSuppression(np.float32(1e-8), np.float32(.6))
     inputs, shapes = model.preprocess(tf.zeros([1, 50, 40, 3]))
     predictions = model.predict(inputs, shapes)
     assert predictions['class_predictions_with_background'].shape[-1] == 3

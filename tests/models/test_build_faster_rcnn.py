@@ -47,8 +47,9 @@ def test_what_the_config_says_reaches_the_model():
                                      fc_hyperparams { batch_norm {} } } }'''))
     assert model._pooling.size == 4 and model._pooling.clamp
     assert model._first_stage.sampler == BalancedSampler(99, .25) and not model._first_stage.clip_anchors
-    assert model._first_stage.suppression.iou_threshold == .5 and model._first_stage.localization_weight == 2.
-    assert model._second_stage.sampler == BalancedSampler(7, .25) and model._second_stage.suppression.change_frame
+    assert model._first_stage.non_max_suppression.iou_threshold == .5 and model._first_stage.localization_weight == 2.
+    assert model._second_stage.sampler == BalancedSampler(7, .25)
+    assert model._second_stage.non_max_suppression.change_frame
     assert model._second_stage.classification is losses.sigmoid
     np.testing.assert_allclose(model._second_stage.score_converter(2. * np.log([[3.]])), [[.75]], rtol=1e-6)
     norms = [layer for layer in model._feature_extractor_for_proposal_features.submodules

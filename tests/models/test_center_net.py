@@ -155,9 +155,9 @@ def test_restore_map():
     assert model.restore_map('full') == {'model': model}
     for kind in ('detection', 'fine_tune'):
         assert model.restore_map(kind)['model']._feature_extractor is extractor
-    with pytest.raises(UserError, match='allows detection, fine_tune, full, classification'):
+    with pytest.raises(UserError, match=r'this CenterNet allows classification, detection, full, fine_tune$'):
         model.restore_map('classifier')
-    with pytest.raises(UserError, match=r'allows detection, fine_tune, full$'):
+    with pytest.raises(UserError, match=r'this CenterNet allows detection, full, fine_tune$'):
         center_net().restore_map('classification')  # there is no hourglass that classifies
 
 

@@ -44,7 +44,7 @@ def test_boxes_are_clipped_to_the_map_and_have_no_negative_side():
 
 
 def test_a_very_flat_image_hides_the_padding():
-    found = decoding.inside_image(tf.constant([[2, 64, 3], [64, 64, 3]]), (4, 3))[..., 0]
+    found = decoding.valid_pixels(tf.constant([[2, 64, 3], [64, 64, 3]]), 1, (4, 3))[..., 0]
     np.testing.assert_array_equal(found[0], [[1, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]])
     np.testing.assert_array_equal(found[1], np.ones((4, 3)))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.models.center_net import losses
+from object_detection.models.center_net import decoding, losses
 from object_detection.models.center_net.tasks import Boxes, Keypoints, ObjectCenter
 
 FOCAL = losses.PenaltyReducedFocal(alpha=2., beta=4.)
@@ -38,7 +38,7 @@ def test_l1():
 
 
 def test_valid_pixels_see_some_of_the_image():
-    found = losses.valid_pixels(tf.constant([[8, 5, 3], [4, 16, 3]]), 4, (3, 4))[..., 0]
+    found = decoding.valid_pixels(tf.constant([[8, 5, 3], [4, 16, 3]]), 4, (3, 4))[..., 0]
     np.testing.assert_array_equal(found[0], [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
     np.testing.assert_array_equal(found[1], [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
 

@@ -64,7 +64,7 @@ def test_center_and_keypoint_heatmaps_take_their_size_from_the_box():
 def test_unlabelled_keypoints_leave_their_box_out():
     boxes = tf.constant([[[0., 0., 2., 2.], [1.5, 1., 3., 3.], [0., 0., 0., 0.]]])
     weights = tf.constant([[[0., 1.], [1., 1.], [0., 0.]]])
-    found = targets.outside_unlabelled(boxes, weights, (3, 4)).numpy()[0]
+    found = targets.outside_unlabeled(boxes, weights, (3, 4)).numpy()[0]
     np.testing.assert_array_equal(found[..., 0], [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
     np.testing.assert_array_equal(found[..., 1], np.ones((3, 4)))
 
@@ -76,12 +76,12 @@ def test_labelled_keypoints():
                                                           [[.5, .5], [.1, .1], [.5, .5]]]]),
                    'groundtruth_classes': tf.constant([[[0., 1.], [0., 1.], [1., 0.]]]),
                    'groundtruth_weights': tf.constant([[1., .5, 1.]])}
-    cells, weights = targets.labelled_keypoints(groundtruth, task, (8, 4))
+    cells, weights = targets.labeled_keypoints(groundtruth, task, (8, 4))
     np.testing.assert_array_equal(cells[0, 0], [[4., 1.], [0., 0.]])
     np.testing.assert_array_equal(cells[0, 1], [[4., 2.], [8., 3.]])
     np.testing.assert_array_equal(weights[0], [[1., 0.], [.5, .5], [0., 0.]])
     groundtruth['groundtruth_keypoint_visibilities'] = tf.constant([[[False, True, True]] * 3])
-    cells, weights = targets.labelled_keypoints(groundtruth, task, (8, 4))
+    cells, weights = targets.labeled_keypoints(groundtruth, task, (8, 4))
     np.testing.assert_array_equal(weights[0], [[0., 0.], [0., .5], [0., 0.]])
     assert not np.isnan(cells).any()
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from object_detection.boxes import anchors
 from object_detection.boxes.samplers import BalancedSampler
 from object_detection.models import losses, resizers
-from object_detection.models.faster_rcnn.rpn import anchors_of_any
+from object_detection.models.faster_rcnn.rpn import dynamic_anchors
 from object_detection.utils.errors import UserError
 from tests.support import parity
 from tests.support.faster_rcnn import BOTTOM_RIGHT, TOP_LEFT, TOP_RIGHT, Head, losses_of, model, predict, truth
@@ -134,7 +134,7 @@ def test_size_known_when_the_graph_runs(clip):
 def test_anchors_of_a_size_known_when_the_graph_runs():
     for generator, sizes in ((anchors.Grid((.5, 1.), (1., 2.), stride=(16, 8), offset=(3, 0)), [(4, 7)]),
                              (anchors.MultiscaleGrid(2, 4, normalize=False), [(9, 5), (5, 3), (3, 2)])):
-        found = anchors_of_any(generator, [tf.unstack(tf.constant(size)) for size in sizes])
+        found = dynamic_anchors(generator, [tf.unstack(tf.constant(size)) for size in sizes])
         np.testing.assert_allclose(found, generator.generate(sizes, None), atol=1e-4)
 
 
@@ -250,7 +250,7 @@ def test_what_a_checkpoint_restores():
               for half in ('proposal', 'box_classifier') for name in ('kernel', 'bias')}
     assert keys['detection'] == halves < keys['full']
     assert 'model/_first_stage_box_predictor/codes' in keys['full']
-    with pytest.raises(UserError, match='a faster_rcnn model allows classification, detection, full'):
+    with pytest.raises(UserError, match=r'this FasterRCNN allows classification, detection, full$'):
         detector.restore_map('fine_tune')
     kernel = detector._feature_extractor_for_proposal_features.first_layers(1)[0].kernel
     assert float(detector.regularization_losses()[0]) == pytest.approx(float(tf.reduce_sum(kernel ** 2)))

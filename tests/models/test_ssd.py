@@ -47,8 +47,8 @@ def model(resizer=None, background_class=True, score_converter=tf.sigmoid, **los
         box_predictor=Predictor(5, 2 + background_class), anchors=anchors.MultiscaleGrid(3, 4, 1., [1.], 1),
         target_assigner=targets.TargetAssigner(matchers.ArgmaxMatcher(force_match_for_each_row=True),
                                                coders.FasterRcnnCoder((1., 1., 1., 1.))),
-        loss=SsdLoss(**loss), score_converter=score_converter, suppression=nms.NonMaxSuppression(.1, .5, max_total=3),
-        background_class=background_class)
+        loss=SsdLoss(**loss), score_converter=score_converter,
+        non_max_suppression=nms.NonMaxSuppression(.1, .5, max_total=3), background_class=background_class)
 
 
 def truth(boxes, classes, weights=None):
@@ -186,5 +186,5 @@ def test_regularization_and_restore_map():
     assert ssd.restore_map('classification') == {'feature_extractor': ssd._feature_extractor.classification_backbone}
     assert ssd.restore_map('detection')['model']._feature_extractor is ssd._feature_extractor
     assert ssd.restore_map('full') == {'model': ssd}
-    with pytest.raises(UserError, match='allows classification, detection, full'):
+    with pytest.raises(UserError, match=r'this SSD allows classification, detection, full$'):
         ssd.restore_map('fine_tune')

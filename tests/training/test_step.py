@@ -6,17 +6,18 @@ from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.layers import core
+from object_detection.models.detector import Detector
 from object_detection.training import optimizer, step
 from object_detection.utils.errors import UserError
 
 WEIGHT_DECAY = .5
 
 
-class Linear(tf.Module):
+class Linear(Detector):
     """loss = 3 * sum(kernel) * mean of the image + 4 * bias; weight decay on the kernel."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(num_classes=1, resizer=None)
         self._feature_extractor, self._box_predictor = tf.Module(), tf.Module()
         self._feature_extractor.kernel = tf.Variable([1., 2.])
         self._box_predictor.bias = tf.Variable([10.])
@@ -27,6 +28,9 @@ class Linear(tf.Module):
     def predict(self, inputs, shapes, training, groundtruth):
         assert training
         return {'value': tf.reduce_sum(self._feature_extractor.kernel) * tf.reduce_mean(inputs)}
+
+    def postprocess(self, predictions, shapes):
+        return {}
 
     def loss(self, predictions, shapes, groundtruth):
         return {'Loss/localization_loss': 3. * predictions['value'],

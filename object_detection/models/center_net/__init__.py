@@ -1,6 +1,6 @@
 """CenterNet: objects as points (Zhou et al. 2019, https://arxiv.org/abs/1904.07850).
 
-tasks.py says what is predicted, model.py holds the four calls, targets.py and losses.py train it, decoding.py and
-keypoints.py read detections off the maps. Feature maps are `stride` times smaller than the image; coordinates in pixels
-of a feature map are called cells.
+model.py: the four calls. tasks.py: the settings of what is predicted. targets.py and losses.py: training. decoding.py
+and keypoints.py: detections. Feature maps are `stride` times smaller than the input; coordinates in units of their
+pixels are called cells. A map size is (height, width), ints or scalar tensors.
 """

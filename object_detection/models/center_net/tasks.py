@@ -1,4 +1,4 @@
-"""What a CenterNet predicts at each pixel, with the settings of its losses and of how detections are read off."""
+"""What a CenterNet predicts at each pixel, with the settings of its losses and of its decoding."""
 import dataclasses
 from collections.abc import Callable
 
@@ -8,20 +8,23 @@ RANKINGS = 'min_distance', 'score_distance_ratio', 'score_scaled_distance_ratio'
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """Convolutions of a head before its last one."""
-    filters: tuple = (256,)
-    kernel_sizes: tuple = (3,)
+    """The convolutions of a head before its last one: their filters and kernel sizes."""
+    filters: tuple[int, ...] = (256,)
+    kernel_sizes: tuple[int, ...] = (3,)
 
 
 @dataclasses.dataclass(frozen=True)
 class ObjectCenter:
-    """The heatmaps of object centers, one for each class.
+    """Heatmaps of object centers, one for each class.
 
-    loss: function of logits and targets [B, H, W, C] -> [B, H, W, C].
-    bias: start value of the head's last bias, a logit.
-    min_iou: a box of the right size counts as found while its IoU is at least this, which sizes the target's peaks.
-    max_detections: D, detections per image.
-    peak_kernel: a peak is the largest of peak_kernel x peak_kernel pixels.
+    Attributes:
+        loss: function of logits and targets, float32 [B, H, W, C] -> [B, H, W, C].
+        bias: initial bias of the head's last convolution, a logit.
+        min_iou: a box displaced within the peak of the target still has this IoU with the groundtruth box; see
+            targets.peak_size.
+        max_detections: D, detections per image.
+        peak_kernel: a peak is the largest of peak_kernel x peak_kernel pixels.
+        head: its convolutions.
     """
     loss: Callable
     loss_weight: float = 1.
@@ -34,9 +37,12 @@ class ObjectCenter:
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:
-    """Height and width of the box at each center, and how far the center lies from its pixel; all in cells.
+    """Height and width of the box at each center (scale), and offset of the center from its pixel; all in cells.
 
-    loss: function of codes and targets [..., code size] and weights [...] -> [...].
+    Attributes:
+        loss: function of predictions and targets, float32 [..., 2], and weights, float32 [...] -> [...].
+        scale_weight, offset_weight: factors of the two losses.
+        scale_head, offset_head: their convolutions.
     """
     loss: Callable
     scale_weight: float = .1
@@ -47,27 +53,37 @@ class Boxes:
 
 @dataclasses.dataclass(frozen=True)
 class Keypoints:
-    """Keypoints of one class: a heatmap of each, its offset from the heatmap's pixel, and its place as seen from the
-    object's center (regression). Detection moves regressed keypoints to fitting peaks of the heatmaps, the candidates.
+    """Keypoints of one class: for each a heatmap, its offset from the heatmap's pixel, and its position relative to the
+    object's center (regression). Decoding moves regressed keypoints to fitting peaks of the heatmaps, the candidates.
 
-    class_id: from 0.
-    indices: K places in the groundtruth's keypoints.
-    std_dev: K factors of the size of a keypoint's peak.
-    heatmap_loss: as ObjectCenter.loss; loss: as Boxes.loss.
-    offset_radius: pixels this near to a keypoint (or center) learn its offset (or regression) too.
-    per_keypoint_offset: offsets for each keypoint on its own.
-    score_threshold: a candidate needs at least this.
-    unmatched_score: of keypoints that stay where they were regressed to.
-    box_scale: candidates lie in the box made larger by this ...
-    search_scale: ... and at most this times its longer side away from the regressed place.
-    ranking: one of RANKINGS, with score_distance_offset, score_distance_multiplier and std_dev_multiplier of theirs.
-    clip: keypoints outside the image go to its border, with score 0.
-    rescore: a detection's score is multiplied by the mean score of its keypoints above rescoring_threshold.
+    Attributes:
+        name: of the task, in front of the names of its predictions.
+        class_id: from 0.
+        indices: of its K keypoints among all keypoints of the groundtruth.
+        std_dev: K factors of the size of the peaks in the heatmap targets.
+        heatmap_loss: as ObjectCenter.loss.
+        loss: as Boxes.loss, of offset and regression.
+        heatmap_weight, offset_weight, regression_weight: factors of the three losses.
+        bias: as ObjectCenter.bias, of the heatmaps.
+        offset_radius: pixels within this radius of a keypoint (or center) learn its offset (or regression) too.
+        per_keypoint_offset: each keypoint has offsets of its own.
+        score_threshold: least score of a candidate.
+        num_candidates: P, per keypoint.
+        peak_kernel: as ObjectCenter.peak_kernel.
+        unmatched_score: of keypoints that no candidate fits; they stay where they were regressed to.
+        box_scale: a candidate must lie in the object's box scaled by this,
+        search_scale: and within this times the longer side of that box of the regressed keypoint.
+        ranking: one of RANKINGS.
+        score_distance_offset, score_distance_multiplier, std_dev_multiplier: parameters of the second, third and
+            fourth ranking.
+        clip: clip keypoints outside the image to its border and set their scores to 0.
+        rescore: multiply a detection's score by the mean of its keypoint scores above rescoring_threshold.
+        heatmap_head, offset_head, regression_head: their convolutions.
     """
     name: str
     class_id: int
-    indices: tuple
-    std_dev: tuple
+    indices: tuple[int, ...]
+    std_dev: tuple[float, ...]
     heatmap_loss: Callable
     loss: Callable
     heatmap_weight: float = 1.
@@ -94,27 +110,27 @@ class Keypoints:
     regression_head: Head = Head()
 
     @property
-    def heatmap(self):
+    def heatmap(self) -> str:
         return f'{self.name}/keypoint/heatmap'
 
     @property
-    def offset(self):
+    def offset(self) -> str:
         return f'{self.name}/keypoint/offset'
 
     @property
-    def regression(self):
+    def regression(self) -> str:
         return f'{self.name}/keypoint/regression'
 
 
 @dataclasses.dataclass(frozen=True)
 class Tasks:
-    """All of them; boxes may be None, keypoints is a tuple."""
+    """All that a CenterNet predicts; it needs boxes or keypoints."""
     center: ObjectCenter
     boxes: Boxes | None = None
-    keypoints: tuple = ()
+    keypoints: tuple[Keypoints, ...] = ()
 
-    def heads(self, num_classes):
-        """{name of a prediction: (channels, Head, start value of the bias)}"""
+    def heads(self, num_classes: int) -> dict[str, tuple[int, Head, float]]:
+        """Return {name of a prediction: (channels, Head, initial bias)}."""
         heads = {CENTER: (num_classes, self.center.head, self.center.bias)}
         if self.boxes:
             heads |= {SCALE: (2, self.boxes.scale_head, 0.), OFFSET: (2, self.boxes.offset_head, 0.)}

@@ -1,5 +1,6 @@
-"""Faster R-CNN and Mask R-CNN: proposals, then a closer look at each.
+"""Faster R-CNN and Mask R-CNN: propose regions, then classify each and refine its box.
 
-model: the four calls. rpn: anchors, proposals and their loss. regions: feature maps cut out for each proposal.
-second_stage: detections and their loss. masks: a mask for each detection and its loss.
+model.py: the four calls. rpn.py: anchors, proposals and their loss. regions.py: feature maps cut out for each proposal.
+second_stage.py: detections and their loss. masks.py: a mask for each detection, and its loss. groundtruth.py: the
+groundtruth of a batch in pixels.
 """

@@ -101,7 +101,7 @@ def _first_stage(config, generator):
     return FirstStage(
         anchors=generator, assigner=TargetAssigner(ArgmaxMatcher(.7, .3, force_match_for_each_row=True), CODER),
         sampler=_sampler(config, 'first_stage_minibatch_size', 'first_stage_positive_balance_fraction'),
-        suppression=nms.NonMaxSuppression(
+        non_max_suppression=nms.NonMaxSuppression(
             config.first_stage_nms_score_threshold, config.first_stage_nms_iou_threshold, max_per_class=most,
             max_total=most, change_frame=False),
         localization_weight=config.first_stage_localization_loss_weight,
@@ -116,7 +116,7 @@ def _second_stage(config):
     return SecondStage(
         assigner=TargetAssigner(ArgmaxMatcher(.5, .5), CODER),
         sampler=None if mines else _sampler(config, 'second_stage_batch_size', 'second_stage_balance_fraction'),
-        suppression=dataclasses.replace(suppression, change_frame=True),
+        non_max_suppression=dataclasses.replace(suppression, change_frame=True),
         score_converter=parts.score_converter(config.second_stage_post_processing),
         classification=parts.classification_loss(loss) if loss.WhichOneof('classification_loss') else losses.Softmax(),
         classification_weight=weights[0], localization_weight=weights[1],

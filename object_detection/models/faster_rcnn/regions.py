@@ -1,19 +1,44 @@
-"""Feature maps of regions: RoI pooling by crop, bilinear resize and max pooling (Huang et al. 2017)."""
+"""Regions of an image: their coordinates, and RoI pooling by crop, bilinear resize and max pooling (Huang et al. 2017).
+
+Boxes are (ymin, xmin, ymax, xmax). An image size is (height, width) of the padded input in pixels, ints or scalar
+tensors.
+"""
 import dataclasses
 import math
 
 import tensorflow as tf
 
+from object_detection.boxes import ops
+
 CANONICAL_SIZE = 224  # a region of this many pixels a side is cut from the last level but one (Lin et al. 2017)
+
+ImageSize = tuple[int | tf.Tensor, int | tf.Tensor]
+
+
+def to_pixels(boxes: tf.Tensor, image_size: ImageSize) -> tf.Tensor:
+    """Scale normalized boxes float32 [..., 4] to pixels."""
+    return ops.scale(boxes, *(tf.cast(side, tf.float32) for side in image_size))
+
+
+def to_normalized(boxes: tf.Tensor, image_size: ImageSize) -> tf.Tensor:
+    """Scale boxes float32 [..., 4] in pixels to normalized ones."""
+    return ops.scale(boxes, *(1. / tf.cast(side, tf.float32) for side in image_size))
+
+
+def image_window(true_image_shapes: tf.Tensor) -> tf.Tensor:
+    """Return the box of each image in its padded input, float32 [B, 4] in pixels, from its shape, int32 [B, 3]."""
+    corner = tf.cast(true_image_shapes[:, :2], tf.float32)
+    return tf.concat([tf.zeros_like(corner), corner], -1)
 
 
 @dataclasses.dataclass(frozen=True)
 class RegionPooling:
-    """Every region, whatever its size, as a map of `size` x `size`.
+    """Cut regions of any size out of feature maps, each as a map of `size` x `size`.
 
-    crop_size: height and width of the crop.
-    pool_size, pool_stride: of the max pooling after it; 1 is none.
-    clamp: as `crop`.
+    Attributes:
+        crop_size: height and width of the crop.
+        pool_size, pool_stride: of the max pooling after it; 1 and 1 for none.
+        clamp: see `crop`; only for a single feature map.
     """
     crop_size: int = 14
     pool_size: int = 2
@@ -21,51 +46,62 @@ class RegionPooling:
     clamp: bool = False
 
     @property
-    def size(self):
+    def size(self) -> int:
         return (self.crop_size - self.pool_size) // self.pool_stride + 1
 
-    def __call__(self, maps, boxes, image_size):
-        """Cut P boxes of each image out of its feature maps.
+    def __call__(self, maps: list[tf.Tensor], boxes: tf.Tensor, image_size: ImageSize) -> tf.Tensor:
+        """Pool P boxes of each image.
 
         Args:
             maps: list of [B, h_i, w_i, C], finest first.
-            boxes: float32 [B, P, 4], fractions of the image.
-            image_size: (height, width) of the image in pixels.
+            boxes: float32 [B, P, 4], normalized to the input.
+            image_size: of the input.
         Returns:
-            [B * P, size, size, C], each region from one of the maps.
+            [B * P, size, size, C], each region cut from one of the maps.
         """
-        image = tf.repeat(tf.range(tf.shape(boxes)[0]), tf.shape(boxes)[1])
+        image_indices = tf.repeat(tf.range(tf.shape(boxes)[0]), tf.shape(boxes)[1])
         if len(maps) == 1:
-            regions = crop(maps[0], tf.reshape(boxes, [-1, 4]), image, [self.crop_size] * 2, self.clamp)
+            regions = crop(maps[0], tf.reshape(boxes, [-1, 4]), image_indices, (self.crop_size, self.crop_size),
+                           self.clamp)
         else:
-            sheet, boxes = one_sheet(maps, boxes, feature_levels(boxes, len(maps), image_size))
-            regions = tf.image.crop_and_resize(sheet, tf.reshape(boxes, [-1, 4]), image, [self.crop_size] * 2)
+            sheet, boxes = stack_levels(maps, boxes, feature_levels(boxes, len(maps), image_size))
+            regions = crop(sheet, tf.reshape(boxes, [-1, 4]), image_indices, (self.crop_size, self.crop_size))
         if self.pool_size == 1 and self.pool_stride == 1:
             return regions
         return tf.nn.max_pool2d(regions, self.pool_size, self.pool_stride, 'VALID')
 
 
-def crop(images, boxes, indices, size, clamp=False):
-    """Bilinear crops [R, *size, C] of images [B, H, W, C]: boxes [R, 4] are fractions of the image, 0 and 1 being the
-    centres of its outermost pixels; indices [R] say which image.
+def crop(images: tf.Tensor, boxes: tf.Tensor, image_indices: tf.Tensor, size: tuple[int, int],
+         clamp: bool = False) -> tf.Tensor:
+    """Crop boxes and resize them bilinearly.
 
-    clamp: TensorFlow's kernel takes zeros for a sample that rounding pushes beyond the last pixel; with `clamp` it has
-        the last pixel's value. The reference does so where use_matmul_crop_and_resize is set.
+    Args:
+        images: [B, H, W, C].
+        boxes: float32 [R, 4], normalized so that 0 and 1 are the centers of the outermost pixels.
+        image_indices: int32 [R], the image of each box.
+        size: (height, width) of the crops.
+        clamp: TensorFlow's kernel reads zeros where rounding pushes a sample beyond the last pixel; with `clamp` it
+            reads the last pixel, as the reference does with use_matmul_crop_and_resize.
+    Returns:
+        float32 [R, *size, C].
     """
     if clamp:
         height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))
         images = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]])
         boxes *= tf.tile(tf.stack([(height - 1.) / height, (width - 1.) / width]), [2])
-    return tf.image.crop_and_resize(images, boxes, indices, size)
+    return tf.image.crop_and_resize(images, boxes, image_indices, size)
 
 
-def one_sheet(maps, boxes, levels):
-    """Put the maps of all levels one below the other, so that one crop takes each box from its level.
+def stack_levels(maps: list[tf.Tensor], boxes: tf.Tensor, levels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Stack the maps of all levels vertically, so that one crop takes each box from its level.
 
     Args:
-        maps: list of [B, h_i, w_i, C]. boxes: float32 [B, P, 4], fractions of the image. levels: int32 [B, P].
+        maps: list of [B, h_i, w_i, C].
+        boxes: float32 [B, P, 4], normalized to the input.
+        levels: int32 [B, P], indices of maps.
     Returns:
-        [B, H, W, C] and the boxes as fractions of it. A last row and column of zeros is what rounding may touch.
+        [B, H, W, C], with a last row and column of zeros for samples that rounding pushes beyond the maps, and the
+        boxes, float32 [B, P, 4], normalized to it.
     """
     sizes = [tf.cast(tf.shape(x)[1:3] if None in x.shape[1:3] else x.shape[1:3], tf.float32) for x in maps]
     heights, widths = tf.unstack(tf.stack(sizes), axis=-1)
@@ -79,8 +115,15 @@ def one_sheet(maps, boxes, levels):
     return sheet, boxes * tf.gather(scales, levels) + tf.gather(offsets, levels)
 
 
-def feature_levels(boxes, num_levels, image_size):
-    """The map, int32 [B, P], that boxes [B, P, 4] (fractions of the image) are cut from: one coarser per doubled size.
+def feature_levels(boxes: tf.Tensor, num_levels: int, image_size: ImageSize) -> tf.Tensor:
+    """Choose the feature map of each box by its size: one level coarser per octave (Lin et al. 2017).
+
+    Args:
+        boxes: float32 [B, P, 4], normalized to the input.
+        num_levels: number of feature maps, finest first.
+        image_size: of the input.
+    Returns:
+        int32 [B, P], indices of feature maps.
     """
     canonical = num_levels - 2
     height, width = (tf.cast(side, tf.float32) for side in image_size)

@@ -1,119 +1,108 @@
-"""The second stage: what is in each proposal, and where exactly (Girshick 2015)."""
+"""The second stage: classify each proposal and refine its box (Girshick 2015)."""
 import dataclasses
-import typing
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from object_detection.boxes import ops
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.samplers import BalancedSampler
-from object_detection.boxes.targets import TargetAssigner
+from object_detection.boxes.targets import TargetAssigner, Targets
 from object_detection.models import losses
-from object_detection.models.faster_rcnn import rpn
-
-
-class Truth(typing.NamedTuple):
-    """Groundtruth of a batch, N >= 1 boxes per image.
-
-    boxes: float32 [B, N, 4] in pixels of the padded input.
-    labels: float32 [B, N, 1 + num_classes], one-hot, the background in front.
-    weights: float32 [B, N], 0 for padding.
-    masks: float32 [B, N, h, w] of the padded input, or None.
-    mask_weights: float32 [B, N], 0 for objects whose mask is not known, or None: all are.
-    """
-    boxes: tf.Tensor
-    labels: tf.Tensor
-    weights: tf.Tensor
-    masks: tf.Tensor | None
-    mask_weights: tf.Tensor | None
-
-    @classmethod
-    def of(cls, groundtruth, image_size):
-        """From the dict that the input pipeline gives; what is padding in every image is left out."""
-        count = tf.maximum(tf.reduce_max(groundtruth['num_groundtruth_boxes']), 1)
-        masks, mask_weights = (value if value is None else value[:, :count] for value in map(
-            groundtruth.get, ('groundtruth_instance_masks', 'groundtruth_instance_mask_weights')))
-        return cls(rpn.pixels(groundtruth['groundtruth_boxes'][:, :count], image_size),
-                   tf.pad(groundtruth['groundtruth_classes'][:, :count], [[0, 0], [0, 0], [1, 0]]),
-                   groundtruth['groundtruth_weights'][:, :count], masks, mask_weights)
+from object_detection.models.detector import Predictions, Tensors, detection_dict
+from object_detection.models.faster_rcnn.groundtruth import Groundtruth
+from object_detection.models.faster_rcnn.regions import image_window
 
 
 @dataclasses.dataclass(frozen=True)
 class SecondStage:
     """Detections and their loss. Boxes are in pixels of the padded input.
 
-    assigner: which proposals are which object.
-    sampler: how many proposals of an image are trained on; None for all.
-    suppression: of detections; boxes come out as fractions of the picture.
-    score_converter: function of logits.
-    classification: loss function of models/losses.py.
-    hard_example_miner: losses.HardExampleMiner or None.
+    Attributes:
+        assigner: matches proposals to groundtruth boxes.
+        sampler: draws the proposals of an image to train on; None for all.
+        non_max_suppression: selects the detections, whose boxes it normalizes to the image.
+        score_converter: from logits to scores, float32 of one shape.
+        classification: loss function of models/losses.py.
+        localization_weight, classification_weight: factors of the two losses.
+        hard_example_miner: limits the loss to proposals with a large one; None for all proposals.
     """
     assigner: TargetAssigner
     sampler: BalancedSampler | None
-    suppression: NonMaxSuppression
-    score_converter: typing.Callable
-    classification: typing.Callable = losses.Softmax()
+    non_max_suppression: NonMaxSuppression
+    score_converter: Callable
+    classification: Callable = dataclasses.field(default_factory=losses.Softmax)
     localization_weight: float = 1.
     classification_weight: float = 1.
     hard_example_miner: losses.HardExampleMiner | None = None
 
-    def assign(self, boxes, truth):
-        """boxes.targets.Targets of boxes [B, P, 4]."""
-        background = [1.] + [0.] * (truth.labels.shape[-1] - 1)
-        return self.assigner.assign(boxes, truth.boxes, truth.labels, truth.weights, background)
+    def assign(self, boxes: tf.Tensor, groundtruth: Groundtruth) -> Targets:
+        """Match boxes, float32 [B, P, 4], to the groundtruth."""
+        background = [1.] + [0.] * (groundtruth.labels.shape[-1] - 1)
+        return self.assigner.assign(boxes, groundtruth.boxes, groundtruth.labels, groundtruth.weights, background)
 
-    def sample(self, boxes, count, truth, seed):
-        """A random part of the proposals, with a share of objects: as the arguments, P being sampler.size.
+    def sample(self, boxes: tf.Tensor, count: tf.Tensor, groundtruth: Groundtruth, seed: tf.Tensor
+               ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draw the proposals to train on, some of which are objects.
 
         Args:
-            boxes: float32 [B, P, 4], of which count int32 [B] are proposals.
+            boxes: float32 [B, P, 4].
+            count: int32 [B], number of proposals; the boxes beyond it are padding.
+            seed: int64 [2].
+        Returns:
+            boxes and count of the sample, as above, with P = sampler.size; the arguments if there is no sampler.
         """
-        targets = self.assign(boxes, truth)
+        if self.sampler is None:
+            return boxes, count
+        targets = self.assign(boxes, groundtruth)
         candidate = tf.logical_and(tf.sequence_mask(count, tf.shape(boxes)[1]), targets.class_weights > 0.)
         indices, count = self.sampler.sample(candidate, targets.matches >= 0, seed)
         sampled = tf.sequence_mask(count, tf.shape(indices)[1])[..., tf.newaxis]
         return tf.where(sampled, tf.gather(boxes, indices, batch_dims=1), 0.), count
 
-    def detections(self, predictions, true_image_shapes):
-        """What postprocess of the model gives, less masks."""
+    def detections(self, predictions: Predictions, true_image_shapes: tf.Tensor) -> Tensors:
+        """Return what FasterRCNN.postprocess does, except for masks."""
         proposals, logits = predictions['proposal_boxes'], predictions['class_predictions_with_background']
         boxes = self.assigner.coder.decode(predictions['refined_box_encodings'], proposals[:, :, tf.newaxis])
         scores = self.score_converter(logits)
         is_proposal = tf.sequence_mask(predictions['num_proposals'], proposals.shape[1])[..., tf.newaxis]
-        shared, window = boxes.shape[2] == 1, rpn.window(true_image_shapes)
-        found = self.suppression(boxes[:, :, 0] if shared else boxes, tf.where(is_proposal, scores[..., 1:], -1.),
-                                 window)
+        shared, window = boxes.shape[2] == 1, image_window(true_image_shapes)
+        selected = self.non_max_suppression(boxes[:, :, 0] if shared else boxes,
+                                            tf.where(is_proposal, scores[..., 1:], -1.), window)
         raw = boxes[:, :, 0] if shared else tf.gather(boxes, tf.argmax(logits[..., 1:], -1), batch_dims=2)
-        multiclass = tf.gather(scores, found.indices, batch_dims=1)
-        is_detection = tf.sequence_mask(found.count, multiclass.shape[1])
-        return {'detection_boxes': found.boxes, 'detection_scores': found.scores, 'detection_classes': found.classes,
-                'num_detections': tf.cast(found.count, tf.float32),
-                'raw_detection_boxes': tf.clip_by_value(ops.change_frame(raw, window), 0., 1.),
-                'raw_detection_scores': scores,
-                'detection_multiclass_scores': tf.where(is_detection[..., tf.newaxis], multiclass, 0.),
-                'detection_anchor_indices': found.indices}
+        return detection_dict(selected, tf.clip_by_value(ops.change_frame(raw, window), 0., 1.), scores)
 
-    def loss(self, predictions, truth):
-        """(localization, classification): each image's mean over its proposals, then the mean over the images."""
-        proposals, count = predictions['proposal_boxes'], predictions['num_proposals']
-        targets = self.assign(proposals, truth)
-        share = (tf.sequence_mask(count, proposals.shape[1], tf.float32)
-                 / tf.cast(tf.maximum(count, 1), tf.float32)[:, tf.newaxis])
-        encodings = predictions['refined_box_encodings']
-        encodings = encodings[:, :, 0] if encodings.shape[2] == 1 else of_class(encodings, targets)
-        localization = losses.SmoothL1()(encodings, targets.boxes, targets.box_weights * share)
+    def loss(self, predictions: Predictions, groundtruth: Groundtruth) -> tuple[tf.Tensor, tf.Tensor]:
+        """Compute the localization loss and the classification loss, scalars: the mean over the proposals of each
+        image, then over the images.
+
+        Args:
+            predictions: of FasterRCNN.predict.
+        """
+        proposals = predictions['proposal_boxes']
+        targets = self.assign(proposals, groundtruth)
+        mean = losses.mean_weights(predictions['num_proposals'], proposals.shape[1])
+        encodings = for_matched_class(predictions['refined_box_encodings'], targets)
+        localization = losses.SmoothL1()(encodings, targets.boxes, targets.box_weights * mean)
         classification = self.classification(predictions['class_predictions_with_background'], targets.classes,
-                                             targets.class_weights * share)
+                                             targets.class_weights * mean)
         if self.hard_example_miner:
             mask = self.hard_example_miner.mask(classification, localization, proposals, targets.matches)
             localization, classification = localization * mask, classification * mask
-        return tuple(tf.reduce_mean(tf.reduce_sum(loss, 1)) * weight for loss, weight in (
-            (localization, self.localization_weight), (classification, self.classification_weight)))
+        return (losses.batch_mean(localization) * self.localization_weight,
+                losses.batch_mean(classification) * self.classification_weight)
 
 
-def of_class(values, targets):
-    """values[b, p, c] for the class c that box p is to have: [B, P, ...] of [B, P, num_classes, ...]. Of background it
-    is that of the first class, which should have weight 0."""
+def for_matched_class(values: tf.Tensor, targets: Targets) -> tf.Tensor:
+    """Select the values of each box's matched class. Background selects class 0; mask it with weight 0.
+
+    Args:
+        values: [B, P, C, ...] with C = num_classes, or 1 if the classes share them.
+        targets: of the boxes, with the background as the first class.
+    Returns:
+        [B, P, ...].
+    """
+    if values.shape[2] == 1:
+        return values[:, :, 0]
     classes = tf.argmax(targets.classes, -1, tf.int32)
     return tf.gather(values, tf.maximum(classes - 1, 0), batch_dims=2)

@@ -30,7 +30,7 @@ def build(config):
             parts.matcher(config.matcher), parts.box_coder(config.box_coder),
             parts.similarity(config.similarity_calculator), config.negative_class_weight),
         loss=_loss(config), score_converter=parts.score_converter(config.post_processing),
-        suppression=parts.suppression(config.post_processing.batch_non_max_suppression),
+        non_max_suppression=parts.suppression(config.post_processing.batch_non_max_suppression),
         background_class=config.add_background_class)
 
 

@@ -1,30 +1,34 @@
 """Single-shot detectors: SSD (Liu et al. 2016), RetinaNet (Lin et al. 2017), EfficientDet (Tan et al. 2020).
 
-One pass over the picture, one score per class and one box for each anchor.
+One pass over the image predicts box encodings and class scores for every anchor.
 """
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from object_detection.boxes.nms import NonMaxSuppression
-from object_detection.boxes.targets import TargetAssigner
-from object_detection.layers import core
+from object_detection.boxes.targets import TargetAssigner, Targets
+from object_detection.layers import devices
+from object_detection.models.detector import Detector, Predictions, Tensors, detection_dict, trim_padding
 from object_detection.models.losses import HardExampleMiner
-from object_detection.models.replicas import per_device
-from object_detection.utils.errors import UserError
+from object_detection.models.resizers import Resizer
 
 
 @dataclasses.dataclass(frozen=True)
 class SsdLoss:
-    """How the loss of an SSD is put together.
+    """Settings of the loss.
 
-    classification, localization: functions of predictions, targets and weights (models/losses.py).
-    normalize_by_matches: divide by the number of matched anchors, weighted; over all devices together.
-    normalize_localization_by_code_size: divide the localization loss by the numbers in a box code as well.
-    encode_background_as_zeros: background is no class at all instead of class 0.
+    Attributes:
+        classification, localization: functions of predictions, targets and weights (models/losses.py).
+        classification_weight, localization_weight: factors of the two losses.
+        normalize_by_matches: divide by the number of matched anchors, each counted with its weight.
+        normalize_localization_by_code_size: divide the localization loss by the size of a box encoding too.
+        encode_background_as_zeros: the target of the background is all zeros instead of one-hot class 0.
+        hard_example_miner: limits the loss to anchors with a large one; None for all anchors.
     """
-    classification: object
-    localization: object
+    classification: Callable
+    localization: Callable
     classification_weight: float = 1.
     localization_weight: float = 1.
     normalize_by_matches: bool = True
@@ -33,40 +37,33 @@ class SsdLoss:
     hard_example_miner: HardExampleMiner | None = None
 
 
-class SSD(tf.Module):
-    """The four calls of a detector: preprocess, predict, postprocess, loss.
+class SSD(Detector):
+    """A single-shot detector. The arguments other than those of Detector:
 
     Args:
-        num_classes: without the background.
-        resizer: from models/resizers.py, with a fixed size.
-        feature_extractor: has normalize(images), feature_maps(inputs, training), classification_backbone.
-        box_predictor: list of feature maps -> {'box_encodings', 'class_predictions_with_background'}.
-        anchors: from boxes/anchors.py.
-        target_assigner: boxes.targets.TargetAssigner.
-        loss: SsdLoss.
-        score_converter: function of logits.
-        suppression: boxes.nms.NonMaxSuppression.
-        background_class: predictions have a class 0 for the background in front.
+        feature_extractor: a FeatureExtractor (layers/feature_extractors/base.py).
+        box_predictor: function of feature maps and `training` that returns {'box_encodings',
+            'class_predictions_with_background'} (layers/heads/).
+        anchors: an anchor generator (boxes/anchors.py).
+        target_assigner: matches anchors to groundtruth boxes.
+        loss: its settings.
+        score_converter: from logits to scores, float32 of one shape.
+        non_max_suppression: selects the detections.
+        background_class: the class predictions have a background in front, class 0.
     """
 
-    def __init__(self, num_classes, resizer, feature_extractor, box_predictor, anchors, target_assigner: TargetAssigner,
-                 loss: SsdLoss, score_converter, suppression: NonMaxSuppression, background_class=True):
-        super().__init__()
-        self.num_classes, self.resizer = num_classes, resizer
+    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: tf.Module, box_predictor: Callable,
+                 anchors, target_assigner: TargetAssigner, loss: SsdLoss, score_converter: Callable,
+                 non_max_suppression: NonMaxSuppression, background_class: bool = True):
+        super().__init__(num_classes, resizer)
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor
         self._anchors, self._target_assigner, self._loss = anchors, target_assigner, loss
-        self._suppression, self._score_converter = suppression, score_converter
+        self._non_max_suppression, self._score_converter = non_max_suppression, score_converter
         self._background_class = background_class
 
-    def preprocess(self, images):
-        """Float images [B, H, W, 3], 0..255, of one size -> network inputs [B, h, w, 3] and the size (height, width, 3)
-        of the picture in each, int32 [B, 3]."""
-        images, true_image_shapes = self.resizer.batch(images)
-        return self.normalize(images, true_image_shapes), true_image_shapes
-
-    def normalize(self, images, true_image_shapes):
-        """Resized and padded images [B, h, w, 3], 0..255 -> network inputs. The reference pads after the normalization:
-        padding holds the resizer's pad value (0 by default), not what a black pixel is turned into."""
+    def normalize(self, images: tf.Tensor, true_image_shapes: tf.Tensor) -> tf.Tensor:
+        """As Detector.normalize. The reference pads normalized images: padding holds the resizer's pad value as it is,
+        0 by default."""
         images = self._feature_extractor.normalize(images)
         if self.resizer.pad_value is None:
             return images
@@ -75,15 +72,16 @@ class SSD(tf.Module):
                                 tf.sequence_mask(true_image_shapes[:, 1], width)[:, tf.newaxis])
         return tf.where(inside[..., tf.newaxis], images, tf.constant(self.resizer.pad_value, images.dtype))
 
-    def predict(self, inputs, true_image_shapes, training=False, groundtruth=None):
-        """What the network says of inputs [B, h, w, 3], in the names of the reference.
+    def predict(self, inputs: tf.Tensor, true_image_shapes: tf.Tensor, training: bool = False,
+                groundtruth: Tensors | None = None) -> Predictions:
+        """As Detector.predict.
 
         Returns:
-            preprocessed_inputs: the inputs.
-            feature_maps: list of [B, h_i, w_i, channels].
-            anchors: float32 [A, 4], and final_anchors: [B, A, 4], fractions of the input.
-            box_encodings: float32 [B, A, code_size], to be decoded with the anchors.
-            class_predictions_with_background: float32 [B, A, C], logits; C counts the background if there is a class.
+            preprocessed_inputs: float32 [B, h, w, 3], the inputs.
+            feature_maps: list of [B, h_i, w_i, channels], finest first.
+            anchors: float32 [A, 4], and final_anchors: [B, A, 4], normalized to the input.
+            box_encodings: float32 [B, A, code_size], relative to the anchors.
+            class_predictions_with_background: float32 [B, A, C], logits; C counts the background if it is a class.
         """
         del true_image_shapes, groundtruth  # two-stage detectors need them
         maps = self._feature_extractor.feature_maps(inputs, training)
@@ -93,39 +91,24 @@ class SSD(tf.Module):
                 'final_anchors': tf.tile(anchors[tf.newaxis], [tf.shape(inputs)[0], 1, 1]),
                 **{name: tf.cast(value, tf.float32) for name, value in heads.items()}}
 
-    def postprocess(self, predictions, true_image_shapes):
-        """Detections of a batch, best first.
+    def postprocess(self, predictions: Predictions, true_image_shapes: tf.Tensor) -> Tensors:
+        """As Detector.postprocess.
 
         Returns:
-            detection_boxes: float32 [B, D, 4], fractions of the picture without its padding.
-            detection_scores, detection_classes: float32 [B, D]; classes count from 0, without the background.
-            num_detections: float32 [B]; beyond it the others hold zeros.
-            detection_multiclass_scores: float32 [B, D, C], scores of the selected boxes for all classes.
-            detection_anchor_indices: int32 [B, D].
-            raw_detection_boxes, raw_detection_scores: float32 [B, A, 4] and [B, A, C], before the suppression, boxes as
-                fractions of the padded input.
+            Also detection_anchor_indices: int32 [B, D], raw_detection_boxes: float32 [B, A, 4], normalized to the
+            input, and raw_detection_scores: float32 [B, A, C], before NMS.
         """
         boxes = self._decode(predictions)
         scores = self._score_converter(predictions['class_predictions_with_background'])
         window = self._window(predictions['preprocessed_inputs'], true_image_shapes)
-        found = self._suppression(boxes, scores[..., 1:] if self._background_class else scores, window)
-        multiclass = tf.gather(scores, found.indices, batch_dims=1)
-        is_detection = tf.sequence_mask(found.count, multiclass.shape[1])
-        return {'detection_boxes': found.boxes, 'detection_scores': found.scores, 'detection_classes': found.classes,
-                'num_detections': tf.cast(found.count, tf.float32),
-                'raw_detection_boxes': boxes, 'raw_detection_scores': scores,
-                'detection_multiclass_scores': tf.where(is_detection[..., tf.newaxis], multiclass, 0.),
-                'detection_anchor_indices': found.indices}
+        class_scores = scores[..., 1:] if self._background_class else scores
+        return detection_dict(self._non_max_suppression(boxes, class_scores, window), boxes, scores)
 
-    def loss(self, predictions, true_image_shapes, groundtruth):
-        """Losses of a batch: {'Loss/localization_loss', 'Loss/classification_loss'}, scalars.
+    def loss(self, predictions: Predictions, true_image_shapes: tf.Tensor, groundtruth: Tensors) -> Tensors:
+        """As Detector.loss.
 
-        On several devices the mean over them is the loss of the whole batch.
-
-        Args:
-            groundtruth: groundtruth_boxes float32 [B, N, 4], fractions of the padded input; groundtruth_classes
-                float32 one-hot [B, N, num_classes]; groundtruth_weights float32 [B, N]; num_groundtruth_boxes int32
-                [B], the boxes beyond which are padding with weight 0.
+        Returns:
+            Loss/localization_loss and Loss/classification_loss.
         """
         del true_image_shapes
         config = self._loss
@@ -139,48 +122,33 @@ class SSD(tf.Module):
             mask = config.hard_example_miner.mask(classification, localization, self._decode(predictions),
                                                   targets.matches)
             classification, localization = classification * mask, localization * mask
-        normalizer = per_device(tf.reduce_sum(targets.box_weights)) if config.normalize_by_matches else 1.
+        normalizer = (devices.loss_normalizer(tf.reduce_sum(targets.box_weights)) if config.normalize_by_matches
+                      else 1.)
         code_size = self._target_assigner.coder.code_size if config.normalize_localization_by_code_size else 1
         return {'Loss/localization_loss':
                 tf.reduce_sum(localization) * (config.localization_weight / (normalizer * code_size)),
                 'Loss/classification_loss':
                 tf.reduce_sum(classification) * (config.classification_weight / normalizer)}
 
-    def regularization_losses(self):
-        """List of scalars, one for each kind of regularizer."""
-        return core.regularization_losses(self)
-
-    def restore_map(self, fine_tune_checkpoint_type):
-        """{name in the checkpoint: object to restore}: of a classifier its backbone (classification), of a detector the
-        feature extractor (detection) or everything (full)."""
-        if fine_tune_checkpoint_type == 'classification':
-            return {'feature_extractor': self._feature_extractor.classification_backbone}
-        if fine_tune_checkpoint_type == 'detection':
-            return {'model': tf.train.Checkpoint(_feature_extractor=self._feature_extractor)}
-        if fine_tune_checkpoint_type == 'full':
-            return {'model': self}
-        raise UserError(f'fine_tune_checkpoint_type is "{fine_tune_checkpoint_type}"; an ssd model allows '
-                        'classification, detection, full')
-
-    def _decode(self, predictions):
+    def _decode(self, predictions: Predictions) -> tf.Tensor:
+        """Decode the boxes, float32 [B, A, 4], normalized to the input."""
         return self._target_assigner.coder.decode(predictions['box_encodings'], predictions['anchors'])
 
-    def _window(self, inputs, true_image_shapes):
-        """[B, 4]: where the picture lies in the padded input, as fractions."""
-        share = tf.cast(true_image_shapes[:, :2], tf.float32) / tf.cast(tf.shape(inputs)[1:3], tf.float32)
-        return tf.concat([tf.zeros_like(share), share], -1)
+    def _window(self, inputs: tf.Tensor, true_image_shapes: tf.Tensor) -> tf.Tensor:
+        """Return the box of each image, float32 [B, 4], normalized to the input."""
+        corner = tf.cast(true_image_shapes[:, :2], tf.float32) / tf.cast(tf.shape(inputs)[1:3], tf.float32)
+        return tf.concat([tf.zeros_like(corner), corner], -1)
 
-    def _targets(self, predictions, groundtruth):
-        boxes = tf.maximum(tf.reduce_max(groundtruth['num_groundtruth_boxes']), 1)  # the rest is padding everywhere
-        labels = groundtruth['groundtruth_classes'][:, :boxes]
-        unmatched = [0.] * self.num_classes
+    def _targets(self, predictions: Predictions, groundtruth: Tensors) -> Targets:
+        groundtruth = trim_padding(groundtruth)
+        labels, unmatched = groundtruth['groundtruth_classes'], [0.] * self.num_classes
         if self._background_class:
             labels = tf.pad(labels, [[0, 0], [0, 0], [1, 0]])
             unmatched = [0. if self._loss.encode_background_as_zeros else 1., *unmatched]
-        return self._target_assigner.assign(predictions['anchors'], groundtruth['groundtruth_boxes'][:, :boxes], labels,
-                                            groundtruth['groundtruth_weights'][:, :boxes], unmatched)
+        return self._target_assigner.assign(predictions['anchors'], groundtruth['groundtruth_boxes'], labels,
+                                            groundtruth['groundtruth_weights'], unmatched)
 
 
-def _where_known(targets, predictions):
-    """The targets, but where a box without positive size made them NaN the prediction, which has no loss."""
+def _where_known(targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+    """Replace targets that are NaN, of boxes without a positive size, by the predictions: they cost nothing."""
     return tf.where(tf.math.is_nan(targets), predictions, targets)

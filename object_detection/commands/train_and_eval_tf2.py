@@ -3,14 +3,23 @@
     python train_and_eval_tf2.py --model_dir models/d1 --pipeline_config_path models/d1/pipeline.config
     tensorboard --logdir models/d1
 
-Stopped (Ctrl-C), killed or switched off, the same command carries on exactly where the last checkpoint stands. Each
-phase runs in a process of its own, because only the end of a process gives GPU memory back.
+After a stop (Ctrl-C), a kill or a power cut, the same command continues exactly from the last checkpoint. Each phase
+runs in a process of its own, because only the end of a process gives GPU memory back.
 """
+import itertools
 import sys
+from pathlib import Path
 
+from object_detection.config import paths
+from object_detection.training import screen
+from object_detection.training.record import Record
 from object_detection.utils import args, console, errors, files, phases
 
-MARK = '# Written by train_and_eval_tf2.py'  # the beginning of a pipeline.config that is not the user's
+PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluate']
+START = 'ckpt-1'  # the checkpoint of step 0, which training writes before its first step; not worth an evaluation
+# First line of the pipeline.config that this command writes into model_dir and overwrites at each start. A file without
+# it is the user's own and left alone.
+GENERATED = '# Written by train_and_eval_tf2.py'
 
 
 def main(argv=None):
@@ -32,61 +41,121 @@ def main(argv=None):
                         help='steps from one point in TensorBoard to the next')
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, good or bad')
     options = parser.parse_args(argv)
-    from object_detection.training import rounds
     try:
-        with phases.Worker(rounds.PRELOAD) as worker:  # it imports TensorFlow while the config is checked
+        with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
             config = checked(options)
             with files.lock(options.model_dir, 'this model_dir'):
+                keep_config(config, options)
                 train_and_evaluate(worker, config, options)
     finally:
         if options.alert:
             print('\a', end='', file=sys.stderr, flush=True)
 
 
-def checked(options):
-    """The config; UserError with all that is wrong, warnings printed."""
-    from object_detection.config import checks as config_checks
-    from object_detection.config import pipeline as configs
-    config = configs.read(options.pipeline_config_path)
-    if options.num_train_steps:
-        config.train_config.num_steps = options.num_train_steps
-    findings = config_checks.check_model_dir(options.model_dir)
-    findings += config_checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
-    for finding in config_checks.demand(findings):
-        if finding.severity == 'warning':  # notes are for train_t2.py
-            console.warn(finding)
-    if not config.train_config.num_steps:
-        raise errors.UserError('train_config.num_steps is 0, which is for ever; set it, or give --num_train_steps')
-    return config
-
-
-def keep_config(config, options):
-    """Write the config beside what is made with it, at each start anew; one that the user wrote is left alone."""
-    from object_detection.config import pipeline as configs
-    kept = options.model_dir / 'pipeline.config'  # ready for --pipeline_config_path of the exporter
-    if kept.exists():
-        if not kept.is_file() or kept.samefile(options.pipeline_config_path):
-            return
-        with kept.open(encoding='utf-8', errors='replace') as file:
-            if not file.readline().startswith(MARK):
-                return
-    files.write_text(kept, f'{MARK} of {options.pipeline_config_path.name}, at each start; to change it and keep the '
-                           f'changes, delete this line\n{configs.to_text(config)}')
-
-
 def train_and_evaluate(worker, config, options):
-    from object_detection.config import pipeline as configs
-    from object_detection.training.rounds import Rounds
-    keep_config(config, options)
+    """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
+
+    What comes next depends on the files in model_dir alone, so the same command continues a run that was killed at any
+    moment.
+
+    Args:
+        worker: phases.Worker for the first phase.
+    """
+    from object_detection.config import pipeline
+    record = Record(options.model_dir)
+    workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))  # a fresh one for each phase
+    shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
+    training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
+                'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n}
     evaluations = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
     if options.eval_on_train_data:
         evaluations['eval_train'] = {'sample_1_of_n': options.sample_1_of_n_eval_on_train_examples,
                                      'on_train_data': True}
-    run = Rounds(worker, configs.to_text(config), options.model_dir, {
-        'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
-        'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n}, evaluations)
-    run.run()
-    run.summary()
+
+    def evaluate(checkpoint):
+        for title, arguments in evaluations.items():
+            known = record.evaluated(title)
+            if checkpoint not in known:
+                done = run_phase(next(workers), evaluate_phase, title, {**shared, **arguments, 'known': known}, record)
+                if done:  # nothing was, if the checkpoint is damaged and the one before it known
+                    record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'])
+                    screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
+
+    newest = next(iter(paths.numbered(options.model_dir)), None)
+    if newest and newest.name != START:
+        evaluate(newest.name)  # the last run may have been killed before it
+    step = 0
+    while step < config.train_config.num_steps:
+        done = run_phase(next(workers), train_phase, 'train', {**shared, **training}, record)
+        step = done['step']
+        evaluate(Path(done['checkpoint']).name)
+    screen.show_summary(record)
+
+
+def run_phase(worker, phase, title, arguments, record):
+    """Run a phase in a fresh process, print its events, and return its data.
+
+    Raises:
+        UserError: the phase ended badly; the message says how and what to do.
+        KeyboardInterrupt: the user asked to stop, and training left a checkpoint.
+    """
+    def on_event(name, **values):
+        if name == 'saved':  # under this name the record may have metrics of a checkpoint that was deleted
+            record.forget(Path(values['checkpoint']).name)
+        drawn.show(name, values)
+
+    with worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
+        outcome = worker.run(phase, arguments, record.folder / 'outcome.json', on_event)
+    if outcome.kind == phases.INTERRUPTED:
+        raise KeyboardInterrupt
+    if outcome.kind == phases.BAD_INPUT:
+        raise errors.UserError(outcome.message)
+    if outcome.kind != phases.DONE:
+        raise errors.UserError(f'{title} ended: {outcome.kind}: {outcome.message}. What was saved stays; the same '
+                               'command continues from the last whole checkpoint')
+    return outcome.data
+
+
+def train_phase(report, stopping, **arguments):
+    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
+    from object_detection.training.train import train
+    return train(report, stopping, **arguments)
+
+
+def evaluate_phase(report, stopping, **arguments):
+    """The phase that evaluates a checkpoint; only its process imports TensorFlow."""
+    from object_detection.evaluation.evaluate import evaluate
+    return evaluate(report, stopping, **arguments)
+
+
+def checked(options):
+    """Read the config; UserError with everything that is wrong, warnings printed."""
+    from object_detection.config import checks, pipeline
+    config = pipeline.read(options.pipeline_config_path)
+    if options.num_train_steps:
+        config.train_config.num_steps = options.num_train_steps
+    findings = checks.check_model_dir(options.model_dir)
+    findings += checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
+    for finding in checks.demand(findings):
+        if finding.severity == 'warning':  # notes are for train_t2.py
+            console.warn(finding)
+    if not config.train_config.num_steps:
+        raise errors.UserError('train_config.num_steps is 0, which means forever; set it, or give --num_train_steps')
+    return config
+
+
+def keep_config(config, options):
+    """Write the resolved config into model_dir, ready for --pipeline_config_path of the exporter."""
+    from object_detection.config import pipeline
+    kept = options.model_dir / 'pipeline.config'
+    if kept.exists():
+        if not kept.is_file() or kept.samefile(options.pipeline_config_path):
+            return
+        with kept.open(encoding='utf-8', errors='replace') as file:
+            if not file.readline().startswith(GENERATED):
+                return
+    files.write_text(kept, f'{GENERATED} of {options.pipeline_config_path.name}, at each start; to change it and keep '
+                           f'the changes, delete this line\n{pipeline.to_text(config)}')
 
 
 def run():

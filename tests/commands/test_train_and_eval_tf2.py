@@ -1,4 +1,4 @@
-"""train_and_eval_tf2.py from the outside: rounds, kills, mistakes."""
+"""train_and_eval_tf2.py from the outside: phases, kills, mistakes."""
 import json
 import os
 import re
@@ -13,8 +13,9 @@ import pytest
 
 from object_detection import checkpoints
 from object_detection.commands import train_and_eval_tf2
+from object_detection.config import paths
 from object_detection.config import pipeline as config
-from object_detection.utils import files
+from object_detection.utils import files, phases
 from object_detection.utils.errors import UserError
 from tests.evaluation.test_summaries import events
 from tests.support import tiny
@@ -76,6 +77,68 @@ def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
     code, output, _ = finish(start(tmp_path, *options, '--eval_on_train_data', '--alert'))
     assert code == 0 and 'eval_train: step 40, 3 pictures' in output
     assert set(json.loads((model / 'metrics.json').read_text())['ckpt-3']) == {'step', 'eval', 'eval_train'}
+
+
+class Phases:
+    """Stands for run_phase: trains to the next of `steps` and evaluates, with empty files; lists what was asked."""
+
+    def __init__(self, folder, *steps, num_steps=20):
+        self.folder, self.steps, self.asked = folder, iter(steps), []
+        self.options = SimpleNamespace(model_dir=folder, checkpoint_every_n=10, checkpoint_max_to_keep=9, log_every_n=1,
+                                       sample_1_of_n_eval_examples=1, eval_on_train_data=True,
+                                       sample_1_of_n_eval_on_train_examples=1)
+        self.config = config.parse(f'train_config {{ num_steps: {num_steps} }}')
+
+    def __call__(self, worker, phase, title, arguments, record):
+        newest = [prefix.name for prefix in paths.numbered(self.folder)][:1]
+        self.asked.append((title, *newest))
+        if title == 'train':
+            number = int(newest[0][5:]) + 1 if newest else 1
+            (self.folder / f'ckpt-{number}.index').touch()
+            return {'step': next(self.steps), 'checkpoint': str(self.folder / f'ckpt-{number}')}
+        return {'checkpoint': str(self.folder / newest[0]), 'step': 10, 'pictures': 1,
+                'metrics': [('DetectionBoxes_Precision/mAP', .5)]}
+
+    def loop(self, monkeypatch):
+        monkeypatch.setattr(train_and_eval_tf2, 'run_phase', self)
+        train_and_eval_tf2.train_and_evaluate(None, self.config, self.options)
+        return self.asked
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch, request):
+    if 'loop' in request.function.__name__:
+        monkeypatch.setattr(phases, 'Worker', lambda preload: None)
+
+
+def test_the_loop_evaluates_every_checkpoint_on_every_set(tmp_path, monkeypatch):
+    assert Phases(tmp_path, 10, 20).loop(monkeypatch) == [
+        ('train',), ('eval', 'ckpt-1'), ('eval_train', 'ckpt-1'),
+        ('train', 'ckpt-1'), ('eval', 'ckpt-2'), ('eval_train', 'ckpt-2')]
+
+
+def test_the_loop_evaluates_what_a_kill_left_without(tmp_path, monkeypatch):
+    (tmp_path / 'ckpt-5.index').touch()
+    (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-5': {'step': 10, 'eval': {}}}))
+    assert Phases(tmp_path, 20).loop(monkeypatch)[:2] == [('eval_train', 'ckpt-5'), ('train', 'ckpt-5')]
+
+
+def test_the_loop_does_not_evaluate_step_0(tmp_path, monkeypatch):
+    """A run that was killed before its second checkpoint trains at once: no process per evaluation for nothing."""
+    (tmp_path / 'ckpt-1.index').touch()
+    assert Phases(tmp_path, 20).loop(monkeypatch)[:2] == [('train', 'ckpt-1'), ('eval', 'ckpt-2')]
+
+
+def test_the_loop_does_not_count_copies_of_checkpoints(tmp_path, monkeypatch):
+    for name in ('ckpt-9', 'ckpt-10', 'ckpt-best', 'ckpt-11_best', 'ckpt-12.copy'):
+        (tmp_path / f'{name}.index').touch()
+    assert paths.numbered(tmp_path) == [tmp_path / 'ckpt-10', tmp_path / 'ckpt-9']
+    (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-10': {'step': 10, 'eval': {}, 'eval_train': {}}}))
+    assert Phases(tmp_path, 20).loop(monkeypatch)[0] == ('train', 'ckpt-10')
+    for path in tmp_path.glob('ckpt-11.*'):
+        path.unlink()
+    (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-9': {'step': 10, 'eval': {}, 'eval_train': {}}}))
+    assert Phases(tmp_path, 20).loop(monkeypatch)[0] == ('eval', 'ckpt-10')
 
 
 def wait_for_the_lock(folder):

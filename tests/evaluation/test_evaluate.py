@@ -10,7 +10,7 @@ from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
 from object_detection.evaluation.samples import samples
 from object_detection.records import example as records
-from object_detection.training import rounds
+from object_detection.training import screen
 from object_detection.utils.errors import UserError
 from tests.evaluation.test_summaries import events
 from tests.support import tiny
@@ -55,7 +55,7 @@ def test_several_metrics(trained):
     config = config.replace('"coco_detection_metrics"', ' '.join(f'metrics_set: "{name}"' for name in wanted)[13:])
     names = [name for name, _ in evaluated(folder, config)[1]['metrics']]
     assert len(set(names)) == len(names)
-    assert rounds.leading_metrics(names) == [
+    assert screen.leading_metrics(names) == [
         'DetectionBoxes_Precision/mAP', *(f'{name}_Precision/mAP@0.5IOU' for name in (
             'PascalBoxes', 'WeightedPascalBoxes', 'PrecisionAtRecallBoxes', 'OpenImagesV2'))]
     assert 'PascalBoxes_PerformanceByCategory/AP@0.5IOU/square' in names

@@ -1,15 +1,15 @@
-"""What is printed of evaluations; the rounds themselves are in tests/test_train_and_eval.py."""
+"""What is printed about evaluations, and the record of them in metrics.json."""
 import json
 import math
 
-from object_detection.config import paths as config_paths
-from object_detection.training import rounds
+from object_detection.training import screen
+from object_detection.training.record import Record
 
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
 
 
 def summary(folder, capsys, deleted=(), **evaluations):
-    """What summary prints about {checkpoint: metrics}."""
+    """What show_summary prints about {checkpoint: metrics}."""
     for name in evaluations:
         index = folder / f'{name.replace("_", "-")}.index'
         if name in deleted:
@@ -18,23 +18,9 @@ def summary(folder, capsys, deleted=(), **evaluations):
             index.touch()
     record = {name.replace('_', '-'): {'step': step, 'eval': values} for step, (name, values) in
               enumerate(evaluations.items())}
-    (folder / rounds.RECORD).write_text(json.dumps(record))
-    rounds.Rounds(None, '', folder, {'num_steps': 1}, {'eval': {}}).summary()
+    (folder / 'metrics.json').write_text(json.dumps(record))
+    screen.show_summary(Record(folder))
     return capsys.readouterr().out
-
-
-def test_copies_of_checkpoints_beside_them_are_not_counted(tmp_path):
-    for name in ('ckpt-9', 'ckpt-10', 'ckpt-best', 'ckpt-11_best', 'ckpt-12.copy'):
-        (tmp_path / f'{name}.index').touch()
-    assert config_paths.numbered(tmp_path) == [tmp_path / 'ckpt-10', tmp_path / 'ckpt-9']
-    run, evaluated = rounds.Rounds(None, '', tmp_path, {'num_steps': 0}, {'eval': {}}), []
-    run.evaluate = lambda: evaluated.append(True)
-    run.record = {'ckpt-10': {'eval': {}}}
-    run.run()
-    assert not evaluated
-    run.record = {'ckpt-9': {'eval': {}}}
-    run.run()
-    assert evaluated
 
 
 def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
@@ -43,13 +29,13 @@ def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
     assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}, step 0' in text
 
 
-def test_the_best_is_one_that_is_there(tmp_path, capsys):
+def test_the_best_is_one_that_still_exists(tmp_path, capsys):
     values = {'ckpt_1': {BOXES: .4}, 'ckpt_2': {BOXES: .3}, 'ckpt_3': {BOXES: .2}}
     text = summary(tmp_path, capsys, ['ckpt_1'], **values)
     assert f'best mAP 0.3000: {tmp_path / "ckpt-2"}, step 1' in text
-    assert 'mAP 0.4000 was reached by ckpt-1, step 0, which is there no more' in text
+    assert 'mAP 0.4000 was reached by ckpt-1, step 0, which was deleted' in text
     text = summary(tmp_path, capsys, ['ckpt_3'], **values)
-    assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}' in text and 'no more' not in text
+    assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}' in text and 'was deleted' not in text
     text = summary(tmp_path, capsys, list(values), **values)
     assert 'best mAP' not in text and 'reached by ckpt-1' in text
 
@@ -61,24 +47,39 @@ def test_the_best_by_whatever_metric_comes_first(tmp_path, capsys):
     assert 'nan' in text and 'best Pascal' not in text
 
 
-def test_what_cannot_be_known_is_null_in_the_record(tmp_path):
-    data = {'checkpoint': 'ckpt-1', 'step': 5, 'pictures': 1, 'metrics': [(BOXES, .5), (VOC, math.nan)]}
-    run = rounds.Rounds(None, '', tmp_path, {}, {'eval': {}})
-    run._phase = lambda *_: data
-    run.evaluate()
-    assert json.loads((tmp_path / rounds.RECORD).read_text()) == {'ckpt-1': {'step': 5, 'eval': {BOXES: .5, VOC: None}}}
+def test_no_evaluation_no_summary(tmp_path, capsys):
+    screen.show_summary(Record(tmp_path))
+    assert capsys.readouterr().out == ''
 
 
-def test_one_line_for_each_evaluation(tmp_path, capsys):
+def test_a_metric_without_a_value_is_null_in_the_record(tmp_path):
+    Record(tmp_path).add('eval', 'ckpt-1', 5, [(BOXES, .5), (VOC, math.nan)])
+    written = json.loads((tmp_path / 'metrics.json').read_text())
+    assert written == {'ckpt-1': {'step': 5, 'eval': {BOXES: .5, VOC: None}}}
+
+
+def test_the_record_knows_which_evaluations_it_has(tmp_path):
+    record = Record(tmp_path)
+    record.add('eval', 'ckpt-2', 5, [(BOXES, .5)])
+    record.add('eval_train', 'ckpt-2', 5, [(BOXES, .6)])
+    record.add('eval', 'ckpt-3', 10, [(BOXES, .7)])
+    record = Record(tmp_path)
+    assert record.evaluated('eval') == ['ckpt-2', 'ckpt-3'] and record.evaluated('eval_train') == ['ckpt-2']
+    record.forget('ckpt-2')
+    record.forget('ckpt-9')
+    assert Record(tmp_path).entries == {'ckpt-3': {'step': 10, 'eval': {BOXES: .7}}}
+
+
+def test_one_line_for_each_evaluation(capsys):
     metrics = [(BOXES, .4), (f'{BOXES}@.50IOU', .6), (f'{BOXES}@.75IOU', .2), ('DetectionBoxes_Recall/AR@1', .3),
                (VOC, .5), ('PascalBoxes_PerformanceByCategory/AP@0.5IOU/cat', .5), ('Loss/box_loss', 1.),
                ('Loss/total_loss', 2.)]
-    rounds.Rounds(None, '', tmp_path, {}, {})._show('eval', {'step': 7, 'pictures': 3, 'metrics': metrics})
+    screen.show_evaluation('eval', 7, 3, metrics)
     assert ('eval: step 7, 3 pictures: mAP 0.4000, mAP@.50IOU 0.6000, PascalBoxes_Precision/mAP@0.5IOU 0.5000, '
             'total_loss 2.0000') in capsys.readouterr().out
 
 
 def test_losses_of_both_stages_are_told_apart():
-    assert rounds.short_names(['Loss/RPNLoss/localization_loss', 'Loss/BoxClassifierLoss/localization_loss',
+    assert screen.short_names(['Loss/RPNLoss/localization_loss', 'Loss/BoxClassifierLoss/localization_loss',
                                'Loss/BoxClassifierLoss/mask_loss', 'Loss/total_loss', 'learning_rate']) == [
         'RPNLoss/localization_loss', 'BoxClassifierLoss/localization_loss', 'mask_loss', 'total_loss', 'learning_rate']

@@ -1,0 +1,120 @@
+"""What train_and_eval_tf2.py prints. Imports no TensorFlow."""
+import collections
+import contextlib
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from object_detection.training.record import Record
+from object_detection.utils import console
+
+HEADLINE = ('DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')  # printed beside the mAP of each metric
+
+
+class Screen:
+    """Print the events of one phase; a context manager, for its progress bar.
+
+    Args:
+        title: 'train', or that of the evaluation.
+        num_steps: where training ends.
+    """
+
+    def __init__(self, title: str, num_steps: int | None = None) -> None:
+        self._title, self._num_steps = title, num_steps
+        self._stack = contextlib.ExitStack()
+        self._bar: Any = None
+
+    def __enter__(self) -> 'Screen':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def show(self, event: str, values: dict[str, Any]) -> None:
+        """Print an event of training.train.train or evaluation.evaluate.evaluate, which list them."""
+        getattr(self, f'_{event}')(**values)
+
+    def _device(self, device, count):
+        if self._title == 'train':
+            console.log(f'device: {device}' + (f', {count} of them' if count > 1 else ''))
+
+    def _restored(self, checkpoint, step):
+        console.log(f'{self._title}: {checkpoint}, step {step}')
+        if self._title != 'train':
+            self._bar = self._stack.enter_context(console.progress(self._title, None, 'pictures'))
+
+    def _fine_tuned(self, checkpoint, table, new):
+        console.log(f'train: starts from {checkpoint}')
+        console.table(['part of the model', 'restored', 'new', 'other shape'], table)
+        if new:
+            console.log(f'train: {len(new)} variables of another shape start new: {", ".join(new[:4])}')
+
+    def _warning(self, text):
+        console.warn(text)
+
+    def _started(self, step, target):
+        self._bar = self._stack.enter_context(console.progress('train', self._num_steps, 'steps', start=step))
+
+    def _progress(self, step, loss, steps_per_second):
+        self._bar.update(step, loss=loss)
+
+    def _log(self, step, steps_per_second, values):
+        if not console.is_terminal():
+            console.log(f'train: step {step}, {steps_per_second:.3g} steps/s, ' +
+                        ', '.join(f'{name} {value:.4g}' for name, value in zip(short_names(values), values.values())))
+
+    def _saved(self, checkpoint, step):
+        console.log(f'train: step {step} saved as {checkpoint}')
+
+    def _evaluated(self, pictures):
+        self._bar.update(pictures)
+
+
+def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tuple[str, float]]) -> None:
+    """Print one line about an evaluation: the mAP of each metric, and HEADLINE."""
+    chosen = {*leading_metrics(name for name, _ in metrics), *HEADLINE}
+    headline = ', '.join(f'{_without_default_prefix(name).removeprefix("Loss/")} {value:.4f}'
+                         for name, value in metrics if name in chosen)
+    console.log(f'{title}: step {step}, {pictures} pictures: {headline}')
+
+
+def show_summary(record: Record) -> None:
+    """Print all metrics of the newest evaluation, and which checkpoint is the best by its first mAP."""
+    entries = {name: entry for name, entry in record.entries.items() if entry.get('eval')}
+    if not entries:
+        return
+    newest = max(entries, key=lambda name: entries[name]['step'])
+    metrics = entries[newest]['eval']
+    rows = [(name, math.nan if value is None else value) for name, value in metrics.items()]
+    console.table(['metric', 'value'], rows, title=f'{record.folder / newest}, step {entries[newest]["step"]}')
+    main = leading_metrics(metrics)[0]
+    title = _without_default_prefix(main)
+    values = {name: entry['eval'][main] for name, entry in entries.items() if entry['eval'].get(main) is not None}
+    ranks = sorted(values, key=lambda name: values[name], reverse=True)
+    best = next((name for name in ranks if (record.folder / f'{name}.index').exists()), None)
+    if best:
+        console.log(f'best {title} {values[best]:.4f}: {record.folder / best}, step {entries[best]["step"]}; '
+                    f'all metrics: {record.path}')
+    if ranks and (best is None or values[ranks[0]] > values[best]):
+        first = ranks[0]
+        console.log(f'{title} {values[first]:.4f} was reached by {first}, step {entries[first]["step"]}, which was '
+                    'deleted; --checkpoint_max_to_keep says how many are kept')
+
+
+def leading_metrics(names: Iterable[str]) -> list[str]:
+    """Select the mAP of each metric in metrics_set: the first of its names, which come in groups."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name.split('/')[0], name)
+    return [name for group, name in first.items() if group.endswith('_Precision')]
+
+
+def short_names(tags: Iterable[str]) -> list[str]:
+    """Shorten each tag to its last part; to the last two where several tags end alike."""
+    parts = [tag.split('/') for tag in tags]
+    ends = collections.Counter(names[-1] for names in parts)
+    return ['/'.join(names[-1 if ends[names[-1]] == 1 else -2:]) for names in parts]
+
+
+def _without_default_prefix(name):
+    return name.removeprefix('DetectionBoxes_Precision/')

@@ -63,7 +63,7 @@ print(f'{name:28s} {batches * 16 / wall:7.0f} pictures/s, {cpu / batches / 16 * 
 
 
 def write_records(path, count=320):
-    from object_detection.records import example as records
+    from object_detection import records
 
     rng = np.random.default_rng(0)
     gradient = np.add.outer(np.arange(500), np.arange(500))[..., None] * [0.2, 0.15, 0.1]
@@ -87,10 +87,9 @@ def main():
     args = parser.parse_args()
     import tensorflow as tf
 
-    from object_detection import inputs
+    from object_detection import inputs, records
     from object_detection.config import pipeline as config
     from object_detection.inputs.order import Stream
-    from object_detection.records import example as records
 
     def resize(image):
         resized = tf.compat.v1.image.resize(image, [512, 512])
@@ -101,7 +100,7 @@ def main():
         write_records(path)
         pipeline = Path(folder, 'pipeline.config')
         pipeline.write_text(PIPELINE.format(records=path.as_posix()), encoding='utf-8')
-        index = records.index(path)
+        index = records.Records(path)
         print(f'{os.cpu_count()} cores, {index.lengths.mean() / 1000:.0f} KB a record')
         pictures = [records.Example.from_bytes(index[i]).encoded for i in range(len(index))]
         decoded = tf.data.Dataset.from_tensor_slices(pictures).repeat().map(tf.io.decode_jpeg, tf.data.AUTOTUNE)

@@ -5,8 +5,8 @@ import numpy as np
 from PIL import Image
 
 from demo import make_scenes
+from object_detection import records
 from object_detection.config import label_map
-from object_detection.records import example as records
 
 
 def example(image, box, label, class_id, name):

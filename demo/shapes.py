@@ -9,7 +9,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from object_detection.records import example as records
+from object_detection import records
 
 CORNERS = {  # (y, x) in the box, in the order in which the records have them
     'circle': {},
@@ -61,7 +61,7 @@ def scene(rng, name):
 
 def complete(source, target):
     """Copy the TFRecord file `source` to `target`, and give every shape its mask and its corners."""
-    index = records.index(source)
+    index = records.Records(source)
     with records.Writer(target) as writer:
         for number in range(len(index)):
             example = records.Example.from_bytes(index[number])

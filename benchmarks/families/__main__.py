@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from demo import shapes
+from object_detection import records
 from object_detection.config import pipeline as config
-from object_detection.records import example as records
 from object_detection.utils import environment, files
 
 CONFIGS = Path(__file__).resolve().parent
@@ -119,7 +119,7 @@ def export_difference(pipeline, folder, test):
     model = build.build(pipeline.model)
     checkpoints.restore_model(model, checkpoints.load(folder / 'model'))
     exported = tf.saved_model.load(str(folder / 'exported' / 'saved_model'))
-    index, worst = records.index(test), 0.
+    index, worst = records.Records(test), 0.
     for number in range(PICTURES):
         encoded = records.Example.from_bytes(index[number]).encoded
         image = tf.io.decode_jpeg(encoded, channels=3)[tf.newaxis]

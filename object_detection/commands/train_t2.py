@@ -23,13 +23,13 @@ def main(argv=None):
 
 def verify(path, num_steps, sample, worker):
     """Print what is found; the exit code."""
+    from object_detection import records
     from object_detection.config import checks as config_checks
     from object_detection.config import pipeline as configs
-    from object_detection.records import checks as data_checks
 
     config = configs.read(path)
     console.log(f'{path}: every field is known')
-    wrong, reports = data_checks.check_data(config, sample)
+    wrong, reports = records.check_data(config, sample)
     findings = config_checks.check(config, path) + config_checks.located(wrong, path)
     for name, report in reports.items():
         describe_records(name, report)

@@ -1,6 +1,6 @@
 """The metrics that eval_config may ask for: the one list of them, and what each needs of model, records and label map.
 
-Imports no TensorFlow. What computes them stands in training/metrics.
+Imports no TensorFlow. What computes them stands in evaluation/metrics.
 """
 import difflib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from object_detection.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Kind:
-    """family: the module of training/metrics. prefix: of the tags. masks: of masks instead of boxes. The others are
+    """family: the module of evaluation/metrics. prefix: of the tags. masks: of masks instead of boxes. The others are
     arguments of pascal_voc.PascalVoc; recall_bounds: eval_config.recall_lower_bound and recall_upper_bound count."""
 
     family: str

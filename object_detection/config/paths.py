@@ -1,24 +1,25 @@
-"""Paths that a pipeline.config names: are they there, and are they what they should be?
+"""Paths that a pipeline.config names: do they exist, and are they what they should be?
 
-Each function yields (severity, message), severity 'error' or 'warning'. Relative paths count from the current folder,
-as in the reference.
+The checks yield (severity, message), severity 'error' or 'warning'. Relative paths are resolved from the current
+folder, as in the reference.
 """
 import glob
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from object_detection.utils import files
+from object_detection.utils import files, shards
 
 
-def remote(path):
-    """What is to be said of a path on a remote store (gs://, s3://, hdfs://), which nothing here reads; else None."""
+def remote(path: str) -> str | None:
+    """Return an error message if the path is remote (gs://, s3://, hdfs://), else None."""
     if re.match(r'[a-z][a-z0-9]+://', path):
         return f'{path}: is on a remote store, and only files of this machine are read; copy it here and name the copy'
     return None
 
 
-def records(pattern):
-    """The TFRecord files of a path or glob: present, all shards of a set, none empty."""
+def records(pattern: str) -> Iterator[tuple[str, str]]:
+    """Check the TFRecord files of a path or pattern: they exist, no shard of a set is missing, none is empty."""
     yield from _unreadable(pattern)
     if message := remote(pattern):
         yield 'error', message
@@ -26,32 +27,25 @@ def records(pattern):
     if Path(pattern).is_dir():
         yield 'error', f'{pattern}: is a folder; name the records in it{files.contents(pattern)}'
         return
-    found = files.expand(pattern)
+    found = shards.expand(pattern)
     if not found:
         if re.search(r'[*?\[]', pattern):
             folder = Path(pattern).parent
             near = files.contents(folder) if folder.is_dir() else f'; {files.missing(folder)}'
             yield 'error', f'{pattern}: no file matches{near}'
-        elif shards := _shards(pattern):
-            yield 'error', f'{pattern}: does not exist, but in shards; write {" or ".join(map(repr, shards))}'
+        elif sets := shards.shard_patterns(pattern):
+            yield 'error', f'{pattern}: does not exist, but in shards; write {" or ".join(map(repr, sets))}'
         else:
             yield 'error', files.missing(pattern)
-    if lost := files.missing_shards(found):
+    if lost := shards.missing_shards(found):
         yield 'error', f'{pattern}: {len(lost)} shards are missing, the first is {lost[0]}'
     for path in found:
         if path.stat().st_size == 0:
             yield 'error', f'{path}: is empty; was its preparation interrupted?'
 
 
-def _shards(name):
-    """Patterns of the sets of shards of `name`, such as NAME-?????-of-00010."""
-    totals = {match[1] for path in Path(name).parent.glob(f'{glob.escape(Path(name).name)}-*-of-*')
-              if (match := re.search(r'-\d{5}-of-(\d{5})$', path.name))}
-    return [f'{name}-?????-of-{total}' for total in sorted(totals)]
-
-
-def checkpoint(prefix):
-    """The prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
+def checkpoint(prefix: str) -> Iterator[tuple[str, str]]:
+    """Check the prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
     yield from _unreadable(prefix)
     if message := remote(prefix):
         yield 'error', message
@@ -79,21 +73,21 @@ def checkpoint(prefix):
         yield 'error', files.missing(f'{prefix}.index')
 
 
-def prefixes(folder):
-    """Paths, without `.index`, of whatever checkpoints are in a folder (model.ckpt too); the newest number last."""
-    def number(path):
+def prefixes(folder: str | Path) -> list[Path]:
+    """Return the prefixes of all checkpoints in a folder (model.ckpt too), by their last number, the highest last."""
+    def number(path: Path) -> int:
         return int((re.findall(r'\d+', path.name) or ['0'])[-1])
 
     return sorted((path.with_suffix('') for path in Path(folder).glob('*.index')), key=number)
 
 
-def numbered(folder):
-    """Prefixes of the checkpoints that training wrote, ckpt-N and nothing else, in a folder; the highest N first."""
+def numbered(folder: str | Path) -> list[Path]:
+    """Return the prefixes of the checkpoints that training wrote (ckpt-N and nothing else), the highest N first."""
     found = {int(match[1]): path.with_suffix('') for path in Path(folder).glob('ckpt-*.index')
              if (match := re.fullmatch(r'ckpt-(\d+)\.index', path.name))}
     return [found[number] for number in sorted(found, reverse=True)]
 
 
-def _unreadable(path):
+def _unreadable(path: str) -> Iterator[tuple[str, str]]:
     if re.search(r'[\x00-\x1f]', path):
-        yield 'warning', f'{path!r}: holds a control character; write / or \\\\ instead of \\ in paths'
+        yield 'warning', f'{path!r}: contains a control character; write / or \\\\ instead of \\ in paths'

@@ -1,11 +1,11 @@
 """The data sets that training and evaluation iterate over."""
 import tensorflow as tf
 
+from object_detection import records
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation.stateless import Random
 from object_detection.inputs.decode import decoder
 from object_detection.inputs.order import Stream
-from object_detection.records.example import faults
 from object_detection.utils.errors import UserError
 
 _READ = 16  # records per call into Python, which alone costs as much as reading several of them
@@ -49,7 +49,7 @@ def blame(reader, label_map, step, batch_size, seed=0):
     stream = Stream(reader, seed)
     findings = []
     for i in stream.records_at(step * batch_size, batch_size):
-        example, found = faults(stream.records[i], label_map, reader)
+        example, found = records.faults(stream.records[i], label_map, reader)
         name = f'picture {example.filename!r}' if example and example.filename else 'a picture without file name'
         findings += [f'{name}: {kind}{": " + detail if detail else ""} ({stream.records.where(i)})'
                      for severity, kind, detail in found if severity == 'error']

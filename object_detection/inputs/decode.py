@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from object_detection.config import fields as config_fields
-from object_detection.records.example import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
+from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
 from object_detection.utils.errors import UserError
 
 

@@ -3,7 +3,7 @@ import functools
 
 import numpy as np
 
-from object_detection.records.tfrecord import index
+from object_detection.records import Records
 from object_detection.utils.errors import UserError
 
 _BLOCK = 1 << 16  # positions for which the data sets to draw from are chosen at once
@@ -20,7 +20,7 @@ class Stream:
 
     def __init__(self, reader, seed=0, epochs=None):
         """epochs: how often the stream passes over the records, 0 for endless; None: what the reader says."""
-        self.records = index(reader.tf_record_input_reader.input_path)
+        self.records = Records(reader.tf_record_input_reader.input_path)
         self._seed, self._shuffle = seed, reader.shuffle
         kept = np.arange(0, len(self.records), max(reader.sample_1_of_n_examples, 1))
         weights = list(reader.sample_from_datasets_weights)

@@ -4,9 +4,9 @@ import hashlib
 import json
 import re
 
+from object_detection import records
 from object_detection.preparation.options import SIDES
 from object_detection.preparation.split import lot
-from object_detection.records.example import Example, Writer, shard_names
 from object_detection.utils import console
 
 RECORD_FILE = re.compile(rf'({"|".join(SIDES)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
@@ -22,9 +22,8 @@ def write(pictures, labels, manifest, options, progress):
     sides = {side: members for side, members in sides.items() if members}
     shards = min(options.shards, len(sides.get('train', ())))  # training refuses files without records
     if 0 < shards < options.shards:
-        pattern = shard_names('train.tfrecords', shards)[0].replace('-00000-', '-?????-')
         console.warn(f'--shards {options.shards} is more than there are pictures to train on ({shards}); the records '
-                     f'are {pattern}')
+                     f'are {records.shard_pattern("train.tfrecords", shards)}')
     ids = {label: number for number, label in enumerate(labels, start=1)}
     recipe = hashlib.sha256(json.dumps([labels, shards, {
         side: [(p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes]) for p in members]
@@ -32,7 +31,7 @@ def write(pictures, labels, manifest, options, progress):
     if manifest.value('records') == [recipe, _stats(options.output)]:
         return []
     with contextlib.ExitStack() as stack:
-        writers = {side: stack.enter_context(Writer(options.output / f'{side}.tfrecords',
+        writers = {side: stack.enter_context(records.Writer(options.output / f'{side}.tfrecords',
                                                     shards if side == 'train' else 1)) for side in sides}
         bar = stack.enter_context(progress('writing records', sum(map(len, sides.values())), 'pictures'))
         done = 0
@@ -53,7 +52,7 @@ def example(picture, ids, output):
     """The Example of a Picture. ids: {label: id}. filename and source_id are the source's path in the data set."""
     boxes = picture.boxes
     pixels = picture.jpg_width * picture.jpg_height
-    return Example(
+    return records.Example(
         encoded=(output / picture.jpg).read_bytes(), height=picture.jpg_height, width=picture.jpg_width,
         filename=picture.jpg.partition('/')[2], source_id=picture.path, sha256=picture.jpg_sha256,
         boxes=[box.corners for box in boxes], labels=[ids[box.label] for box in boxes],

@@ -1,1 +1,15 @@
-"""TFRecord files of tf.train.Example messages: read, check, write. Imports no TensorFlow."""
+"""The records of a data set: one tf.train.Example per picture, in TFRecord files. Imports no TensorFlow.
+
+    with records.Writer('train.tfrecords', shards=10) as writer:
+        writer.write(records.Example(encoded, height, width, boxes=..., labels=...).to_bytes())
+    data = records.Records('train.tfrecords-?????-of-00010')
+    records.Example.from_bytes(data[0])
+    records.check('train.tfrecords-?????-of-00010', label_map)      # everything that would spoil a training
+"""
+from object_detection.records.checks import Fault, Report, check, check_data, faults
+from object_detection.records.example import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS, Example
+from object_detection.records.tfrecord import Records, Writer, masked_crc32c
+from object_detection.utils.shards import expand, shard_names, shard_pattern
+
+__all__ = ['BOX_KEYS', 'KEYPOINT_KEYS', 'PNG_MASKS', 'Example', 'Fault', 'Records', 'Report', 'Writer', 'check',
+           'check_data', 'expand', 'faults', 'masked_crc32c', 'shard_names', 'shard_pattern']

@@ -2,9 +2,7 @@
 import contextlib
 import difflib
 import errno
-import glob
 import os
-import re
 import socket
 import sys
 import time
@@ -158,26 +156,6 @@ def contents(folder, limit=8):
         return f'; {_readable(folder)} is empty'
     more = f' and {len(names) - limit} more' if len(names) > limit else ''
     return f'; {_readable(folder)} has {", ".join(names[:limit])}{more}'
-
-
-def expand(pattern):
-    """The files a path or glob (`*`, `?`, `[..]`, as in train.tfrecords-?????-of-00010) stands for, sorted."""
-    if Path(pattern).exists():
-        return [Path(pattern)]
-    return sorted(Path(name) for name in glob.glob(str(pattern))  # noqa: PTH207 (a pattern with folders)
-                  if not Path(name).is_dir())
-
-
-def missing_shards(paths):
-    """Names of shards NAME-00000-of-00010 that the other shards in `paths` lead to expect."""
-    present = {str(path) for path in paths}
-    lost = set()
-    for path in present:
-        if match := re.fullmatch(r'(.*)-(\d{5,})-of-(\d{5,})', path):
-            stem, _, total = match.groups()
-            width = len(total)
-            lost |= {f'{stem}-{i:0{width}d}-of-{total}' for i in range(int(total))} - present
-    return sorted(lost)
 
 
 @contextlib.contextmanager

@@ -3,13 +3,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from object_detection import protos
+from object_detection import protos, records
 from object_detection.config import checks as config_checks
 from object_detection.config import label_map, textproto
 from object_detection.config import paths as config_paths
 from object_detection.config import pipeline as configs
 from object_detection.config.pipeline import architecture
-from object_detection.records import example as records
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 from object_detection.zoo import download, keypoints, machine, schedule, table
@@ -93,7 +92,7 @@ def _user_data(wishes):
             wrong += error.findings
     if wrong:
         raise UserError(wrong)
-    return labels, records.index(wishes.train_record)
+    return labels, records.Records(wishes.train_record)
 
 
 def _numbers(edit, wishes, train):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from object_detection import records
 from object_detection.commands import exporter_main_v2
 from object_detection.config import pipeline as config
 from object_detection.models import build
-from object_detection.records import example as records
 from object_detection.utils.errors import UserError
 from tests.support import parity
 
@@ -112,7 +112,7 @@ def test_the_references_own_run_exports_to_the_references_detections(tmp_path):
     export(config_path=RUN / 'pipeline.config', checkpoints=RUN / 'model_dir', output=tmp_path / 'exported')
     detect = tf.saved_model.load(str(tmp_path / 'exported' / 'saved_model'))
     expected = json.loads((RUN / 'expected.json').read_text())['detections']
-    pictures = records.index(RUN / 'test.tfrecords')
+    pictures = records.Records(RUN / 'test.tfrecords')
     for number, picture in enumerate(expected):
         example = records.Example.from_bytes(pictures[number])
         assert example.filename == picture['filename']

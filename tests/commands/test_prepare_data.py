@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from object_detection.commands import prepare_data
 from object_detection.config import label_map, paths
-from object_detection.records.example import Example, index
+from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
 from tests.preparation.conftest import contents, decisions
 from tests.support.hostile import encoded, scene
@@ -67,7 +67,7 @@ def examples(output):
     found = {}
     for side in ('train', 'validation', 'test'):
         if files := sorted(str(file) for file in output.glob(f'{side}.tfrecords*')):
-            records = index(files)
+            records = Records(files)
             found |= {e.source_id: (side, e) for e in (Example.from_bytes(records[i]) for i in range(len(records)))}
     return found
 

@@ -80,5 +80,5 @@ def test_demand_raises_all_errors_together():
 
 
 def test_no_tensorflow():
-    code = 'import sys, object_detection.training.metrics; print("tensorflow" in sys.modules)'
+    code = 'import sys, object_detection.evaluation.metrics; print("tensorflow" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout == 'False\n'

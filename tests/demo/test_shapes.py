@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from demo import shapes
-from object_detection.records import example as records
+from object_detection import records
 
 PIXELS = 20, 60, 60, 100  # the box of each shape below, in a picture of 80 x 120
 AREAS = {'square': 40 * 40, 'triangle': 40 * 40 / 2, 'circle': np.pi * 20 * 20}
@@ -18,7 +18,7 @@ def _completed(folder, label):
     with records.Writer(folder / 'boxes') as writer:
         writer.write(example.to_bytes())
     shapes.complete(folder / 'boxes', folder / 'complete')
-    return records.Example.from_bytes(records.index(folder / 'complete')[0])
+    return records.Example.from_bytes(records.Records(folder / 'complete')[0])
 
 
 @pytest.mark.parametrize('label', shapes.LABELS)
@@ -40,7 +40,7 @@ def test_corners_are_those_of_the_label(tmp_path):
 
 def test_drawn_shapes_stand_out_and_do_not_touch(tmp_path):
     shapes.draw(tmp_path / 'drawn', 20, seed=3)
-    index = records.index(tmp_path / 'drawn')
+    index = records.Records(tmp_path / 'drawn')
     examples = [records.Example.from_bytes(index[number]) for number in range(20)]
     assert {label for example in examples for label in example.labels} == {1, 2, 3}
     for example in examples:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from object_detection import checkpoints
+from object_detection import checkpoints, records
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
 from object_detection.evaluation.samples import samples
-from object_detection.records import example as records
 from object_detection.training import screen
 from object_detection.utils.errors import UserError
 from tests.evaluation.test_summaries import events

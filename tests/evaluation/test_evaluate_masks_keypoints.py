@@ -7,10 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from object_detection import protos
+from object_detection import protos, records
 from object_detection.evaluation import evaluate
 from object_detection.models.detector import Detector
-from object_detection.records import example as records
 from object_detection.utils.errors import UserError
 from tests.evaluation.test_evaluate import evaluated
 from tests.evaluation.test_summaries import events

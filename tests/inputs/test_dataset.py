@@ -9,10 +9,9 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import inputs, protos
+from object_detection import inputs, protos, records
 from object_detection.config.label_map import Item, LabelMap
 from object_detection.models import resizers
-from object_detection.records import example as records
 from object_detection.utils.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
@@ -86,7 +85,7 @@ def test_evaluation_drops_nothing_and_ends():
 
 
 def with_objects(tmp_path, **changes):
-    index = records.index(GOLDEN / 'inputs.tfrecords')
+    index = records.Records(GOLDEN / 'inputs.tfrecords')
     with records.Writer(tmp_path / 'x.tfrecords') as writer:
         for i in range(len(index)):
             item = records.Example.from_bytes(index[i])

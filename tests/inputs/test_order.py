@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from object_detection import records
 from object_detection.inputs.order import Stream
-from object_detection.records import example as records
 from object_detection.utils.errors import UserError
 
 

@@ -7,8 +7,7 @@ import tensorflow as tf
 
 from object_detection.config import pipeline as config
 from object_detection.models import build
-from object_detection.records import tfrecord
-from object_detection.records.example import Example
+from object_detection.records import Example, Records
 from tests.support import model_parity, parity
 
 GOLDENS = ['centernet_mobilenetv2_fpn', 'efficientdet_d0', 'faster_rcnn_resnet50_v1', 'ssd_mobilenet_v1_fpn',
@@ -36,7 +35,7 @@ def test_detections_of_a_model_that_the_reference_trained():
         inputs, shapes = model.preprocess(images)
         return model.postprocess(model.predict(inputs, shapes), shapes)
 
-    examples = tfrecord.Records([str(RUN / 'test.tfrecords')])
+    examples = Records([str(RUN / 'test.tfrecords')])
     expected = json.loads((RUN / 'expected.json').read_text())['detections']
     for index, wanted in enumerate(expected):
         picture = tf.io.decode_jpeg(Example.from_bytes(examples[index]).encoded, channels=3)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from object_detection.preparation.decode import Unusable, decode
-from object_detection.records.example import Example, index
+from object_detection.records import Example, Records
 from tests.preparation.conftest import contents, decisions
 from tests.support.hostile import HEIGHT, WIDTH, encoded, make, orientation, scene, swapped_profile
 
@@ -25,7 +25,7 @@ def test_verdicts(run, tmp_path):
     jpgs = sorted(path.relative_to(output).as_posix() for path in (output / 'jpg').rglob('*') if path.is_file())
     assert len(jpgs) == len({name.casefold() for name in jpgs}) == len(fine)
     assert all(len(name.rpartition('/')[2].encode()) < 160 for name in jpgs)
-    records = index([str(output / 'train.tfrecords'), str(output / 'test.tfrecords')])
+    records = Records([str(output / 'train.tfrecords'), str(output / 'test.tfrecords')])
     examples = [Example.from_bytes(records[i]) for i in range(len(records))]
     assert sorted(example.source_id for example in examples) == sorted(fine)
     for example in examples:

@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 
 from demo import make_records, make_scenes
+from object_detection import records
 from object_detection.config import label_map
 from object_detection.config import pipeline as config
-from object_detection.records import checks as data_checks
-from object_detection.records import example as records
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def _messages(findings):
 
 
 def test_a_sound_data_set_has_no_findings_and_is_counted(data_set):
-    findings, reports = data_checks.check_data(data_set)
+    findings, reports = records.check_data(data_set)
     assert findings == []
     assert list(reports) == ['train_input_reader', 'eval_input_reader[0]']
     assert [report.records for report in reports.values()] == [8, 4]
@@ -32,13 +31,13 @@ def test_a_sound_data_set_has_no_findings_and_is_counted(data_set):
 
 
 def test_a_sample_is_spread_over_the_records(data_set):
-    _, reports = data_checks.check_data(data_set, sample=3)
+    _, reports = records.check_data(data_set, sample=3)
     assert [(report.records, report.checked) for report in reports.values()] == [(8, 3), (4, 3)]
 
 
 def test_labels_that_only_one_side_knows_are_named(data_set, tmp_path):
     label_map.write(tmp_path / 'label_map.pbtxt', ['cross', 'disc', 'hexagon', 'star'])
-    findings = _messages(data_checks.check_data(data_set)[0])
+    findings = _messages(records.check_data(data_set)[0])
     for reader in ('train_input_reader', 'eval_input_reader[0]'):
         said = [(severity, message) for severity, name, message in findings if name == reader]
         assert [severity for severity, _ in said] == ['error', 'warning']
@@ -56,7 +55,7 @@ def test_a_broken_picture_and_a_truncated_file_are_both_told(data_set, tmp_path)
         writer.write(broken.to_bytes())
     test = (tmp_path / 'test.tfrecords').read_bytes()
     (tmp_path / 'test.tfrecords').write_bytes(test[:-50])
-    errors = [(name, message) for severity, name, message in _messages(data_checks.check_data(data_set)[0])
+    errors = [(name, message) for severity, name, message in _messages(records.check_data(data_set)[0])
               if severity == 'error']
     assert [name for name, _ in errors] == ['train_input_reader', 'eval_input_reader[0]']
     assert 'broken.jpg' in errors[0][1] and 'cannot be decoded' in errors[0][1]
@@ -69,12 +68,12 @@ def test_records_without_any_box_are_worth_a_warning(data_set, tmp_path):
     empty.boxes, empty.labels, empty.texts = [], [], []
     with records.Writer(tmp_path / 'test.tfrecords') as writer:
         writer.write(empty.to_bytes())
-    assert _messages(data_checks.check_data(data_set)[0]) == [
+    assert _messages(records.check_data(data_set)[0]) == [
         ('warning', 'eval_input_reader[0]', 'none of the 1 records looked at has a box')]
 
 
 def test_what_the_config_checks_tell_already_is_not_told_again(data_set):
     data_set.train_input_reader.tf_record_input_reader.input_path[0] = 'nowhere.tfrecords'
     data_set.train_input_reader.label_map_path = 'nowhere.pbtxt'
-    findings, reports = data_checks.check_data(data_set)
+    findings, reports = records.check_data(data_set)
     assert findings == [] and list(reports) == ['eval_input_reader[0]']

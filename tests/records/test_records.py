@@ -7,10 +7,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 from PIL import Image
 
-from object_detection import protos
+from object_detection import protos, records
 from object_detection.config.label_map import Item, LabelMap
-from object_detection.records import example as records
-from object_detection.records import tfrecord
 from object_detection.utils.errors import UserError
 
 LABELS = LabelMap((Item(1, 'cat'), Item(2, 'dog', 'Dog')))
@@ -38,14 +36,14 @@ def write(path, examples, shards=1):
 class TestChecksum:
     def test_known_value(self):
         crc = 0xE3069283  # CRC-32C of these digits, in every catalogue
-        assert tfrecord.masked_crc32c(b'123456789') == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        assert records.masked_crc32c(b'123456789') == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
-    @pytest.mark.parametrize('length', [4, 5, 1023, 1024, 1025, 70000])
+    @pytest.mark.parametrize('length', [0, 4, 5, 1023, 1024, 1025, 70000])
     def test_tensorflow_accepts_every_length(self, tmp_path, length):
         data = np.random.default_rng(length).bytes(length)
         write(tmp_path / 'x', [data])
         assert next(tf.data.TFRecordDataset(str(tmp_path / 'x')).as_numpy_iterator()) == data
-        assert records.index(tmp_path / 'x').intact(0)
+        assert records.Records(tmp_path / 'x').intact(0)
 
 
 class TestExample:
@@ -82,7 +80,7 @@ class TestExample:
     def test_coordinates_that_do_not_belong_together(self):
         message = tf.train.Example.FromString(example().to_bytes())
         message.features.feature['image/object/bbox/ymin'].float_list.value.append(0.5)
-        with pytest.raises(UserError, match='boxes do not belong together: 3 of ymin, 2 of xmin'):
+        with pytest.raises(UserError, match='its boxes have unequal numbers of coordinates: 3 of ymin, 2 of xmin'):
             records.Example.from_bytes(message.SerializeToString())
 
 
@@ -91,14 +89,14 @@ class TestFiles:
         write(tmp_path / 'x.tfrecords', [bytes([i]) * 4 for i in range(5)], shards=2)
         assert sorted(path.name for path in tmp_path.iterdir()) == ['x.tfrecords-00000-of-00002',
                                                                     'x.tfrecords-00001-of-00002']
-        index = records.index(tmp_path / 'x.tfrecords-?????-of-00002')
+        index = records.Records(tmp_path / 'x.tfrecords-?????-of-00002')
         assert [index[i][0] for i in range(len(index))] == [0, 2, 4, 1, 3]
         assert index.groups == [5]
 
     def test_groups_follow_the_patterns(self, tmp_path):
         write(tmp_path / 'b', [b'bbbb'])
         write(tmp_path / 'a', [b'aaaa', b'cccc'], shards=2)
-        index = records.index([tmp_path / 'b', tmp_path / 'a-*'])
+        index = records.Records([tmp_path / 'b', tmp_path / 'a-*'])
         assert index.groups == [1, 2]
         assert [index[i] for i in range(3)] == [b'bbbb', b'aaaa', b'cccc']
 
@@ -111,23 +109,28 @@ class TestFiles:
         write(tmp_path / 'x', [b'old!'])
         with pytest.raises(ZeroDivisionError), records.Writer(tmp_path / 'x') as writer:
             writer.write(b'new!' + bytes([1 // 0]))
-        assert records.index(tmp_path / 'x')[0] == b'old!'
+        assert records.Records(tmp_path / 'x')[0] == b'old!'
 
     def test_more_shards_than_open_files(self, tmp_path):
         write(tmp_path / 'x', [struct.pack('<I', i) for i in range(140)], shards=70)
-        index = records.index(tmp_path / 'x-*')
+        index = records.Records(tmp_path / 'x-*')
         order = np.random.default_rng(0).permutation(140).tolist()
         assert [index[i] for i in order] == [struct.pack('<I', i // 2 + 70 * (i % 2)) for i in order]
 
+    def test_shards_in_a_folder_with_brackets(self, tmp_path):
+        write(tmp_path / 'dogs [2024]' / 'x', [b'aaaa', b'bbbb'], shards=2)
+        data = records.Records(tmp_path / 'dogs [2024]' / 'x-?????-of-00002')
+        assert [data[i] for i in range(2)] == [b'aaaa', b'bbbb']
+
     def test_no_file(self, tmp_path):
         with pytest.raises(UserError) as error:
-            records.index([tmp_path / 'x*', tmp_path / 'y'])
+            records.Records([tmp_path / 'x*', tmp_path / 'y'])
         assert len(error.value.findings) == 2
 
     def test_empty_file(self, tmp_path):
         (tmp_path / 'x').touch()
         with pytest.raises(UserError, match='no records in'):
-            records.index(tmp_path / 'x')
+            records.Records(tmp_path / 'x')
 
     @pytest.mark.parametrize(('cut', 'message'), [(1, 'record 1 at byte 24 needs 24 bytes, 23 are left'),
                                                   (20, 'record 1 at byte 24 needs 12 bytes, 4 are left')])
@@ -136,7 +139,7 @@ class TestFiles:
         data = (tmp_path / 'x').read_bytes()
         (tmp_path / 'x').write_bytes(data[:-cut])
         with pytest.raises(UserError, match=f'x is truncated: {message}'):
-            records.index(tmp_path / 'x')
+            records.Records(tmp_path / 'x')
 
     def test_corrupt_length(self, tmp_path):
         write(tmp_path / 'x', [b'12345678'] * 3)
@@ -144,12 +147,12 @@ class TestFiles:
         data[24] ^= 16
         (tmp_path / 'x').write_bytes(data)
         with pytest.raises(UserError, match='x: not a TFRecord file, or corrupt: record 1 at byte 24'):
-            records.index(tmp_path / 'x')
+            records.Records(tmp_path / 'x')
 
     def test_not_records_at_all(self, tmp_path):
         (tmp_path / 'x').write_bytes(jpeg())
         with pytest.raises(UserError, match='not a TFRecord file'):
-            records.index(tmp_path / 'x')
+            records.Records(tmp_path / 'x')
 
 
 class TestCheck:

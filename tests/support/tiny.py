@@ -4,8 +4,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from object_detection import records
 from object_detection.config import label_map
-from object_detection.records import example as records
 
 CONFIG = """
 model {{ ssd {{

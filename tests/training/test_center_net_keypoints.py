@@ -4,10 +4,10 @@ import re
 import numpy as np
 import pytest
 
+from object_detection import records
 from object_detection.config import checks as config_checks
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
-from object_detection.records import example as records
 from tests.evaluation.test_summaries import events
 from tests.support import parity, tiny
 from tests.training.test_train import Log, run

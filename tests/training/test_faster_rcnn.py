@@ -3,13 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection import checkpoints
+from object_detection import checkpoints, records
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
 from object_detection.export import saved_model
 from object_detection.layers import feature_extractors
 from object_detection.models import build
-from object_detection.records import example as records
 from tests.support import tiny, toy_backbone
 from tests.training.test_train import Log, run
 

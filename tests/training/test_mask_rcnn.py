@@ -6,13 +6,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection import checkpoints
+from object_detection import checkpoints, records
 from object_detection.config import label_map
 from object_detection.config import pipeline as configs
 from object_detection.evaluation import evaluate
 from object_detection.export import saved_model
 from object_detection.models import build
-from object_detection.records import example as records
 from object_detection.utils.errors import UserError
 from tests.support import parity, tiny
 from tests.training.test_train import Log, run

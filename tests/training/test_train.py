@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection import checkpoints, protos
-from object_detection.records import example as records
+from object_detection import checkpoints, protos, records
 from object_detection.training import step as steps
 from object_detection.training import train
 from object_detection.utils import phases

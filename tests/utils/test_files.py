@@ -132,18 +132,6 @@ def test_vacant_dir(tmp_path):
         files.vacant_dir(tmp_path / '.hidden')
 
 
-def test_expand_and_missing_shards(tmp_path):
-    for i in (0, 2):
-        (tmp_path / f'a-0000{i}-of-00004').touch()
-    (tmp_path / 'plain[1]').touch()
-    (tmp_path / 'folder').mkdir()
-    found = files.expand(tmp_path / 'a-?????-of-00004')
-    assert [path.name[:7] for path in found] == ['a-00000', 'a-00002']
-    assert [Path(path).name for path in files.missing_shards(found)] == ['a-00001-of-00004', 'a-00003-of-00004']
-    assert files.expand(tmp_path / 'plain[1]') == [tmp_path / 'plain[1]']
-    assert files.expand(tmp_path / '*old*') == [] == files.missing_shards([tmp_path / 'plain[1]'])
-
-
 HOLDER = '''
 import sys
 from object_detection.utils import files

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from object_detection import protos
+from object_detection import protos, records
 from object_detection.config import checks as config_checks
 from object_detection.config import pipeline as config
 from object_detection.config.pipeline import architecture
-from object_detection.records import example as records
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 from object_detection.zoo import __main__ as zoo

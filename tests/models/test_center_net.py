@@ -1,5 +1,5 @@
-"""CenterNet from its config on: keys of all types, losses and detections in many settings, as the reference has them
-(tests/golden/center_net.json), and what users get wrong."""
+"""CenterNet built from a config: checkpoint keys of all types, losses and detections in many settings compared with the
+reference (tests/golden/center_net.json), and mistakes in the config."""
 import hashlib
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from object_detection import protos
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
 from object_detection.layers.feature_extractors import CENTER_NET
 from object_detection.models import build
 from object_detection.utils.errors import UserError
@@ -41,12 +41,12 @@ def shapes(model):
 
 @pytest.mark.parametrize('kind', [pytest.param(kind, marks=pytest.mark.slow) if kind in LARGE else kind
                                   for kind in made.TYPES])
-def test_keys_are_the_references(kind):
+def test_keys_equal_the_reference(kind):
     assert made.digest(shapes(center_net(kind))) == GOLDEN['types'][kind]
 
 
 @pytest.mark.parametrize('kind', made.NETWORKS)
-def test_numbers_of_the_networks_are_the_references(kind):
+def test_predictions_equal_the_reference(kind):
     model = center_net(kind)
     for key, variable in parity.variables_by_key(model=model).items():
         variable.assign(parity.fixture.weight(key, variable.shape))
@@ -59,14 +59,14 @@ def test_every_type_is_compared():
     assert {kind.partition(' ')[0] for kind in made.TYPES} | {'mobilenet_v2_fpn_sep_conv'} == set(CENTER_NET)
 
 
-def test_sep_conv_goes_by_the_type():
+def test_sep_conv_follows_from_the_type():
     separable = shapes(center_net('mobilenet_v2_fpn_sep_conv'))
     assert made.digest(separable) == GOLDEN['types']['mobilenet_v2_fpn use_separable_conv: true']
     assert shapes(center_net('mobilenet_v2_fpn_sep_conv use_separable_conv: false')) == separable
 
 
 @pytest.mark.parametrize('mode', made.MODES)
-def test_losses_and_detections_are_the_references(mode, labels):
+def test_losses_and_detections_equal_the_reference(mode, labels):
     golden = GOLDEN['modes'][mode]
     model = center_net('hourglass_10', golden['num_classes'], golden['tasks'], labels)
     predictions = {name: [tf.constant(value)] for name, value in made.maps(golden['shapes']).items()}
@@ -96,7 +96,7 @@ def test_four_calls_of_a_whole_model(labels):
     assert model.regularization_losses() == []
 
 
-def test_images_are_normalised_as_the_type_wants():
+def test_each_type_normalizes_images_in_its_own_way():
     images = tf.reshape(tf.constant([10., 20., 30.]), [1, 1, 1, 3])
 
     def normalize(kind, **options):
@@ -108,7 +108,7 @@ def test_images_are_normalised_as_the_type_wants():
     np.testing.assert_allclose(normalize('resnet_v1_18_fpn'), [30. - 103.939, 20. - 116.779, 10. - 123.68], rtol=1e-6)
 
 
-def test_a_model_learns_one_picture(labels):
+def test_a_model_learns_one_image(labels):
     model = center_net('hourglass_10', 2, BOXES + POSE, labels)
     picture = np.zeros((1, 64, 64, 3), np.float32)
     picture[0, 16:48, 24:40] = 1.
@@ -133,17 +133,17 @@ def test_a_model_learns_one_picture(labels):
         return total
     before, *_, after = [float(step()) for _ in range(80)]
     assert after < .15 * before
-    found = model.postprocess(model.predict(picture, true_shapes, training=True), true_shapes)
-    assert found['detection_classes'][0, 0] == 0.
-    np.testing.assert_allclose(found['detection_boxes'][0, 0], [.25, .375, .75, .625], atol=.05)
-    np.testing.assert_allclose(found['detection_keypoints'][0, 0], corners, atol=.1)
+    detections = model.postprocess(model.predict(picture, true_shapes, training=True), true_shapes)
+    assert detections['detection_classes'][0, 0] == 0.
+    np.testing.assert_allclose(detections['detection_boxes'][0, 0], [.25, .375, .75, .625], atol=.05)
+    np.testing.assert_allclose(detections['detection_keypoints'][0, 0], corners, atol=.1)
 
 
 @pytest.mark.parametrize('name', ['centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8',
                                   'zoo_centernet_mobilenetv2_fpn_od'])
 def test_released_configs_build_untouched(name):
-    model = build.build(config.read(parity.HERE / 'configs' / f'{name}.config').model)
-    if 'kpts' in name:  # the label map is PATH_TO_BE_CONFIGURED: that of COCO is meant
+    model = build.build(pipeline.read(parity.HERE / 'configs' / f'{name}.config').model)
+    if 'kpts' in name:  # keypoint_label_map_path: "PATH_TO_BE_CONFIGURED" stands for the label map of COCO
         assert len(model._tasks.keypoints[0].indices) == 17
         assert model._tasks.keypoints[0].std_dev[0] == pytest.approx(.26)
 
@@ -158,7 +158,7 @@ def test_restore_map():
     with pytest.raises(UserError, match=r'this CenterNet allows classification, detection, full, fine_tune$'):
         model.restore_map('classifier')
     with pytest.raises(UserError, match=r'this CenterNet allows detection, full, fine_tune$'):
-        center_net().restore_map('classification')  # there is no hourglass that classifies
+        center_net().restore_map('classification')  # there is no classifier with this backbone
 
 
 @pytest.mark.parametrize('kind, tasks, says', [
@@ -194,7 +194,7 @@ def test_a_keypoint_task_needs_keypoints(labels):
         model.loss({'object_center': [tf.zeros([1, 4, 4, 2])]}, tf.constant([[16, 16, 3]]), {})
 
 
-def test_an_image_size_that_does_not_fit():
+def test_image_size_that_does_not_fit():
     with pytest.raises(UserError, match=r'100x128 does not fit .* multiples of 32'):
         CENTER_NET['mobilenet_v2_fpn']().feature_maps(tf.zeros([1, 100, 128, 3]))
 
@@ -213,7 +213,7 @@ ZOO = parity.KIT / 'zoo_keys' / 'centernet_mobilenetv2_fpn_od.json'
 
 @pytest.mark.skipif(not ZOO.exists(), reason='the parity kit is not here')
 def test_keys_of_a_released_checkpoint():
-    model = build.build(config.read(parity.HERE / 'centernet_mobilenetv2_fpn.config').model)
+    model = build.build(pipeline.read(parity.HERE / 'centernet_mobilenetv2_fpn.config').model)
     released = {key.removesuffix(parity.SUFFIX): shape for key, shape in json.loads(ZOO.read_text()).items()
                 if key.startswith('model/') and '.OPTIMIZER_SLOT' not in key}
     assert shapes(model) == released

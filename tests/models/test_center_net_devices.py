@@ -1,4 +1,4 @@
-"""Losses of a CenterNet do not depend on the number of devices. In a process of its own: devices are set up once."""
+"""Losses of CenterNet do not depend on the number of devices. In a process of its own: devices are configured once."""
 import subprocess
 import sys
 
@@ -21,13 +21,13 @@ def batch():
         'object_center': (2, 16, 12, 1), 'box/scale': (2, 16, 12, 2), 'box/offset': (2, 16, 12, 2),
         'pose/keypoint/heatmap': (2, 16, 12, 3), 'pose/keypoint/regression': (2, 16, 12, 6),
         'pose/keypoint/offset': (2, 16, 12, 6)}).items()}
-    truth = {'groundtruth_boxes': tf.constant(boxes), 'groundtruth_classes': tf.one_hot(classes, 1),
-             'groundtruth_weights': tf.constant(weights), 'groundtruth_keypoints': tf.constant(keypoints),
-             'num_groundtruth_boxes': tf.constant([4, 2])}
-    return maps, tf.constant(made.SHAPES), truth
+    groundtruth = {'groundtruth_boxes': tf.constant(boxes), 'groundtruth_classes': tf.one_hot(classes, 1),
+                   'groundtruth_weights': tf.constant(weights), 'groundtruth_keypoints': tf.constant(keypoints),
+                   'num_groundtruth_boxes': tf.constant([4, 2])}
+    return maps, tf.constant(made.SHAPES), groundtruth
 
-def loss(maps, shapes, truth):
-    return net.loss({name: [value] for name, value in maps.items()}, shapes, truth)
+def loss(maps, shapes, groundtruth):
+    return net.loss({name: [value] for name, value in maps.items()}, shapes, groundtruth)
 
 import pathlib, tempfile
 labels = pathlib.Path(tempfile.mkdtemp()) / 'labels.pbtxt'

@@ -17,19 +17,19 @@ def logit(p):
 
 def test_focal_loss():
     logits = tf.constant([logit(.75), logit(.75), logit(.75), -100., 100.])
-    wanted = tf.constant([1., 0., .5, 1., 0.])
-    certain = .9999 ** 2 * -math.log(1e-4)  # probabilities stop at 1e-4 and 1 - 1e-4
+    target = tf.constant([1., 0., .5, 1., 0.])
+    certain = .9999 ** 2 * -math.log(1e-4)  # probabilities are clipped to 1e-4 and 1 - 1e-4
     expected = [.25 ** 2 * -math.log(.75), .75 ** 2 * -math.log(.25), .5 ** 4 * .75 ** 2 * -math.log(.25), certain,
                 certain]
-    np.testing.assert_allclose(FOCAL(logits, wanted), expected, rtol=1e-3)
-    np.testing.assert_allclose(FOCAL(logits, wanted)[:3], expected[:3], rtol=1e-6)
+    np.testing.assert_allclose(FOCAL(logits, target), expected, rtol=1e-3)
+    np.testing.assert_allclose(FOCAL(logits, target)[:3], expected[:3], rtol=1e-6)
 
 
 def test_focal_loss_has_finite_gradients():
     logits = tf.Variable([-200., -1., 0., 200.])
-    for wanted in (0., .3, 1.):
+    for target in (0., .3, 1.):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(FOCAL(logits, tf.fill([4], wanted)))
+            loss = tf.reduce_sum(FOCAL(logits, tf.fill([4], target)))
         assert np.isfinite(tape.gradient(loss, logits)).all()
 
 
@@ -37,14 +37,14 @@ def test_l1():
     np.testing.assert_allclose(losses.l1(tf.constant([[1., -2.]]), tf.constant([[0., 1.]]), tf.constant([.5])), [2.])
 
 
-def test_valid_pixels_see_some_of_the_image():
-    found = decoding.valid_pixels(tf.constant([[8, 5, 3], [4, 16, 3]]), 4, (3, 4))[..., 0]
-    np.testing.assert_array_equal(found[0], [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
-    np.testing.assert_array_equal(found[1], [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+def test_valid_pixels_cover_some_of_the_image():
+    valid = decoding.valid_pixels(tf.constant([[8, 5, 3], [4, 16, 3]]), 4, (3, 4))[..., 0]
+    np.testing.assert_array_equal(valid[0], [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(valid[1], [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
 
 
-def truth(**more):
-    """One image with one box of class 0 and one padded box; the map is 4 x 4."""
+def groundtruth_of(**more):
+    """Return the groundtruth of one image with a box of class 0 and a row of padding; the map is 4 x 4."""
     return {'groundtruth_boxes': tf.constant([[[.25, .25, .5, .75], [0., 0., 0., 0.]]]),
             'groundtruth_classes': tf.constant([[[1.], [0.]]]), 'groundtruth_weights': tf.constant([[1., 0.]]), **more}
 
@@ -55,14 +55,16 @@ def cells(groundtruth):
 
 @pytest.mark.parametrize('outputs', [1, 2])
 def test_center_loss(outputs):
-    # the box spans cells (1, 1) to (2, 3): its center is in pixel (1, 2); its peak is so small (1/6) that others are 0
+    # The box spans cells (1, 1) to (2, 3). Its center is in pixel (1, 2), and its peak is so narrow (1/6) that all
+    # other pixels are 0.
     logits = np.full((1, 4, 4, 1), logit(.2), np.float32)
     logits[0, 1, 2] = logit(.75)
     valid = np.ones((1, 4, 4, 1), np.float32)
     valid[0, 3] = 0.
     expected = .25 ** 2 * -math.log(.75) + 11 * .2 ** 2 * -math.log(.8)
-    loss = losses.center_loss([tf.constant(logits)] * outputs, ObjectCenter(FOCAL, loss_weight=3.), cells(truth()),
-                              truth(), tf.constant(valid), (4, 4))
+    groundtruth = groundtruth_of()
+    loss = losses.center_loss([tf.constant(logits)] * outputs, ObjectCenter(FOCAL, loss_weight=3.), cells(groundtruth),
+                              groundtruth, tf.constant(valid), (4, 4))
     np.testing.assert_allclose(loss, 3. * expected, rtol=1e-5)
 
 
@@ -70,7 +72,7 @@ def test_box_losses():
     scales, offsets = np.zeros((1, 4, 4, 2), np.float32), np.zeros((1, 4, 4, 2), np.float32)
     scales[0, 1, 2], offsets[0, 1, 2] = (2., 5.), (.25, .5)  # true: size (1, 2), center (1.5, 2)
     scale, offset = losses.box_losses([tf.constant(scales)], [tf.constant(offsets)], Boxes(losses.l1, .1, 2.),
-                                      cells(truth()), truth(), (4, 4))
+                                      cells(groundtruth_of()), groundtruth_of(), (4, 4))
     np.testing.assert_allclose(scale, .1 * (1. + 3.), rtol=1e-6)
     np.testing.assert_allclose(offset, 2. * (.25 + .5), rtol=1e-6)
 
@@ -79,10 +81,10 @@ def keypoint_task(**more):
     return Keypoints('pose', class_id=0, indices=(0, 1), std_dev=(1., 1.), heatmap_loss=FOCAL, loss=losses.l1, **more)
 
 
-def keypoint_truth(second):
+def keypoint_groundtruth(second):
     keypoints = np.zeros((1, 2, 2, 2), np.float32)
     keypoints[0, 0] = [[.3, .4], second]  # cells (1.2, 1.6)
-    return truth(groundtruth_keypoints=tf.constant(keypoints))
+    return groundtruth_of(groundtruth_keypoints=tf.constant(keypoints))
 
 
 @pytest.mark.parametrize('per_keypoint', [False, True])
@@ -95,27 +97,27 @@ def test_keypoint_offset_and_regression(per_keypoint):
     regressions[0, 1, 2] = (1., 0., 2., 1.)
     predictions = {task.heatmap: [tf.zeros([1, 4, 4, 2])], task.offset: [tf.constant(offsets)],
                    task.regression: [tf.constant(regressions)]}
-    groundtruth = keypoint_truth((.75, .75))  # cells (3, 3)
-    found = losses.keypoint_losses(predictions, task, cells(groundtruth), groundtruth, tf.ones([1, 4, 4, 1]), (4, 4))
-    # offsets wanted: (.2, .6) in pixel (1, 1), (0, 0) in (3, 3)
-    np.testing.assert_allclose(found[task.offset], (.1 + .1 + .1 + .1) / 2., rtol=1e-5)
-    # seen from pixel (1, 2): (.2, -.4) and (2, 1)
-    np.testing.assert_allclose(found[task.regression], (.8 + .4) / 2., rtol=1e-5)
+    groundtruth = keypoint_groundtruth((.75, .75))  # cells (3, 3)
+    loss = losses.keypoint_losses(predictions, task, cells(groundtruth), groundtruth, tf.ones([1, 4, 4, 1]), (4, 4))
+    # target offsets: (.2, .6) in pixel (1, 1), (0, 0) in (3, 3)
+    np.testing.assert_allclose(loss[task.offset], (.1 + .1 + .1 + .1) / 2., rtol=1e-5)
+    # relative to pixel (1, 2): (.2, -.4) and (2, 1)
+    np.testing.assert_allclose(loss[task.regression], (.8 + .4) / 2., rtol=1e-5)
 
 
-def test_an_unlabelled_keypoint_costs_nothing_in_its_box():
+def test_an_unlabeled_keypoint_has_no_loss_in_its_box():
     task = keypoint_task()
-    groundtruth = keypoint_truth((math.nan, math.nan))
+    groundtruth = keypoint_groundtruth((math.nan, math.nan))
     predictions = {task.heatmap: [tf.fill([1, 4, 4, 2], logit(.2))], task.offset: [tf.zeros([1, 4, 4, 2])],
                    task.regression: [tf.zeros([1, 4, 4, 4])]}
-    found = losses.keypoint_losses(predictions, task, cells(groundtruth), groundtruth, tf.ones([1, 4, 4, 1]), (4, 4))
+    loss = losses.keypoint_losses(predictions, task, cells(groundtruth), groundtruth, tf.ones([1, 4, 4, 1]), (4, 4))
     empty = .2 ** 2 * -math.log(.8)
-    # keypoint 0: its peak in (1, 1) and 15 empty pixels; keypoint 1: 16 but for the 2 of the box. One is labelled.
-    np.testing.assert_allclose(found[task.heatmap], .8 ** 2 * -math.log(.2) + 15 * empty + 14 * empty, rtol=1e-5)
+    # keypoint 0: its peak in (1, 1) and 15 empty pixels; keypoint 1: 16 but for the 2 in the box. One is labeled.
+    np.testing.assert_allclose(loss[task.heatmap], .8 ** 2 * -math.log(.2) + 15 * empty + 14 * empty, rtol=1e-5)
 
 
-def test_without_boxes_losses_are_those_of_empty_heatmaps():
-    groundtruth = {name: tf.zeros_like(value) for name, value in keypoint_truth((0., 0.)).items()}
+def test_losses_without_boxes():
+    groundtruth = {name: tf.zeros_like(value) for name, value in keypoint_groundtruth((0., 0.)).items()}
     task, maps = keypoint_task(), [tf.fill([1, 4, 4, 2], 0.)]
     center = losses.center_loss([maps[0][..., :1]], ObjectCenter(FOCAL), cells(groundtruth), groundtruth,
                                 tf.ones([1, 4, 4, 1]), (4, 4))
@@ -123,5 +125,5 @@ def test_without_boxes_losses_are_those_of_empty_heatmaps():
     assert [float(loss) for loss in losses.box_losses(maps, maps, Boxes(losses.l1), cells(groundtruth), groundtruth,
                                                       (4, 4))] == [0., 0.]
     predictions = {task.heatmap: maps, task.offset: maps, task.regression: [tf.fill([1, 4, 4, 4], 1.)]}
-    found = losses.keypoint_losses(predictions, task, cells(groundtruth), groundtruth, tf.ones([1, 4, 4, 1]), (4, 4))
-    assert float(found[task.offset]) == float(found[task.regression]) == 0.
+    loss = losses.keypoint_losses(predictions, task, cells(groundtruth), groundtruth, tf.ones([1, 4, 4, 1]), (4, 4))
+    assert float(loss[task.offset]) == float(loss[task.regression]) == 0.

@@ -23,53 +23,53 @@ def heatmaps(points, sizes, weights, shape=(4, 5)):
 
 
 def test_heatmap_falls_off_around_the_pixel_of_the_point():
-    found = heatmaps([[[[2.7, 1.2]]]], [[[.5]]], [[[1.]]])
-    assert found.shape == (1, 4, 5, 1)
-    assert found[0, 2, 1, 0] == 1.
-    np.testing.assert_allclose(found[0, 2, :3, 0], [math.exp(-2), 1., math.exp(-2)], rtol=1e-6)
-    np.testing.assert_allclose(found[0, 3, 2, 0], math.exp(-4), rtol=1e-6)
+    heatmap = heatmaps([[[[2.7, 1.2]]]], [[[.5]]], [[[1.]]])
+    assert heatmap.shape == (1, 4, 5, 1)
+    assert heatmap[0, 2, 1, 0] == 1.
+    np.testing.assert_allclose(heatmap[0, 2, :3, 0], [math.exp(-2), 1., math.exp(-2)], rtol=1e-6)
+    np.testing.assert_allclose(heatmap[0, 3, 2, 0], math.exp(-4), rtol=1e-6)
 
 
-def test_the_larger_of_two_peaks_counts_and_classes_are_apart():
+def test_the_larger_of_two_peaks_counts_within_a_class():
     points = [[[[0., 0.]], [[0., 1.]], [[3., 4.]]]]
-    found = heatmaps(points, [[[.5], [.5], [.5]]], [[[1., 0.], [.5, 0.], [0., 1.]]])
-    np.testing.assert_allclose(found[0, 0, :2, 0], [1., .5], rtol=1e-6)
-    np.testing.assert_allclose(found[0, 0, 2, 0], .5 * math.exp(-2), rtol=1e-6)
-    assert found[0, 3, 4, 1] == 1.
-    assert found[0, 3, 4, 0] < 1e-6
+    heatmap = heatmaps(points, [[[.5], [.5], [.5]]], [[[1., 0.], [.5, 0.], [0., 1.]]])
+    np.testing.assert_allclose(heatmap[0, 0, :2, 0], [1., .5], rtol=1e-6)
+    np.testing.assert_allclose(heatmap[0, 0, 2, 0], .5 * math.exp(-2), rtol=1e-6)
+    assert heatmap[0, 3, 4, 1] == 1.
+    assert heatmap[0, 3, 4, 0] < 1e-6
 
 
 def test_a_box_of_two_classes_has_two_peaks():
-    found = heatmaps([[[[1., 1.]]]], [[[1.]]], [[[1., 1.]]])
-    np.testing.assert_allclose(found[..., 0], found[..., 1])
+    heatmap = heatmaps([[[[1., 1.]]]], [[[1.]]], [[[1., 1.]]])
+    np.testing.assert_allclose(heatmap[..., 0], heatmap[..., 1])
 
 
 @pytest.mark.parametrize('boxes', [0, 2])
-def test_no_box_no_peak(boxes):
-    found = heatmaps(np.zeros((2, boxes, 1, 2)), np.ones((2, boxes, 1)), np.zeros((2, boxes, 3)))
-    np.testing.assert_array_equal(found, np.zeros((2, 4, 5, 3)))
+def test_no_peak_without_a_box(boxes):
+    heatmap = heatmaps(np.zeros((2, boxes, 1, 2)), np.ones((2, boxes, 1)), np.zeros((2, boxes, 3)))
+    np.testing.assert_array_equal(heatmap, np.zeros((2, 4, 5, 3)))
 
 
-def test_center_and_keypoint_heatmaps_take_their_size_from_the_box():
+def test_peaks_of_centers_and_keypoints_grow_with_the_box():
     boxes = tf.constant([[[1., 1., 11., 11.], [0., 0., 0., 0.]]])
     classes, weights = tf.constant([[[1.], [1.]]]), tf.constant([[1., 0.]])
     centers = targets.center_heatmaps(boxes, classes, weights, .7, (12, 12))
     np.testing.assert_allclose(centers[0, 6, 5:8, 0], [math.exp(-.72), 1., math.exp(-.72)], rtol=1e-5)  # 1 / (2 s^2)
     keypoints = tf.constant([[[[3., 3.], [4., 4.]], [[0., 0.], [0., 0.]]]])
-    found = targets.keypoint_heatmaps(keypoints, tf.constant([[[1., 0.], [0., 0.]]]), boxes, (2., 1.), (12, 12))
-    np.testing.assert_allclose(found[0, 3, 2:4, 0], [math.exp(-.18), 1.], rtol=1e-5)
-    assert found[..., 1].numpy().max() == 0.
+    heatmap = targets.keypoint_heatmaps(keypoints, tf.constant([[[1., 0.], [0., 0.]]]), boxes, (2., 1.), (12, 12))
+    np.testing.assert_allclose(heatmap[0, 3, 2:4, 0], [math.exp(-.18), 1.], rtol=1e-5)
+    assert heatmap[..., 1].numpy().max() == 0.
 
 
-def test_unlabelled_keypoints_leave_their_box_out():
+def test_boxes_of_unlabeled_keypoints_are_not_counted():
     boxes = tf.constant([[[0., 0., 2., 2.], [1.5, 1., 3., 3.], [0., 0., 0., 0.]]])
     weights = tf.constant([[[0., 1.], [1., 1.], [0., 0.]]])
-    found = targets.outside_unlabeled(boxes, weights, (3, 4)).numpy()[0]
-    np.testing.assert_array_equal(found[..., 0], [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
-    np.testing.assert_array_equal(found[..., 1], np.ones((3, 4)))
+    counted = targets.outside_unlabeled(boxes, weights, (3, 4)).numpy()[0]
+    np.testing.assert_array_equal(counted[..., 0], [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
+    np.testing.assert_array_equal(counted[..., 1], np.ones((3, 4)))
 
 
-def test_labelled_keypoints():
+def test_labeled_keypoints():
     task = Keypoints('pose', class_id=1, indices=(0, 2), std_dev=(1., 1.), heatmap_loss=None, loss=None)
     groundtruth = {'groundtruth_keypoints': tf.constant([[[[.5, .25], [.1, .1], [NAN, NAN]],
                                                           [[.5, .5], [.1, .1], [1., .75]],
@@ -88,12 +88,12 @@ def test_labelled_keypoints():
 
 def test_pixels_around():
     pixels, inside = targets.pixels_around(tf.constant([[2.1, .5]]), 1, (4, 4))
-    found = {tuple(pixel) for pixel, ok in zip(pixels[0].numpy().astype(int), inside[0].numpy()) if ok}
-    assert found == {(2, 0), (1, 0), (3, 0), (2, 1)}
+    around = {tuple(pixel) for pixel, ok in zip(pixels[0].numpy().astype(int), inside[0].numpy()) if ok}
+    assert around == {(2, 0), (1, 0), (3, 0), (2, 1)}
     np.testing.assert_array_equal(pixels[0][~inside[0]], [[0., 0.]])
     assert targets.pixels_around(tf.zeros([3, 2]), 0, (4, 4))[0].shape == (3, 1, 2)
     assert targets.pixels_around(tf.zeros([3, 2]), 3, (4, 4))[0].shape == (3, 29, 2)
 
 
-def test_nearest_pixel_of_a_point_on_the_border_is_the_last():
+def test_nearest_pixel_of_a_point_outside_the_map():
     np.testing.assert_array_equal(targets.nearest_pixel(tf.constant([[1.9, 0.], [4., 5.2]]), (4, 5)), [[1, 0], [3, 4]])

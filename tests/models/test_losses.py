@@ -17,15 +17,15 @@ MINERS = {'plain': losses.HardExampleMiner(20, .5, 1., .5),
 @pytest.mark.parametrize('name', CLASSIFICATION)
 def test_classification_losses_equal_the_reference(name):
     inputs, outputs = boxes_golden.case('losses')
-    found = CLASSIFICATION[name](*(tf.constant(inputs[key]) for key in ('logits', 'labels', 'weights')))
-    np.testing.assert_allclose(found, outputs[name], rtol=2e-5, atol=1e-6)
+    loss = CLASSIFICATION[name](*(tf.constant(inputs[key]) for key in ('logits', 'labels', 'weights')))
+    np.testing.assert_allclose(loss, outputs[name], rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('name', LOCALIZATION)
 def test_localization_losses_equal_the_reference(name):
     inputs, outputs = boxes_golden.case('losses')
-    found = LOCALIZATION[name](*(tf.constant(inputs[key]) for key in ('codes', 'wanted', 'weights')))
-    np.testing.assert_allclose(found, outputs[name], rtol=2e-5, atol=1e-6)
+    loss = LOCALIZATION[name](*(tf.constant(inputs[key]) for key in ('codes', 'wanted', 'weights')))
+    np.testing.assert_allclose(loss, outputs[name], rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('name', MINERS)
@@ -38,11 +38,11 @@ def test_hard_example_mining_equals_the_reference(name):
 
 
 def test_focal_by_hand():
-    found = losses.Focal(2., .25)(tf.constant([[[0., 0.]]]), tf.constant([[[1., 0.]]]), tf.constant([[2.]]))
-    np.testing.assert_allclose(found, [[2 * (.25 + .75) * .25 * np.log(2)]], rtol=1e-6)
+    loss = losses.Focal(2., .25)(tf.constant([[[0., 0.]]]), tf.constant([[[1., 0.]]]), tf.constant([[2.]]))
+    np.testing.assert_allclose(loss, [[2 * (.25 + .75) * .25 * np.log(2)]], rtol=1e-6)
 
 
-def test_focal_of_sure_predictions_has_finite_loss_and_gradient():
+def test_focal_loss_and_gradient_of_certain_predictions_are_finite():
     logits = tf.constant([[[-200., 200., -200., 200.]]])
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -52,5 +52,5 @@ def test_focal_of_sure_predictions_has_finite_loss_and_gradient():
 
 
 def test_smooth_l1_by_hand():
-    found = losses.SmoothL1(2.)(tf.constant([[[1., -5., 0., 2.]]]), tf.zeros([1, 1, 4]), tf.constant([[3.]]))
-    np.testing.assert_allclose(found, [[3 * (.5 + 2 * 4 + 0 + 2)]])
+    loss = losses.SmoothL1(2.)(tf.constant([[[1., -5., 0., 2.]]]), tf.zeros([1, 1, 4]), tf.constant([[3.]]))
+    np.testing.assert_allclose(loss, [[3 * (.5 + 2 * 4 + 0 + 2)]])

@@ -1,4 +1,4 @@
-"""SSD with a network of a few numbers, so that everything around it can be checked by hand."""
+"""The four calls of SSD, with a network of a few variables so that results can be computed by hand."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +13,7 @@ from object_detection.utils.errors import UserError
 
 
 class Extractor(tf.Module):
-    """Feature maps that are the picture, 8 and 16 times smaller."""
+    """The feature maps are the image, subsampled by 8 and 16."""
 
     def __init__(self):
         super().__init__()
@@ -27,20 +27,21 @@ class Extractor(tf.Module):
 
 
 class Predictor(tf.Module):
-    """The same codes and logits for every picture: variables [A, 4] and [A, classes]."""
+    """Predicts its variables for every image: encodings [A, 4] and logits [A, classes]."""
 
     def __init__(self, num_anchors, classes):
         super().__init__()
-        self.codes, self.logits = tf.Variable(tf.zeros([num_anchors, 4])), tf.Variable(tf.zeros([num_anchors, classes]))
+        self.encodings = tf.Variable(tf.zeros([num_anchors, 4]))
+        self.logits = tf.Variable(tf.zeros([num_anchors, classes]))
 
     def __call__(self, maps, training):
         batch = tf.shape(maps[0])[0]
-        return {'box_encodings': tf.tile(self.codes[tf.newaxis], [batch, 1, 1]),
+        return {'box_encodings': tf.tile(self.encodings[tf.newaxis], [batch, 1, 1]),
                 'class_predictions_with_background': tf.tile(self.logits[tf.newaxis], [batch, 1, 1])}
 
 
 def model(resizer=None, background_class=True, score_converter=tf.sigmoid, **loss):
-    """Pictures 16 x 16: four anchors of 8 x 8 pixels side by side and one of 16 x 16."""
+    """SSD for images of 16 x 16, with four anchors of 8 x 8 pixels side by side and one of 16 x 16."""
     loss = {'classification': losses.sigmoid, 'localization': losses.SmoothL1()} | loss
     return SSD(
         num_classes=2, resizer=resizer or resizers.FixedShape(16, 16), feature_extractor=Extractor(),
@@ -51,8 +52,8 @@ def model(resizer=None, background_class=True, score_converter=tf.sigmoid, **los
         non_max_suppression=nms.NonMaxSuppression(.1, .5, max_total=3), background_class=background_class)
 
 
-def truth(boxes, classes, weights=None):
-    """Groundtruth of one picture, padded to four boxes."""
+def groundtruth_of(boxes, classes, weights=None):
+    """Return the groundtruth of one image, padded to four boxes."""
     count = len(boxes)
     padded = np.zeros((1, 4, 4), np.float32)
     padded[0, :count] = np.reshape(boxes, (count, 4))
@@ -69,11 +70,11 @@ def predict(ssd, batch=1):
 
 
 def loss_of(ssd, *groundtruth):
-    found = ssd.loss(*predict(ssd), truth(*groundtruth))
-    return [float(found[f'Loss/{kind}_loss']) for kind in ('classification', 'localization')]
+    loss = ssd.loss(*predict(ssd), groundtruth_of(*groundtruth))
+    return [float(loss[f'Loss/{kind}_loss']) for kind in ('classification', 'localization')]
 
 
-def test_padding_is_filled_after_the_normalization():
+def test_padding_is_filled_after_normalization():
     ssd = model(resizers.KeepAspectRatio(16, 16, pad=True, value=(1., 2., 3.)))
     inputs, shapes = ssd.preprocess(tf.fill([2, 8, 16, 3], 200.))
     np.testing.assert_array_equal(shapes, [[8, 16, 3]] * 2)
@@ -81,7 +82,7 @@ def test_padding_is_filled_after_the_normalization():
     np.testing.assert_allclose(inputs[:, 8:], tf.broadcast_to([1., 2., 3.], [2, 8, 16, 3]))
 
 
-def test_normalize_knows_the_size_of_each_picture():
+def test_normalize_fills_the_padding_of_each_image():
     ssd = model(resizers.KeepAspectRatio(16, 16, pad=True))
     inputs = ssd.normalize(tf.fill([2, 16, 16, 3], 100.), tf.constant([[16, 4, 3], [2, 16, 3]]))
     assert tf.reduce_sum(inputs, [1, 2, 3]).numpy().tolist() == [16 * 4 * 3, 2 * 16 * 3]
@@ -100,48 +101,49 @@ def test_detections_by_hand():
     logits = np.full((5, 3), -9., np.float32)
     logits[1, 2], logits[3, 1], logits[4, 1] = 2., 1., 0.
     ssd._box_predictor.logits.assign(logits)
-    ssd._box_predictor.codes[3].assign([0., 0., np.log(2.), 0.])  # twice as high, half of it below the picture
-    found = ssd.postprocess(*predict(ssd))
-    assert found['num_detections'].numpy().tolist() == [3.]
-    np.testing.assert_array_equal(found['detection_anchor_indices'], [[1, 3, 4]])
-    np.testing.assert_array_equal(found['detection_classes'], [[1., 0., 0.]])
-    np.testing.assert_allclose(found['detection_scores'], tf.sigmoid([[2., 1., 0.]]))
-    np.testing.assert_allclose(found['detection_boxes'], [[[0, .5, .5, 1], [.25, .5, 1, 1], [0, 0, 1, 1]]], atol=1e-6)
-    np.testing.assert_allclose(found['raw_detection_boxes'][0, 3], [.25, .5, 1.25, 1], atol=1e-6)
-    np.testing.assert_allclose(found['raw_detection_scores'][0], tf.sigmoid(logits), rtol=1e-6)
-    np.testing.assert_allclose(found['detection_multiclass_scores'][0, 1], tf.sigmoid(logits[3]), rtol=1e-6)
+    ssd._box_predictor.encodings[3].assign([0., 0., np.log(2.), 0.])  # twice as high, 1/4 of it below the image
+    detections = ssd.postprocess(*predict(ssd))
+    assert detections['num_detections'].numpy().tolist() == [3.]
+    np.testing.assert_array_equal(detections['detection_anchor_indices'], [[1, 3, 4]])
+    np.testing.assert_array_equal(detections['detection_classes'], [[1., 0., 0.]])
+    np.testing.assert_allclose(detections['detection_scores'], tf.sigmoid([[2., 1., 0.]]))
+    np.testing.assert_allclose(detections['detection_boxes'],
+                               [[[0, .5, .5, 1], [.25, .5, 1, 1], [0, 0, 1, 1]]], atol=1e-6)
+    np.testing.assert_allclose(detections['raw_detection_boxes'][0, 3], [.25, .5, 1.25, 1], atol=1e-6)
+    np.testing.assert_allclose(detections['raw_detection_scores'][0], tf.sigmoid(logits), rtol=1e-6)
+    np.testing.assert_allclose(detections['detection_multiclass_scores'][0, 1], tf.sigmoid(logits[3]), rtol=1e-6)
 
 
-def test_detections_are_fractions_of_the_picture_without_padding():
+def test_detections_are_normalized_to_the_image_without_padding():
     ssd = model(resizers.KeepAspectRatio(16, 16, pad=True), background_class=False)
     ssd._box_predictor.logits.assign([[-9., -9.], [3., -9.], [4., -9.], [-9., -9.], [-9., -9.]])
     inputs, shapes = ssd.preprocess(tf.zeros([1, 8, 16, 3]))
-    found = ssd.postprocess(ssd.predict(inputs, shapes), shapes)
-    assert found['num_detections'].numpy().tolist() == [1.]  # anchor 2 lies in the padding
-    np.testing.assert_allclose(found['detection_boxes'][0, 0], [0., .5, 1., 1.])
-    np.testing.assert_array_equal(found['detection_boxes'][0, 1:], np.zeros((2, 4)))
-    np.testing.assert_array_equal(found['detection_multiclass_scores'][0, 1:], np.zeros((2, 2)))
+    detections = ssd.postprocess(ssd.predict(inputs, shapes), shapes)
+    assert detections['num_detections'].numpy().tolist() == [1.]  # anchor 2 is in the padding
+    np.testing.assert_allclose(detections['detection_boxes'][0, 0], [0., .5, 1., 1.])
+    np.testing.assert_array_equal(detections['detection_boxes'][0, 1:], np.zeros((2, 4)))
+    np.testing.assert_array_equal(detections['detection_multiclass_scores'][0, 1:], np.zeros((2, 2)))
 
 
 def test_no_detections():
     ssd = model()
     ssd._box_predictor.logits.assign(tf.fill([5, 3], -9.))
-    found = ssd.postprocess(*predict(ssd, batch=2))
-    assert found['num_detections'].numpy().tolist() == [0., 0.] and not found['detection_boxes'].numpy().any()
+    detections = ssd.postprocess(*predict(ssd, batch=2))
+    assert detections['num_detections'].numpy().tolist() == [0., 0.] and not detections['detection_boxes'].numpy().any()
 
 
 @pytest.mark.parametrize(('text', 'scores'), [
     ('', [0., np.log(2.), np.log(5.)]), ('score_converter: SIGMOID', [1 / 2, 2 / 3, 5 / 6]),
     ('score_converter: SOFTMAX', [1 / 8, 2 / 8, 5 / 8]),
     ('score_converter: SOFTMAX logit_scale: 0.5', [1 / 30, 4 / 30, 25 / 30])])
-def test_scores_of_logits(text, scores):
+def test_score_converters(text, scores):
     ssd = model(score_converter=build_parts.score_converter(text_format.Parse(text, protos.PostProcessing())))
     ssd._box_predictor.logits.assign(tf.tile([[0., np.log(2.), np.log(5.)]], [5, 1]))
     np.testing.assert_allclose(ssd.postprocess(*predict(ssd))['raw_detection_scores'][0, 0], scores, rtol=1e-6)
 
 
 def test_loss_by_hand():
-    """Box 0 is anchor 0; box 1 is anchor 3 moved by half its size. Logits are 0: each class costs log 2."""
+    """Box 0 is anchor 0; box 1 is anchor 3 shifted by half its size. Logits are 0, so each class costs log 2."""
     boxes, log2 = [[0., 0., .5, .5], [.75, .5, 1.25, 1.]], np.log(2.)
     assert loss_of(model(), boxes, [0, 1]) == pytest.approx([5 * 3 * log2 / 2, .5 * .5 ** 2 / 2])
     assert loss_of(model(normalize_by_matches=False), boxes, [0, 1]) == pytest.approx([15 * log2, .125])
@@ -151,7 +153,7 @@ def test_loss_by_hand():
     assert loss_of(model(background_class=False), boxes, [0, 1]) == pytest.approx([5 * 2 * log2 / 2, .0625])
 
 
-def test_background_is_a_class_or_nothing():
+def test_background_as_zeros_or_as_a_class():
     for as_zeros, expected in ((True, np.log1p(np.e)), (False, np.log1p(np.e) - 1.)):
         ssd = model(encode_background_as_zeros=as_zeros)
         logits = np.full((5, 3), -40., np.float32)
@@ -167,13 +169,13 @@ def test_loss_without_groundtruth():
 def test_a_box_without_positive_size_has_no_localization_loss_and_no_nan():
     ssd = model()
     with tf.GradientTape() as tape:
-        found = ssd.loss(*predict(ssd), truth([[.5, .5, .25, .75]], [0]))
-    # Anchor 0: moved by 1/4 and 3/4 of its size, half as wide; the logarithm of a negative height is left out.
-    assert found['Loss/localization_loss'].numpy() == pytest.approx((.25 ** 2 + .75 ** 2 + np.log(2) ** 2) / 2)
-    assert np.isfinite(tape.gradient(found['Loss/localization_loss'], ssd._box_predictor.codes)).all()
+        loss = ssd.loss(*predict(ssd), groundtruth_of([[.5, .5, .25, .75]], [0]))
+    # Anchor 0 is shifted by 1/4 and 3/4 of its size and half as wide; the logarithm of a negative height is dropped.
+    assert loss['Loss/localization_loss'].numpy() == pytest.approx((.25 ** 2 + .75 ** 2 + np.log(2) ** 2) / 2)
+    assert np.isfinite(tape.gradient(loss['Loss/localization_loss'], ssd._box_predictor.encodings)).all()
 
 
-def test_hard_examples_only():
+def test_hard_example_mining():
     ssd = model(hard_example_miner=losses.HardExampleMiner(1, .5, 1., 0.))
     ssd._box_predictor.logits[2].assign([3., 0., 0.])
     assert loss_of(ssd, [], []) == pytest.approx([np.log1p(np.exp(3.)) + 2 * np.log(2.), 0.])

@@ -1,6 +1,6 @@
-"""A Faster R-CNN whose networks are a few numbers, so that everything around them can be checked by hand.
+"""A Faster R-CNN whose networks are a few variables, so that results can be computed by hand.
 
-Pictures are 16 x 16 and have four anchors of 8 x 8: top left, top right, bottom left, bottom right.
+Images are 16 x 16 and have four anchors of 8 x 8: top left, top right, bottom left, bottom right.
 """
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = ((0., 0., .5, .5), (0., .5, .5,
 
 
 class Extractor:
-    """The feature map is the picture, 8 times smaller; features of regions are the regions."""
+    """The feature map is the image, subsampled by 8; features of regions are the regions."""
 
     def __init__(self):
         self.first_stage = core.Network([core.Conv2D(3, 1, 1, regularizer=core.L2(2.))])
@@ -40,28 +40,29 @@ class Extractor:
 
 
 class Rpn(tf.Module):
-    """The same codes and logits for every picture: variables [A, 4] and [A, 2]."""
+    """Predicts its variables for every image: encodings [A, 4] and logits [A, 2]."""
 
     def __init__(self, count):
         super().__init__()
-        self.codes, self.logits = tf.Variable(tf.zeros([count, 4])), tf.Variable(tf.zeros([count, 2]))
+        self.encodings, self.logits = tf.Variable(tf.zeros([count, 4])), tf.Variable(tf.zeros([count, 2]))
 
     def __call__(self, maps, training):
         batch = tf.shape(maps[0])[0]
-        return {'box_encodings': tf.tile(self.codes[tf.newaxis], [batch, 1, 1]),
+        return {'box_encodings': tf.tile(self.encodings[tf.newaxis], [batch, 1, 1]),
                 'class_predictions_with_background': tf.tile(self.logits[tf.newaxis], [batch, 1, 1])}
 
 
 class Head(tf.Module):
-    """The same for every region: codes [boxes, 4], logits [3] of background and two classes, masks [2, 2, 2]."""
+    """Predicts its variables for every region: encodings [boxes, 4], logits [3] of background and two classes, and mask
+    logits [2, 2, 2]."""
 
     def __init__(self, boxes=1):
         super().__init__()
-        self.codes, self.logits = tf.Variable(tf.zeros([boxes, 4])), tf.Variable([0., 2., 1.])
+        self.encodings, self.logits = tf.Variable(tf.zeros([boxes, 4])), tf.Variable([0., 2., 1.])
         self.mask_logits = tf.Variable(tf.zeros([2, 2, 2]))
 
     def __call__(self, features, training):
-        return self._tiled(self.codes, features), self._tiled(self.logits, features)
+        return self._tiled(self.encodings, features), self._tiled(self.logits, features)
 
     def masks(self, features, training):
         return self._tiled(self.mask_logits, features)
@@ -87,8 +88,8 @@ def model(head=None, resizer=None, scales=(1.,), clip_anchors=True, mask_weight=
         pooling=RegionPooling(2, 1, 1), box_predictor=head or Head(), mask_weight=mask_weight)
 
 
-def truth(boxes, classes, batch=1):
-    """Groundtruth of equal pictures, padded to four boxes; masks fill the upper half of each box."""
+def groundtruth_of(boxes, classes, batch=1):
+    """Return the groundtruth of equal images, padded to four boxes; masks fill the upper half of each box."""
     count = len(boxes)
     padded, labels, masks = np.zeros((4, 4)), np.zeros((4, 2)), np.zeros((4, 16, 16))
     padded[:count] = np.reshape(boxes, (count, 4))
@@ -107,6 +108,6 @@ def predict(detector, batch=1, **keywords):
 
 
 def losses_of(detector, groundtruth, batch=1):
-    """{name without Loss/: float}"""
-    found = detector.loss(*predict(detector, batch), groundtruth)
-    return {name.removeprefix('Loss/'): float(value) for name, value in found.items()}
+    """Return {name without Loss/: float}."""
+    losses = detector.loss(*predict(detector, batch), groundtruth)
+    return {name.removeprefix('Loss/'): float(value) for name, value in losses.items()}

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
 from object_detection.models import build
 from tests.support import parity
 
@@ -50,7 +50,7 @@ class Comparison:
 
 def build_model(golden, path):
     """The model of a config with the golden's resizer and weights, and its variables by checkpoint key."""
-    model_config = config.read(path).model
+    model_config = pipeline.read(path).model
     section = getattr(model_config, model_config.WhichOneof('model'))
     section.image_resizer.CopyFrom(text_format.Parse(golden.meta['resizer'], type(section.image_resizer)()))
     if model_config.HasField('faster_rcnn'):  # few proposals, and nothing drawn at random

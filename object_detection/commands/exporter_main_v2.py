@@ -7,9 +7,8 @@ import argparse
 import time
 from pathlib import Path
 
+from object_detection.export import INPUT_TYPES
 from object_detection.utils import args, environment, errors
-
-INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
 
 
 def main(argv=None):
@@ -27,11 +26,11 @@ def main(argv=None):
 
     from object_detection.config import checks as config_checks
     from object_detection.config import pipeline as config
-    from object_detection.export import whole
+    from object_detection.export import output_folder
     pipeline = config.override(config.read(options.pipeline_config_path), options.config_override)
     config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path,
                                                overridden=bool(options.config_override)))
-    whole.check(options.output_directory)
+    output_folder.check(options.output_directory)
 
     environment.prepare_tensorflow()
     from object_detection import checkpoints

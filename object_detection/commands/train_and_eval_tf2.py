@@ -15,7 +15,7 @@ from object_detection.training import screen
 from object_detection.training.record import Record
 from object_detection.utils import args, console, errors, files, phases
 
-PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluate']
+PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluator']
 START = 'ckpt-1'  # the checkpoint of step 0, which training writes before its first step; not worth an evaluation
 # First line of the pipeline.config that this command writes into model_dir and overwrites at each start. A file without
 # it is the user's own and left alone.
@@ -124,7 +124,7 @@ def train_phase(report, stopping, **arguments):
 
 def evaluate_phase(report, stopping, **arguments):
     """The phase that evaluates a checkpoint; only its process imports TensorFlow."""
-    from object_detection.evaluation.evaluate import evaluate
+    from object_detection.evaluation.evaluator import evaluate
     return evaluate(report, stopping, **arguments)
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.config import pipeline
-from object_detection.export import whole
+from object_detection.export import output_folder
 
-INPUT_TYPES = ('image_tensor', 'float_image_tensor', 'encoded_image_string_tensor', 'tf_example')
 TOLERANCE = 1e-4  # of the largest value; the same graph on the same machine, so in practice 0
 
 
@@ -102,7 +101,7 @@ def write(model, input_type, config, folder):
         OSError: the disk is full (ENOSPC).
         RuntimeError: the comparison failed.
     """
-    with whole.whole(folder) as partial:
+    with output_folder.atomic(folder) as partial:
         with _full_disk(folder):
             detect, module = trace(model, input_type), tf.Module()
             module.__call__ = frozen(detect, model.variables)

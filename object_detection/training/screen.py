@@ -31,7 +31,7 @@ class Screen:
         self._stack.close()
 
     def show(self, event: str, values: dict[str, Any]) -> None:
-        """Print an event of training.train.train or evaluation.evaluate.evaluate, which list them."""
+        """Print an event of training.train.train or evaluation.evaluator.evaluate, which list them."""
         getattr(self, f'_{event}')(**values)
 
     def _device(self, device, count):

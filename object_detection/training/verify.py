@@ -5,7 +5,7 @@ import tempfile
 import tensorflow as tf
 
 from object_detection.config import pipeline as configs
-from object_detection.evaluation import evaluate
+from object_detection.evaluation import evaluator
 from object_detection.training import train
 
 
@@ -16,7 +16,7 @@ def try_out(report, stopping, config_text, num_steps, eval_share=1, cpus=None):
         num_steps: how many to train; 0: only build the model and restore its checkpoint.
         eval_share: evaluate every so many-th picture.
         cpus: see devices.strategy.
-    Events: those of train.train and evaluate.evaluate.
+    Events: those of train.train and evaluator.evaluate.
     Returns:
         {'peak_memory', 'peak_gpu_memory'}: bytes, None where that cannot be known.
     """
@@ -24,7 +24,7 @@ def try_out(report, stopping, config_text, num_steps, eval_share=1, cpus=None):
         done = train.train(report, stopping, config_text, folder, num_steps, log_every_n=1, cpus=cpus)
         memory = {'peak_memory': _peak_memory(), 'peak_gpu_memory': _peak_gpu_memory()}
         if num_steps and configs.parse(config_text).eval_input_reader:
-            evaluate.evaluate(report, stopping, config_text, folder, done['checkpoint'], sample_1_of_n=eval_share)
+            evaluator.evaluate(report, stopping, config_text, folder, done['checkpoint'], sample_1_of_n=eval_share)
     return memory
 
 

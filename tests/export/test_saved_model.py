@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection.config import pipeline as config
-from object_detection.export import saved_model
+from object_detection.export import INPUT_TYPES, saved_model
 from object_detection.utils.errors import UserError
 
 
@@ -65,7 +65,7 @@ def export(tmp_path):
     return write
 
 
-@pytest.mark.parametrize('input_type', saved_model.INPUT_TYPES)
+@pytest.mark.parametrize('input_type', INPUT_TYPES)
 def test_every_input_type_takes_any_batch(input_type, export):
     folder, difference = export(input_type)
     assert difference == 0

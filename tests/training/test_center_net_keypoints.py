@@ -7,7 +7,7 @@ import pytest
 from object_detection import records
 from object_detection.config import checks as config_checks
 from object_detection.config import pipeline as configs
-from object_detection.evaluation import evaluate
+from object_detection.evaluation import evaluator
 from tests.evaluation.test_summaries import events
 from tests.support import parity, tiny
 from tests.training.test_train import Log, run
@@ -52,7 +52,7 @@ def test_train_and_evaluate(tmp_path):
     config_checks.demand(config_checks.check_evaluation(configs.read(path)))
     log, _ = run(tmp_path / 'model', path.read_text(), 2)
     assert any(re.search('keypoint', name) for name in log.of('log')[-1]['values'])
-    data = evaluate.evaluate(Log(), lambda: False, path.read_text(), str(tmp_path / 'model'))
+    data = evaluator.evaluate(Log(), lambda: False, path.read_text(), str(tmp_path / 'model'))
     values = dict(data['metrics'])
     assert list(values)[12:14] == ['PascalBoxes_Precision/mAP@0.5IOU',
                                    'PascalBoxes_PerformanceByCategory/AP@0.5IOU/person']

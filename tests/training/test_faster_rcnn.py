@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from object_detection import checkpoints, records
 from object_detection.config import pipeline as configs
-from object_detection.evaluation import evaluate
+from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
 from object_detection.layers import feature_extractors
 from object_detection.models import build
@@ -41,7 +41,7 @@ def test_pictures_of_different_sizes(tmp_path):
                 writer.write(tiny.example(random, f'{name}{number}.jpg', 2, height, width).to_bytes())
     log, done = run(tmp_path / 'model', config, 4)
     assert len(log.losses()) == 4 and all(np.isfinite(list(log.losses().values())))
-    data = evaluate.evaluate(Log(), lambda: False, config, str(tmp_path / 'model'))
+    data = evaluator.evaluate(Log(), lambda: False, config, str(tmp_path / 'model'))
     assert data['pictures'] == 4
 
     model = build.build(configs.parse(config).model)

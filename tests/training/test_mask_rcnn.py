@@ -9,7 +9,7 @@ from PIL import Image
 from object_detection import checkpoints, records
 from object_detection.config import label_map
 from object_detection.config import pipeline as configs
-from object_detection.evaluation import evaluate
+from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
 from object_detection.models import build
 from object_detection.utils.errors import UserError
@@ -68,13 +68,13 @@ def test_train_evaluate_and_export(tmp_path):
     config = write(tmp_path)
     log, done = run(tmp_path / 'model', config, 2)
     assert log.of('log')[-1]['values']['Loss/BoxClassifierLoss/mask_loss'] >= 0.
-    data = evaluate.evaluate(Log(), lambda: False, config, str(tmp_path / 'model'))
+    data = evaluator.evaluate(Log(), lambda: False, config, str(tmp_path / 'model'))
     values = dict(data['metrics'])
     assert data['pictures'] == 2 and 0. <= values['DetectionMasks_Precision/mAP'] <= 1.
     assert 'Loss/BoxClassifierLoss/mask_loss' in values
     without = config.replace('load_instance_masks: true', '')
     with pytest.raises(UserError, match='set load_instance_masks: true'):
-        evaluate.evaluate(Log(), lambda: False, without, str(tmp_path / 'model'))
+        evaluator.evaluate(Log(), lambda: False, without, str(tmp_path / 'model'))
 
     model = build.build(configs.parse(config).model)
     checkpoints.restore_model(model, done['checkpoint'])

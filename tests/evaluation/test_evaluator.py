@@ -7,7 +7,7 @@ import pytest
 
 from object_detection import checkpoints, records
 from object_detection.config import pipeline as configs
-from object_detection.evaluation import evaluate
+from object_detection.evaluation import evaluator
 from object_detection.evaluation.samples import samples
 from object_detection.training import screen
 from object_detection.utils.errors import UserError
@@ -29,7 +29,7 @@ def trained(tmp_path_factory):
 
 def evaluated(folder, config, **arguments):
     log = Log()
-    return log, evaluate.evaluate(log, lambda: False, config, str(folder), **arguments)
+    return log, evaluator.evaluate(log, lambda: False, config, str(folder), **arguments)
 
 
 def test_numbers_and_pictures(trained):
@@ -64,7 +64,7 @@ def test_several_metrics(trained):
 def test_batches_do_not_change_the_numbers(trained, monkeypatch):
     folder, config = trained
     together = dict(evaluated(folder, config)[1]['metrics'])
-    monkeypatch.setattr(evaluate, 'PIXELS_AT_ONCE', 1)
+    monkeypatch.setattr(evaluator, 'PIXELS_AT_ONCE', 1)
     alone = dict(evaluated(folder, config)[1]['metrics'])
     assert alone == pytest.approx(together, rel=1e-5)
 
@@ -89,7 +89,7 @@ def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
         seen.extend(name.decode() for name in features['filename'].numpy())
         return samples(features, *arguments, **keywords)
 
-    monkeypatch.setattr(evaluate, 'samples', spied)
+    monkeypatch.setattr(evaluator, 'samples', spied)
     _, data = evaluated(folder, configs.to_text(config))
     assert seen == [*(f'test{i}.jpg' for i in range(5)), *(f'train{i}.jpg' for i in range(13))]
     assert data['pictures'] == 18

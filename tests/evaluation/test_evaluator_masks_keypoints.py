@@ -8,10 +8,10 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from object_detection import protos, records
-from object_detection.evaluation import evaluate
+from object_detection.evaluation import evaluator
 from object_detection.models.detector import Detector
 from object_detection.utils.errors import UserError
-from tests.evaluation.test_evaluate import evaluated
+from tests.evaluation.test_evaluator import evaluated
 from tests.evaluation.test_summaries import events
 
 SIZES = (120, 160), (240, 200)  # height and width; both are padded to a square
@@ -105,9 +105,9 @@ def _png(picture):
 
 def values(monkeypatch, folder, model_dir, found, **config):
     saved = SimpleNamespace(prefix='ckpt-1', step=1)
-    monkeypatch.setattr(evaluate.checkpoint, 'newest_whole', lambda *_: saved)
-    monkeypatch.setattr(evaluate.checkpoint, 'restore_model', lambda *_: 1)
-    monkeypatch.setattr(evaluate.build, 'build', lambda _: Told(found))
+    monkeypatch.setattr(evaluator.checkpoints, 'newest', lambda *_: saved)
+    monkeypatch.setattr(evaluator.checkpoints, 'restore_model', lambda *_: 1)
+    monkeypatch.setattr(evaluator.build, 'build', lambda _: Told(found))
     _, data = evaluated(model_dir, CONFIG.format(folder=folder.as_posix(), **config))
     assert data['pictures'] == 2
     return dict(data['metrics'])

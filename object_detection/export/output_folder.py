@@ -17,12 +17,12 @@ def check(folder):
 
     What an export that was killed has left in it does not count, and is removed.
     """
-    with contextlib.suppress(_Checked), whole(folder):
+    with contextlib.suppress(_Checked), atomic(folder):
         raise _Checked
 
 
 @contextlib.contextmanager
-def whole(folder):
+def atomic(folder):
     """A folder for PARTS, which become those of `folder` when the block ends well, and vanish when it does not.
 
     It lies inside `folder`: that one may be the current folder, a mount point or a link, which cannot be replaced.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection.export import whole
+from object_detection.export import output_folder
 from object_detection.utils.errors import UserError
 
 
@@ -31,53 +31,53 @@ def test_places(place, tmp_path, monkeypatch):
             pytest.skip('links may not be made here')
     monkeypatch.chdir(tmp_path / 'empty' if place == '.' else tmp_path)
     before = names(Path())
-    whole.check(place)
+    output_folder.check(place)
     assert names(Path()) == before or (place == 'new/below' and names(Path('new')) == [])
-    with whole.whole(place) as partial:
+    with output_folder.atomic(place) as partial:
         write(partial)
-        assert names(Path(place)) == [whole.PARTIAL]
-    assert names(Path(place)) == list(whole.PARTS)
+        assert names(Path(place)) == [output_folder.PARTIAL]
+    assert names(Path(place)) == list(output_folder.PARTS)
     assert (tmp_path / 'link').is_symlink() == (place == 'link')
 
 
 def test_a_folder_of_the_user_is_left_alone(tmp_path):
     (tmp_path / 'out.partial').mkdir()
-    with whole.whole(tmp_path / 'out') as partial:
+    with output_folder.atomic(tmp_path / 'out') as partial:
         write(partial)
     assert names(tmp_path) == ['out', 'out.partial']
-    (tmp_path / 'other' / whole.PARTIAL).mkdir(parents=True)
-    (tmp_path / 'other' / whole.PARTIAL / 'thesis.txt').touch()
+    (tmp_path / 'other' / output_folder.PARTIAL).mkdir(parents=True)
+    (tmp_path / 'other' / output_folder.PARTIAL / 'thesis.txt').touch()
     with pytest.raises(UserError, match=r'is not empty, .*; it has \.export\.partial'):
-        whole.check(tmp_path / 'other')
-    assert (tmp_path / 'other' / whole.PARTIAL / 'thesis.txt').exists()
+        output_folder.check(tmp_path / 'other')
+    assert (tmp_path / 'other' / output_folder.PARTIAL / 'thesis.txt').exists()
 
 
 @pytest.mark.parametrize('moved', [None, 0, 1, 2])
 def test_the_next_export_goes_on_after_a_kill(moved, tmp_path):
     """At any moment: before all is finished (None), and with so many parts moved up."""
-    partial = tmp_path / whole.PARTIAL
+    partial = tmp_path / output_folder.PARTIAL
     partial.mkdir()
     write(partial)
     if moved is None:
         (partial / 'checkpoint').rename(tmp_path / 'gone')
-        whole._remove(tmp_path / 'gone')
+        output_folder._remove(tmp_path / 'gone')
     else:
         (partial / 'moving').touch()
-        for name in whole.PARTS[:moved]:
+        for name in output_folder.PARTS[:moved]:
             (partial / name).rename(tmp_path / name)
     assert not (tmp_path / 'saved_model').exists()
-    with whole.whole(tmp_path) as partial:
+    with output_folder.atomic(tmp_path) as partial:
         write(partial)
-    assert names(tmp_path) == list(whole.PARTS)
+    assert names(tmp_path) == list(output_folder.PARTS)
 
 
 def test_a_finished_export_is_kept_though_the_end_was_killed(tmp_path):
     write(tmp_path)
-    (tmp_path / whole.PARTIAL).mkdir()
-    (tmp_path / whole.PARTIAL / 'moving').touch()
+    (tmp_path / output_folder.PARTIAL).mkdir()
+    (tmp_path / output_folder.PARTIAL / 'moving').touch()
     with pytest.raises(UserError, match='is not empty'):
-        whole.check(tmp_path)
-    assert names(tmp_path) == [whole.PARTIAL, *whole.PARTS]
+        output_folder.check(tmp_path)
+    assert names(tmp_path) == [output_folder.PARTIAL, *output_folder.PARTS]
 
 
 def test_a_folder_that_fails_while_parts_are_moved_is_as_before(tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_folder_that_fails_while_parts_are_moved_is_as_before(tmp_path, monkey
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return rename(path, to)
     monkeypatch.setattr(Path, 'rename', fail)
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)), whole.whole(tmp_path) as partial:
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), output_folder.atomic(tmp_path) as partial:
         write(partial)
     assert names(tmp_path) == []
 
@@ -96,6 +96,6 @@ def test_a_folder_that_fails_while_parts_are_moved_is_as_before(tmp_path, monkey
 def test_a_place_that_cannot_be(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match='this folder cannot be made or written to'):
-        whole.check(tmp_path / 'file' / 'out')
+        output_folder.check(tmp_path / 'file' / 'out')
     with pytest.raises(UserError, match='is a file'):
-        whole.check(tmp_path / 'file')
+        output_folder.check(tmp_path / 'file')

@@ -8,7 +8,7 @@ from PIL import Image
 from object_detection import checkpoints, inputs
 from object_detection.config import label_map, metrics_set
 from object_detection.config import pipeline as configs
-from object_detection.evaluation import metrics, summaries
+from object_detection.evaluation import drawing, metrics, summaries
 from object_detection.evaluation.samples import samples
 from object_detection.layers import devices
 from object_detection.models import build, resizers
@@ -150,6 +150,6 @@ def _picture(sample, labels, options):
     image = np.asarray(Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR))
     found, truth = (objects | {name: objects[name] * scale for name in ('boxes', 'keypoints') if name in objects}
                     for objects in (sample.found, sample.truth))
-    return summaries.side_by_side(image, found, truth, labels.name_of, options.min_score_threshold,
+    return drawing.side_by_side(image, found, truth, labels.name_of, options.min_score_threshold,
                                   options.max_num_boxes_to_visualize,
                                   [(edge.start, edge.end) for edge in options.keypoint_edge])

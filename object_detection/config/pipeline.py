@@ -1,45 +1,52 @@
-"""pipeline.config: read, override, write. What is wrong with its content: config_checks.py."""
+"""pipeline.config: read, override, write. Its content is checked in checks.py."""
+from pathlib import Path
+from typing import Any
+
 from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.config import textproto
 from object_detection.utils import files
 
+# A TrainEvalPipelineConfig: its class is made at run time, so type checkers cannot know its fields.
+Config = Any
 
-def read(path):
-    """The TrainEvalPipelineConfig in a file; UserError with file:line:column where it does not fit the schema.
 
-    Only the syntax is looked at: a zoo tarball's config with PATH_TO_BE_CONFIGURED in it reads well.
+def read(path: str | Path) -> Config:
+    """Read a TrainEvalPipelineConfig from a file; UserError with file:line:column where it does not fit the schema.
+
+    Only the syntax is checked: the config of a zoo tarball, with PATH_TO_BE_CONFIGURED in it, can be read.
     """
-    return textproto.read(path, protos.TrainEvalPipelineConfig)
+    return parse(textproto.read_text(path), str(path))
 
 
-def parse(text, source='<text>'):
-    """As read, from a string; errors call it `source`."""
+def parse(text: str, source: str = '<text>') -> Config:
+    """Like read, from a string; errors call it `source`."""
     return textproto.parse(text, protos.TrainEvalPipelineConfig(), source)
 
 
-def override(config, text):
-    """A copy of config with `text`, itself a piece of pipeline.config, laid over it (--config_override).
+def override(config: Config, text: str) -> Config:
+    """Return a copy of config with `text`, itself a piece of pipeline.config, merged into it (--config_override).
 
-    As in the reference's exporter: single fields are replaced, sections merged field by field, and repeated fields
-    (eval_input_reader, data_augmentation_options, aspect_ratios) get the new entries added to the old ones.
+    As in the reference's exporter, single fields are replaced, sections merged field by field, and repeated fields
+    (eval_input_reader, data_augmentation_options, aspect_ratios) are extended.
     """
     merged = type(config)()
     merged.CopyFrom(config)
     return textproto.merge(text, merged, '--config_override')
 
 
-def to_text(config):
+def to_text(config: Config) -> str:
+    """Return the config as text that read accepts."""
     return text_format.MessageToString(config, as_utf8=True)
 
 
-def write(config, path):
-    """Write config to path, whole or not at all; comments and layout of the file it came from are not kept."""
+def write(config: Config, path: str | Path) -> None:
+    """Write config to path, whole or not at all; comments and layout of the file it came from are lost."""
     files.write_text(path, to_text(config))
 
 
-def architecture(config):
-    """'ssd', 'faster_rcnn' or 'center_net', and its section; (None, None) if the model section holds none."""
+def architecture(config: Config) -> tuple[str | None, Any]:
+    """Return 'ssd', 'faster_rcnn' or 'center_net', and its section; (None, None) if the model section is empty."""
     name = config.model.WhichOneof('model')
     return name, getattr(config.model, name) if name else None

@@ -1,8 +1,14 @@
-"""Text protos (pipeline.config, label_map.pbtxt): read with errors that say where and what; where each field stands."""
+"""Text protos (pipeline.config, label_map.pbtxt): parse with all errors and advice; find the line of each field."""
 import difflib
+import itertools
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from google.protobuf import text_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 
 from object_detection.utils.errors import UserError
 from object_detection.utils.files import existing_file
@@ -10,29 +16,35 @@ from object_detection.utils.files import existing_file
 _TOKEN = re.compile(r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
                     r"""|(?P<word>[\w.+\-/]+)|(?P<mark>.)""", re.VERBOSE)
 
-# What text_format says -> what is wrong, what to do.
-_PLAIN_WORDS = {
+_QUOTE_IT = 'put it in quotes'
+# Message of text_format -> what is wrong, what to do. After an error in a value, parsing can go on behind the field;
+# after an error in the structure, everything below may be misread.
+_VALUE_ERRORS = {
     r"Couldn't parse integer: (.*)": ('{0!r} is not a whole number', ''),
     r"Couldn't parse float: (.*)": ('{0!r} is not a number', ''),
     r'Value out of range: (.*)': ('{0} is out of the range of this field', ''),
     r'Expected "true" or "false"\.': ('a switch is true or false', ''),
-    r"Expected string but found: '(.*)'": ('{0!r} stands where text belongs', 'put it in quotes'),
+    r"Expected string but found: '(.*)'": ('{0!r} is given where text is expected', _QUOTE_IT),
+    r'.*Field "(\w+)" is specified along with field "(\w+)".*': (
+        '{0!r} stands beside {1!r}, and only one of them may be given', 'delete one'),
+    r'.*should not have multiple "(\w+)" fields.*': ('{0!r} is given twice in this section', 'delete one'),
+}
+_STRUCTURE_ERRORS = {
+    r'.*(?:unicodeescape|ending quote|utf-8).*': (
+        'this string cannot be read', 'it needs quotes at both ends, on one line, and in paths / instead of \\'),
     r'Expected "([}>])"\.': ('the file ends inside a section', 'a {0} is missing, here or further up'),
     r'Expected "\{"\.': ('a section begins with {{', 'write NAME {{ ... }}'),
     r'Expected ":"\.': ('a value is given with a colon', 'write NAME: VALUE'),
     r'Expected identifier or number, got (.*)\.': ('{0!r} does not belong here',
                                                     'a brace may be one too many above, or a name is missing'),
 }
+_MOST_ERRORS = 20
+_AnyMessage = TypeVar('_AnyMessage', bound=Message)
 
 
-def read(path, message_class):
-    """Parse the file at path; UserError if it is missing, not UTF-8, or not what the schema allows."""
-    return parse(read_text(path), message_class(), str(path))
-
-
-def read_text(path):
-    path = existing_file(path)
-    data = path.read_bytes()
+def read_text(path: str | Path) -> str:
+    """Return the text of a file; UserError if it is missing or not UTF-8."""
+    data = existing_file(path).read_bytes()
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):
         raise UserError(f'{path}: is UTF-16 text; save it as UTF-8')
     try:
@@ -43,28 +55,36 @@ def read_text(path):
                         'save it as UTF-8') from None
 
 
-def parse(text, message, source):
-    """Read text into an empty message and return it; `source` is what an error calls the text."""
+def parse(text: str, message: _AnyMessage, source: str) -> _AnyMessage:
+    """Read text into an empty message and return it.
+
+    Args:
+        source: what errors call the text, such as its path.
+    Raises:
+        UserError: all mistakes that can be told apart, each with source:line:column and what to do.
+    """
     return _read_into(text_format.Parse, text, message, source)
 
 
-def merge(text, message, source):
-    """As parse, into a message with content: single fields are replaced, sections merged, repeated fields extended."""
+def merge(text: str, message: _AnyMessage, source: str) -> _AnyMessage:
+    """Like parse, into a message with content: replace single fields, merge sections, extend repeated fields."""
     return _read_into(text_format.Merge, text, message, source)
 
 
-def locate(text):
-    """Where each field stands: {('train_config', 0, 'batch_size', 0): line}, lines from 1.
+def locate(text: str) -> dict[tuple, int]:
+    """Return the line of each field: {('train_config', 0, 'batch_size', 0): 7}, lines from 1.
 
-    A key is the path as name and count (how many of that name came before it in the same section), flattened. Expects
-    text that parses.
+    A key is the path as name and index (how many of that name precede it in the same section), flattened. The text must
+    parse.
     """
-    found = {}
-    sections = [((), {}, None)]  # path, how many of each name, the list it stands in
-    name = listed = None
+    found: dict[tuple, int] = {}
+    # path, how many of each name so far, the list it is in
+    sections: list[tuple[tuple, dict[str, int], str | None]] = [((), {}, None)]
+    name: tuple | None = None
+    listed: str | None = None
     line = 1
 
-    def enter(field):
+    def enter(field: str) -> tuple:
         path, counts, _ = sections[-1]
         key = (*path, field, counts.setdefault(field, 0))
         counts[field] += 1
@@ -77,7 +97,7 @@ def locate(text):
             name = enter(token)
         elif kind in ('word', 'string'):
             name = None
-        elif token == '[':
+        elif token == '[' and name:
             listed = name[-2]
         elif token == ',' and listed:
             name = enter(listed)
@@ -93,29 +113,65 @@ def locate(text):
     return found
 
 
-def _read_into(reader, text, message, source):
+def _read_into(reader: Callable[[str, Any], Any], text: str, message: _AnyMessage, source: str) -> _AnyMessage:
     try:
         return reader(text, message)
     except text_format.ParseError as error:
-        raise UserError(_explain(error, text, type(message).DESCRIPTOR, source)) from None
+        raise UserError(_errors(reader, text, type(message), source, error)) from None
 
 
-def _explain(error, text, root, source):
-    """One message for a ParseError: place, what is wrong, the line with a mark under the token, a suggestion."""
-    line, column = error.GetLine() or 1, error.GetColumn() or 1
+def _errors(reader: Callable[[str, Any], Any], text: str, message_class: Any, source: str,
+            error: text_format.ParseError) -> list[str]:
+    """Return messages for the first error and those behind it: blank out each field at fault and parse again."""
     lines = text.split('\n')
-    code = lines[line - 1].rstrip() if line <= len(lines) else ''
-    problem, advice = _diagnose(str(error), root)
-    if code[column - 2:column - 1] in ('"', "'") and re.match(r'\w', code[column - 1:]):
-        word = re.match(r'\w+', code[column - 1:]).group()
-        problem, advice = f'{word!r} stands directly behind a closing quote', f'delete {word!r}'
-    where = f'{source}:{line}:{column}: {problem}' + (f'; {advice}' if advice else '')
-    margin = ''.join('\t' if letter == '\t' else ' ' for letter in code[:column - 1])
-    return f'{where}\n    {code}\n    {margin}^'
+    found: list[str] = []
+    remaining = text
+    while True:
+        line, column = error.GetLine() or 1, error.GetColumn() or 1
+        code = lines[line - 1].rstrip() if line <= len(lines) else ''
+        offset = sum(len(other) + 1 for other in lines[:line - 1]) + column - 1
+        if (word := re.match(r'\w+', code[column - 1:])) and code[column - 2:column - 1] in ('"', "'"):
+            problem, advice = f'{word[0]!r} directly follows a closing quote', f'delete {word[0]!r}'
+            span: tuple[int, int] | None = (offset, offset + len(word[0]))
+        else:
+            problem, advice, local = _diagnose(str(error), message_class.DESCRIPTOR)
+            span = _field_at(remaining, offset) if local else None
+            if span and advice == _QUOTE_IT:  # what belongs in quotes may have spaces
+                span = span[0], span[1] + len(re.split(r'[\n}>]', remaining[span[1]:], maxsplit=1)[0])
+        margin = ''.join('\t' if letter == '\t' else ' ' for letter in code[:column - 1])
+        found.append(f'{source}:{line}:{column}: {problem}{"; " * bool(advice)}{advice}\n    {code}\n    {margin}^')
+        if span is None or len(found) == _MOST_ERRORS:
+            return found
+        remaining = remaining[:span[0]] + re.sub(r'[^\n]', ' ', remaining[slice(*span)]) + remaining[span[1]:]
+        try:
+            reader(remaining, message_class())
+            return found
+        except text_format.ParseError as another:
+            error = another
 
 
-def _diagnose(message, root):
-    """(what is wrong, what to do) from the words of text_format's ParseError."""
+def _field_at(text: str, offset: int) -> tuple[int, int] | None:
+    """Return where the field starts and ends whose name or value is at `offset`; None if that is unclear."""
+    tokens = [match for match in _TOKEN.finditer(text) if match.lastgroup != 'skip']
+    names = [i for i, (token, following) in enumerate(itertools.pairwise(tokens))
+             if token.start() <= offset and token.lastgroup == 'word' and following.group() in (':', '{', '<')]
+    if not names:
+        return None
+    first = names[-1] + 1 + (tokens[names[-1] + 1].group() == ':')  # of the value
+    depth = 0
+    for token, following in itertools.zip_longest(tokens[first:], tokens[first + 1:]):
+        depth += (token.group() in ('{', '<', '[')) - (token.group() in ('}', '>', ']'))
+        if depth <= 0 and not (following and token.lastgroup == following.lastgroup == 'string'):
+            return (tokens[names[-1]].start(), token.end()) if depth == 0 else None
+    return None
+
+
+def _diagnose(message: str, root: Descriptor) -> tuple[str, str, bool]:
+    """Translate the message of a ParseError.
+
+    Returns:
+        What is wrong, what to do, and whether only this field is affected.
+    """
     message = re.sub(r"^\d+:\d+ : ('.*': )?", '', message, flags=re.DOTALL)
     if found := re.search(r'Message type "([\w.]+)" has no field named "([\w.]+)"', message):
         type_name, name = found.groups()
@@ -123,31 +179,28 @@ def _diagnose(message, root):
         problem = f'{name!r} is not a field of {type_name.rpartition(".")[2]}'
         allowed = [field.name for field in messages[type_name].fields] if type_name in messages else []
         if close := difflib.get_close_matches(name, allowed, n=3, cutoff=0.6):
-            return problem, 'did you mean ' + ' or '.join(close) + '?'
+            return problem, 'did you mean ' + ' or '.join(close) + '?', True
         if homes := sorted(m.name for m in messages.values() if name in m.fields_by_name):
-            return problem, f'it is one of {", ".join(homes[:4])}: a brace may be missing or one too many above'
-        return problem, f'allowed: {", ".join(allowed)}' if allowed else ''
+            advice = f'it is one of {", ".join(homes[:4])}: a brace may be missing or one too many above'
+            return problem, advice, False
+        return problem, f'allowed: {", ".join(allowed)}' if allowed else '', True
     if found := re.search(r'Enum type "([\w.]+)" has no value (?:named|with number) ([\w.-]+)', message):
         type_name, value = found.group(1), found.group(2).rstrip('.')
         allowed = enum_values(root).get(type_name, [])
         close = difflib.get_close_matches(value.upper(), allowed, n=1, cutoff=0.6)
-        advice = f'did you mean {close[0]}? ' if close else ''
-        return f'{value!r} is not a value of {type_name.rpartition(".")[2]}', f'{advice}allowed: {", ".join(allowed)}'
-    if found := re.search(r'Field "(\w+)" is specified along with field "(\w+)"', message):
-        return f'{found.group(1)!r} stands beside {found.group(2)!r}, of which only one may be given', 'delete one'
-    if found := re.search(r'should not have multiple "(\w+)" fields', message):
-        return f'{found.group(1)!r} is given twice in this section', 'delete one'
-    if 'unicodeescape' in message or 'ending quote' in message or 'utf-8' in message:
-        return 'this string cannot be read', 'it needs quotes at both ends, on one line, and in paths / instead of \\'
-    for pattern, (problem, advice) in _PLAIN_WORDS.items():
-        if found := re.fullmatch(pattern, message):
-            return tuple(words.format(*found.groups()) for words in (problem, advice))
-    return message, ''
+        advice = (f'did you mean {close[0]}? ' if close else '') + f'allowed: {", ".join(allowed)}'
+        return f'{value!r} is not a value of {type_name.rpartition(".")[2]}', advice, True
+    for local, table in ((True, _VALUE_ERRORS), (False, _STRUCTURE_ERRORS)):
+        for pattern, (problem, advice) in table.items():
+            if match := re.fullmatch(pattern, message, flags=re.DOTALL):
+                return problem.format(*match.groups()), advice.format(*match.groups()), local
+    return message, '', False
 
 
-def message_types(root):
-    """{full name: descriptor} of a message type and all it can hold."""
-    types, todo = {}, [root]
+def message_types(root: Descriptor) -> dict[str, Descriptor]:
+    """Return {full name: descriptor} of a message type and all that it can contain."""
+    types: dict[str, Descriptor] = {}
+    todo = [root]
     while todo:
         message = todo.pop()
         if message.full_name not in types:
@@ -156,7 +209,7 @@ def message_types(root):
     return types
 
 
-def enum_values(root):
-    """{full name: value names} of all enums below a message type."""
+def enum_values(root: Descriptor) -> dict[str, list[str]]:
+    """Return {full name: value names} of all enums below a message type."""
     return {field.enum_type.full_name: [value.name for value in field.enum_type.values]
             for message in message_types(root).values() for field in message.fields if field.enum_type}

@@ -78,6 +78,49 @@ def test_syntax_errors_say_where_what_and_what_to_do(text, place, words, tmp_pat
     assert words in str(error.value)
 
 
+def test_independent_mistakes_are_reported_together():
+    """One in every kind of value; what stands behind a mistake in the structure is not looked at."""
+    text = '''
+model { ssd {
+  num_clases: 3
+  image_resizer { fixed_shape_resizer { height: 3.5 width: 6 } }
+  anchor_gen { x: 1 list: [1, 2] inner < text: "a }" 'b' > }
+  box_predictor { convolutional_box_predictor { conv_hyperparams { activation: RELU6 } score_thresh: {} } }
+} }
+train_config {
+  sync_replicas: yes batch_size: 3 batch_size: 4
+  fine_tune_checkpoint: models/my dogs/d0
+  num_stepps: 5
+}'''
+    with pytest.raises(UserError) as error:
+        pipeline.parse(text, 'p')
+    assert [finding.splitlines()[0] for finding in error.value.findings] == [
+        "p:3:3: 'num_clases' is not a field of Ssd; did you mean num_classes?",
+        "p:4:49: '3.5' is not a whole number",
+        "p:5:3: 'anchor_gen' is not a field of Ssd; did you mean anchor_generator?",
+        "p:6:80: 'RELU6' is not a value of Activation; did you mean RELU_6? allowed: NONE, RELU, RELU_6, SWISH",
+        "p:6:88: 'score_thresh' is not a field of ConvolutionalBoxPredictor; allowed: " + ', '.join(
+            field.name for field in protos.ConvolutionalBoxPredictor.DESCRIPTOR.fields),
+        "p:9:18: a switch is true or false",
+        "p:9:48: 'batch_size' is given twice in this section; delete one",
+        "p:10:25: 'models' is given where text is expected; put it in quotes",
+        "p:11:3: 'num_stepps' is not a field of TrainConfig; did you mean num_steps?"]
+    assert error.value.findings[0].splitlines()[1:] == ['      num_clases: 3', '      ^']
+
+
+def test_a_missing_brace_is_one_mistake():
+    text = 'model { ssd { num_classes: 3 } feature_extractor { type: "x" } box_coder {} } train_config { zzz: 1 }'
+    with pytest.raises(UserError) as error:
+        pipeline.parse(text)
+    assert len(error.value.findings) == 1 and 'a brace may be missing' in str(error.value)
+
+
+def test_a_file_of_mistakes_ends_somewhere():
+    with pytest.raises(UserError) as error:
+        pipeline.parse('zzz: 1\n' * 1000)
+    assert len(error.value.findings) == 20
+
+
 def test_missing_file_names_its_neighbours(tmp_path):
     (tmp_path / 'pipeline.config').touch()
     with pytest.raises(UserError, match=r'pipline.config: does not exist; did you mean .*pipeline\.config\?'):

@@ -1,6 +1,7 @@
 """The four calls of a CenterNet."""
 import tensorflow as tf
 
+from object_detection.layers.feature_extractors.center_net import CenterNetFeatureExtractor
 from object_detection.layers.heads.center_net import PixelHead
 from object_detection.models.center_net import decoding, keypoints, losses
 from object_detection.models.center_net.tasks import CENTER, OFFSET, SCALE, Tasks
@@ -13,15 +14,15 @@ class CenterNet(Detector):
     """A detector of objects as points. The arguments other than those of Detector:
 
     Args:
-        feature_extractor: one of layers/feature_extractors/center_net.py.
+        feature_extractor: from a constructor in layers.feature_extractors.CENTER_NET.
         tasks: what is predicted, with its losses.
         use_depthwise: separable convolutions in the heads.
     """
 
     _DETECTION_ALIASES = ('fine_tune',)  # its former name in the reference
 
-    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor, tasks: Tasks,
-                 use_depthwise: bool = False):
+    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: CenterNetFeatureExtractor,
+                 tasks: Tasks, use_depthwise: bool = False):
         super().__init__(num_classes, resizer)
         self._tasks, self._feature_extractor = tasks, feature_extractor
         self._prediction_head_dict = {

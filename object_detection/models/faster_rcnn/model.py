@@ -1,8 +1,10 @@
 """Faster R-CNN (Ren et al. 2015), optionally with a feature pyramid (Lin et al. 2017) or masks (He et al. 2017)."""
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from object_detection.layers.heads.mask_rcnn import MaskRCNNBoxPredictor
 from object_detection.models.detector import Detector, Predictions, Tensors
 from object_detection.models.faster_rcnn import masks
 from object_detection.models.faster_rcnn.groundtruth import Groundtruth
@@ -20,18 +22,18 @@ class FasterRCNN(Detector):
 
     Args:
         resizer: may have no fixed size; the sizes of a batch are then known only at run time.
-        feature_extractor: one of layers/feature_extractors/faster_rcnn.py.
-        rpn_features: network on each of its feature maps (layers/heads/rpn.py).
-        rpn_predictor: box predictor with two classes on the results (layers/heads/convolutional.py).
+        feature_extractor: from a constructor in layers.feature_extractors.FASTER_RCNN.
+        rpn_features: an RPNFeatures (layers/heads), applied to each of its feature maps.
+        rpn_predictor: a ConvolutionalBoxPredictor with two classes, applied to the results.
         first_stage, second_stage: settings and losses of the two stages.
         pooling: cuts the proposals out of the feature maps.
-        box_predictor: a MaskRCNNBoxPredictor (layers/heads/mask_rcnn.py).
+        box_predictor: a MaskRCNNBoxPredictor.
         mask_weight: factor of the mask loss; None for a model without masks.
     """
 
-    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor, rpn_features: Callable,
+    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: Any, rpn_features: Callable,
                  rpn_predictor: Callable, first_stage: FirstStage, second_stage: SecondStage, pooling: RegionPooling,
-                 box_predictor, mask_weight: float | None = None):
+                 box_predictor: MaskRCNNBoxPredictor, mask_weight: float | None = None):
         super().__init__(num_classes, resizer)
         self._extractor = feature_extractor
         self._feature_extractor_for_proposal_features = feature_extractor.first_stage

@@ -1,6 +1,6 @@
 """The first stage: a region proposal network (Ren et al. 2015)."""
 import dataclasses
-import typing
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +28,7 @@ class FirstStage:
         localization_weight, objectness_weight: factors of the two losses.
         clip_anchors: in training, clip anchors that reach over the edge of the input instead of dropping them.
     """
-    anchors: typing.Any
+    anchors: Any
     assigner: TargetAssigner
     sampler: BalancedSampler
     non_max_suppression: NonMaxSuppression
@@ -108,7 +108,7 @@ class FirstStage:
                 losses.batch_mean(classification) * self.objectness_weight)
 
 
-def dynamic_anchors(generator, sizes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+def dynamic_anchors(generator: Any, sizes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """Generate the anchors of feature maps whose sizes are scalar tensors: generator.generate(sizes, None).
 
     Each cell has the anchors of the first one, shifted by the distance between the first two cells of a map of 2 x 2.

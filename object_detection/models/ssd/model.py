@@ -4,12 +4,14 @@ One pass over the image predicts box encodings and class scores for every anchor
 """
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.targets import TargetAssigner, Targets
 from object_detection.layers import devices
+from object_detection.layers.feature_extractors.base import FeatureExtractor
 from object_detection.models.detector import Detector, Predictions, Tensors, detection_dict, trim_padding
 from object_detection.models.losses import HardExampleMiner
 from object_detection.models.resizers import Resizer
@@ -41,9 +43,8 @@ class SSD(Detector):
     """A single-shot detector. The arguments other than those of Detector:
 
     Args:
-        feature_extractor: a FeatureExtractor (layers/feature_extractors/base.py).
-        box_predictor: function of feature maps and `training` that returns {'box_encodings',
-            'class_predictions_with_background'} (layers/heads/).
+        feature_extractor: from a constructor in layers.feature_extractors.SSD.
+        box_predictor: a ConvolutionalBoxPredictor or WeightSharedBoxPredictor (layers/heads).
         anchors: an anchor generator (boxes/anchors.py).
         target_assigner: matches anchors to groundtruth boxes.
         loss: its settings.
@@ -52,8 +53,8 @@ class SSD(Detector):
         background_class: the class predictions have a background in front, class 0.
     """
 
-    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: tf.Module, box_predictor: Callable,
-                 anchors, target_assigner: TargetAssigner, loss: SsdLoss, score_converter: Callable,
+    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: FeatureExtractor, box_predictor: Callable,
+                 anchors: Any, target_assigner: TargetAssigner, loss: SsdLoss, score_converter: Callable,
                  non_max_suppression: NonMaxSuppression, background_class: bool = True):
         super().__init__(num_classes, resizer)
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor
@@ -111,24 +112,24 @@ class SSD(Detector):
             Loss/localization_loss and Loss/classification_loss.
         """
         del true_image_shapes
-        config = self._loss
+        settings = self._loss
         targets = self._targets(predictions, groundtruth)
-        localization = config.localization(
+        localization = settings.localization(
             predictions['box_encodings'], _where_known(targets.boxes, predictions['box_encodings']),
             targets.box_weights)
-        classification = config.classification(
+        classification = settings.classification(
             predictions['class_predictions_with_background'], targets.classes, targets.class_weights)
-        if config.hard_example_miner:
-            mask = config.hard_example_miner.mask(classification, localization, self._decode(predictions),
-                                                  targets.matches)
+        if settings.hard_example_miner:
+            mask = settings.hard_example_miner.mask(classification, localization, self._decode(predictions),
+                                                    targets.matches)
             classification, localization = classification * mask, localization * mask
-        normalizer = (devices.loss_normalizer(tf.reduce_sum(targets.box_weights)) if config.normalize_by_matches
+        normalizer = (devices.loss_normalizer(tf.reduce_sum(targets.box_weights)) if settings.normalize_by_matches
                       else 1.)
-        code_size = self._target_assigner.coder.code_size if config.normalize_localization_by_code_size else 1
+        code_size = self._target_assigner.coder.code_size if settings.normalize_localization_by_code_size else 1
         return {'Loss/localization_loss':
-                tf.reduce_sum(localization) * (config.localization_weight / (normalizer * code_size)),
+                tf.reduce_sum(localization) * (settings.localization_weight / (normalizer * code_size)),
                 'Loss/classification_loss':
-                tf.reduce_sum(classification) * (config.classification_weight / normalizer)}
+                tf.reduce_sum(classification) * (settings.classification_weight / normalizer)}
 
     def _decode(self, predictions: Predictions) -> tf.Tensor:
         """Decode the boxes, float32 [B, A, 4], normalized to the input."""

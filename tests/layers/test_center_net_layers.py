@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.layers.backbones import hourglass, resnet_v2
-from object_detection.layers.heads.center_net import PixelHead
+from object_detection.layers.heads.convolutional import PixelHead
 from object_detection.layers.necks.upsampling import Conv2DTranspose, Deconvolution, UpsamplingFPN
 from object_detection.utils.errors import UserError
 

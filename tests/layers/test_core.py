@@ -29,6 +29,15 @@ def test_sequence_keeps_positions_and_passes_the_mode_on():
     assert float(parity.variables_by_key(s=steps)['s/2/1/moving_variance'][0]) == pytest.approx(.99)
 
 
+def test_untracked_attributes_add_no_keys_and_take_any_dict():
+    tracked, other = core.Conv2D(1, 1, 1, use_bias=False), core.Conv2D(1, 1, 1, use_bias=False)
+    network = core.Network([tracked])
+    network.parts = core.Untracked(blocks={2: [tracked], 'last': other}, other=other)
+    assert set(parity.variables_by_key(net=network)) == {'net/layer_with_weights-0/kernel'}
+    assert network.submodules == (tracked,) and len(network.variables) == 1
+    assert network.parts.blocks['last'] is other
+
+
 def test_batch_norm_normalises_with_batch_moments_and_moves_its_own():
     norm = core.BatchNorm(1, momentum=.9, epsilon=0.)
     x = tf.reshape(tf.constant([1., 3., 5., 7.]), [4, 1, 1, 1])  # mean 4, variance 5; with Bessel's correction 20 / 3

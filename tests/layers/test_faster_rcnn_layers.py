@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
+from object_detection.layers.heads.convolutional import RPNFeatures
 from object_detection.layers.heads.mask_rcnn import MaskHead, MaskRCNNBoxPredictor
-from object_detection.layers.heads.rpn import RPNFeatures
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.utils.errors import UserError
 from tests.support import parity

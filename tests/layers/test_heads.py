@@ -4,8 +4,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.layers import initializers
-from object_detection.layers.heads.common import flatten_and_concat
-from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
+from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor, flatten_and_concat
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
 from object_detection.layers.hyperparams import Hyperparams
 from tests.support import parity

@@ -1,4 +1,4 @@
-"""A backbone is one new file and one line: the one that docs/adding_a_backbone.md shows, and toys in both families."""
+"""A new backbone is a file and a table entry: the one in docs/adding_a_backbone.md, and toys in two families."""
 import re
 import sys
 import types
@@ -14,18 +14,37 @@ from object_detection.models import build
 from tests.support import tiny, toy_backbone
 from tests.training.test_train import run
 
-PAGE = Path(__file__).parents[2] / 'docs' / 'adding_a_backbone.md'
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / 'docs' / 'adding_a_backbone.md'
 
 
-def test_the_one_of_the_documentation(monkeypatch, tmp_path):
+def apply(diff):
+    """Return the file that a diff of one hunk names, with the diff applied. The hunk must fit exactly."""
+    header, *lines = diff[diff.index('@@'):].splitlines()
+    old, new = ([line[1:] for line in lines if line[0] in (' ', sign)] for sign in '-+')
+    text = (ROOT / re.search(r'^--- a/(.*)', diff, re.MULTILINE)[1]).read_text(encoding='utf-8').splitlines()
+    before = int(re.match(r'@@ -(\d+)', header)[1]) - 1
+    assert text[before:before + len(old)] == old, 'the diff of the page does not fit the file'
+    assert header.startswith(f'@@ -{before + 1},{len(old)} +{before + 1},{len(new)} @@')
+    return '\n'.join([*text[:before], *new, *text[before + len(old):]])
+
+
+def load(monkeypatch, name, code):
+    """Run code as a module of this name."""
+    module = types.ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(code, name, 'exec'), vars(module))
+    return module
+
+
+def test_the_backbone_of_the_page(monkeypatch, tmp_path):
     text = PAGE.read_text(encoding='utf-8')
-    code = re.search(r'```python\n(.*?)```', text, re.DOTALL)[1]
+    diff, code = (re.search(rf'```{language}\n(.*?)```', text, re.DOTALL)[1] for language in ('diff', 'python'))
     assert f'{len(code.splitlines())} +' in text  # the line count of the diffstat
-    module = types.ModuleType('vgg_fpn')
-    monkeypatch.setitem(sys.modules, 'vgg_fpn', module)
-    exec(compile(code, 'vgg_fpn.py', 'exec'), vars(module))
-    for name, constructor in module.SSD.items():
-        monkeypatch.setitem(feature_extractors.SSD, name, constructor)
+    load(monkeypatch, f'{feature_extractors.__name__}.vgg_fpn', code)
+    registry = load(monkeypatch, 'registry', apply(diff))
+    assert set(registry.SSD) - set(feature_extractors.SSD) == {'ssd_vgg16_fpn_keras'}
+    monkeypatch.setattr(feature_extractors, 'SSD', registry.SSD)
     config = tiny.write(tmp_path).read_text().replace('ssd_mobilenet_v2_fpn_keras', 'ssd_vgg16_fpn_keras').replace(
         'depth_multiplier: 0.25', 'depth_multiplier: 0.1')
     log, done = run(tmp_path / 'model', config, 1)
@@ -46,8 +65,9 @@ def test_registry(family, monkeypatch, tmp_path):
     assert np.isfinite(log.losses()[1])
 
 
-def test_every_type_has_a_module_of_its_own():
-    for family in ('SSD', 'CENTER_NET', 'FASTER_RCNN'):
-        for name, constructor in getattr(feature_extractors, family).items():
-            home = getattr(constructor, 'func', constructor).__module__
-            assert home.removeprefix(f'{feature_extractors.__name__}.') in feature_extractors.MODULES, name
+@pytest.mark.parametrize('family', ['SSD', 'CENTER_NET', 'FASTER_RCNN'])
+def test_every_type_is_in_the_table_of_its_module(family):
+    for name, constructor in getattr(feature_extractors, family).items():
+        home = sys.modules[getattr(constructor, 'func', constructor).__module__]
+        assert home.__package__ == feature_extractors.__name__, name
+        assert getattr(home, family)[name] is constructor

@@ -1,1 +1,1 @@
-"""Networks that turn images into feature maps of rising stride. They know nothing of detection."""
+"""Classification networks without detection parts: images in, feature maps of increasing stride out."""

@@ -1,44 +1,47 @@
-"""EfficientNet B0 to B7 (Tan and Le 2019, https://arxiv.org/abs/1905.11946) with the whole classifier's variables."""
+"""EfficientNet B0 to B7 (Tan and Le 2019, https://arxiv.org/abs/1905.11946), with all variables of the classifier."""
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from object_detection.layers import core, initializers
 
-# (width, depth) per version
+# (width, depth) coefficients of each version
 COEFFICIENTS = {'b0': (1., 1.), 'b1': (1., 1.1), 'b2': (1.1, 1.2), 'b3': (1.2, 1.4), 'b4': (1.4, 1.8),
                 'b5': (1.6, 2.2), 'b6': (1.8, 2.6), 'b7': (2., 3.1)}
 # (filters, kernel size, repeats, expansion, stride) of each stack, before scaling
 STACKS = ((16, 3, 1, 1, 1), (24, 3, 2, 6, 2), (40, 5, 2, 6, 2), (80, 3, 3, 6, 2), (112, 5, 3, 6, 1), (192, 5, 4, 6, 2),
           (320, 3, 1, 6, 1))
-# The block a level is taken after. These are B0's last blocks of a stride; the reference takes them for every version.
+# {level: (stack, block) whose output it is}. They are the last blocks of each stride in B0; the reference takes the
+# same ones for every version.
 ENDPOINTS = {1: (0, 0), 2: (1, 1), 3: (2, 1), 4: (4, 2), 5: (6, 0)}
 REGULARIZER = core.L2(1e-5)
 STEM_FILTERS, TOP_FILTERS, CLASSES, SQUEEZE, DROP_RATE = 32, 1280, 1000, .25, .2
 
 
 class EfficientNet(core.Network):
-    """A classifier of which the levels up to 5 (stride 2 ** level) are used.
-
-    Attributes:
-        channels: {level: channels of the feature map}, levels 1 to 5.
-        used: number of leading layers that the levels need; the others (end of the last stack, top, logits) exist
-            because the reference's checkpoints hold them.
+    """Feature maps of levels 1 to 5 (stride 2 ** level), and the rest of the classifier.
 
     Args:
         version: 'b0' to 'b7'.
-        regularizer: of the convolutions, but for depthwise ones, and of the biases.
-        freeze_batch_norm: keep the moments in training.
+        regularizer: for kernels, except depthwise ones, and biases.
+        freeze_batch_norm: use and keep the moving moments in training.
+    Attributes:
+        channels: {level: channels of the feature map}, levels 1 to 5.
+        used: the number of leading layers that compute the levels. The others (end of the last stack, top, logits)
+            exist because the reference's checkpoints contain them.
     """
 
-    def __init__(self, version, regularizer=REGULARIZER, freeze_batch_norm=False):
+    def __init__(self, version: str, regularizer: core.Regularizer | None = REGULARIZER,
+                 freeze_batch_norm: bool = False):
         super().__init__()
         width, depth = COEFFICIENTS[version]
         make = _Maker(self.add, regularizer, freeze_batch_norm)
         channels = _round_filters(STEM_FILTERS, width)
         stem = make.conv(3, channels, 3, strides=2), make.norm(channels)
         repeats = [math.ceil(depth * repeat) for _, _, repeat, _, _ in STACKS]
-        blocks, self.used = {}, 0
+        blocks: dict[tuple[int, int], _Block] = {}
+        self.used = 0
         for stack, (filters, kernel_size, _, expansion, strides) in enumerate(STACKS):
             filters = _round_filters(filters, width)
             for index in range(repeats[stack]):
@@ -54,29 +57,25 @@ class EfficientNet(core.Network):
         self.add(core.Dense(top, CLASSES, regularizer=regularizer, bias_regularizer=regularizer,
                             kernel_initializer=initializers.variance_scaling(1 / 3, 'fan_out', uniform=True)))
         self.channels = {level: _round_filters(STACKS[stack][0], width) for level, (stack, _) in ENDPOINTS.items()}
-        self._run = lambda x, training: _levels(stem, blocks, x, training)
+        self._parts = core.Untracked(stem=stem, blocks=blocks)
 
-    def __call__(self, images, training=False):
-        """images [B, H, W, 3], normalised -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}."""
-        return self._run(images, training)
-
-
-def _levels(stem, blocks, x, training):
-    conv, norm = stem
-    x = core.swish(norm(conv(x), training))
-    levels = {position: level for level, position in ENDPOINTS.items()}
-    maps = {}
-    for position, block in blocks.items():
-        x = block(x, training)
-        if position in levels:
-            maps[levels[position]] = x
-        if len(maps) == len(levels):
-            break
-    return maps
+    def __call__(self, images: tf.Tensor, training: bool = False) -> dict[int, tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}."""
+        conv, norm = self._parts.stem
+        x = core.swish(norm(conv(images), training))
+        levels = {position: level for level, position in ENDPOINTS.items()}
+        maps: dict[int, tf.Tensor] = {}
+        for position, block in self._parts.blocks.items():
+            x = block(x, training)
+            if position in levels:
+                maps[levels[position]] = x
+            if len(maps) == len(levels):
+                break
+        return maps
 
 
 class _Block:
-    """Mobile inverted bottleneck with squeeze and excitation. Its layers are tracked by the network, not here."""
+    """Mobile inverted bottleneck with squeeze-and-excitation. The network tracks its layers."""
 
     def __init__(self, make, in_channels, filters, kernel_size, expansion, strides, drop_rate):
         inner = in_channels * expansion
@@ -103,11 +102,11 @@ class _Block:
 
 
 class _Maker:
-    """Makes layers with EfficientNet's settings and has the network track them."""
+    """Make layers with EfficientNet's settings and add them to the network."""
 
     initializer = staticmethod(initializers.variance_scaling(2., 'fan_out'))
 
-    def __init__(self, add, regularizer, freeze_batch_norm):
+    def __init__(self, add: Callable, regularizer: core.Regularizer | None, freeze_batch_norm: bool):
         self.add, self.regularizer, self.freeze_batch_norm = add, regularizer, freeze_batch_norm
 
     def conv(self, in_channels, filters, kernel_size, strides=1, bias=False):
@@ -124,7 +123,7 @@ class _Maker:
 
 
 def _round_filters(filters, width):
-    """filters * width, rounded to a multiple of 8, never more than a tenth down."""
+    """Round filters * width to the nearest multiple of 8, up where that would lose more than a tenth."""
     scaled = filters * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < .9 * scaled else rounded

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from object_detection.layers import core
 
-# channels of the first convolution, channels and residual blocks of the stages, hourglasses one after the other
+# size: (channels of the first convolution, channels of the stages, residual blocks of the stages, hourglasses in a row)
 SIZES = {10: (32, (64, 64), (1, 1), 1),
          20: (48, (96, 96, 144), (1, 2, 2), 1),
          32: (48, (96, 96, 144, 144), (2, 2, 2, 2), 1),
@@ -14,16 +14,16 @@ SIZES = {10: (32, (64, 64), (1, 1), 1),
 
 
 class Hourglass(core.Layer):
-    """One map of stride 4 after each hourglass.
+    """Stacked hourglasses, each of which outputs a feature map of stride 4.
 
     Args:
         size: 10, 20, 32, 52 or 104, the number of convolutions on the longest path.
     Attributes:
-        channels: list, of each map.
+        channels: list with the channels of each map.
         multiple: the image's height and width must be multiples of it.
     """
 
-    def __init__(self, size):
+    def __init__(self, size: int):
         super().__init__()
         first, channels, blocks, count = SIZES[size]
         width = channels[0]
@@ -35,8 +35,8 @@ class Hourglass(core.Layer):
         self.intermediate_conv2 = [_ConvBlock(width, width, 1, activate=False) for _ in range(count - 1)]
         self.intermediate_residual = [_Residual(width, width) for _ in range(count - 1)]
 
-    def __call__(self, images, training=False):
-        """images [B, H, W, 3], normalised -> list of [B, H / 4, W / 4, channels[i]]."""
+    def __call__(self, images: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> list of [B, H / 4, W / 4, channels[i]], one per hourglass."""
         x = self.downsample_input(images, training)
         outputs = []
         for index, hourglass in enumerate(self.hourglass_network):
@@ -49,7 +49,7 @@ class Hourglass(core.Layer):
 
 
 class _Stem(core.Layer):
-    """Two convolutions with stride 2."""
+    """A convolution and a residual block, both with stride 2."""
 
     def __init__(self, first, width):
         super().__init__()
@@ -61,10 +61,10 @@ class _Stem(core.Layer):
 
 
 class _EncoderDecoder(core.Layer):
-    """Half the size, the next smaller one inside, and back; blocks at full size go around it.
+    """One stage: downsample, run the next smaller stage, upsample, and add a branch of blocks at full size.
 
     Args:
-        channels: of this stage and all inside; blocks: residual blocks of the same.
+        channels, blocks: channels and residual blocks of this stage and of all smaller ones.
     """
 
     def __init__(self, channels, blocks):
@@ -79,23 +79,23 @@ class _EncoderDecoder(core.Layer):
         self.decoder_block = _residuals(inner, outer, blocks[0], widen_last=True)
 
     def __call__(self, x, training):
-        around = x
+        full_size = x
         for block in self.encoder_block1:
-            around = block(around, training)
+            full_size = block(full_size, training)
         for block in (*self.encoder_block2, *self.inner_block, *self.decoder_block):
             x = block(x, training)
-        return around + core.upsample(x)
+        return full_size + core.upsample(x)
 
 
 def _residuals(in_channels, filters, count, strides=1, widen_last=False):
-    """List of residual blocks; the first has the stride, the first or the last changes the channels."""
+    """Return `count` residual blocks. The first has the stride; the first (or the last) changes the channels."""
     widths = [in_channels, *[in_channels if widen_last else filters] * (count - 1), filters]
     return [_Residual(before, after, strides if index == 0 else 1)
             for index, (before, after) in enumerate(itertools.pairwise(widths))]
 
 
 class _Residual(core.Layer):
-    """Two 3 x 3 convolutions beside the input, which is projected where its size or channels change."""
+    """Two 3 x 3 convolutions plus the input, which is projected if its size or channels change."""
 
     def __init__(self, in_channels, filters, strides=1):
         super().__init__()
@@ -111,7 +111,7 @@ class _Residual(core.Layer):
 
 
 class _ConvBlock(core.Layer):
-    """Convolution with padding that does not depend on the size, normalization, activation."""
+    """Convolution with padding that does not depend on the size of the map, batch normalization, activation."""
 
     def __init__(self, in_channels, filters, kernel_size, strides=1, activate=True):
         super().__init__()

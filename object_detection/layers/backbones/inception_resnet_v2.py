@@ -1,5 +1,8 @@
-"""Inception ResNet V2 (Szegedy et al. 2016, https://arxiv.org/abs/1602.07261) in the two halves that a two-stage
-detector takes: up to the last block of stride 16, for the picture, and what follows, for each region."""
+"""Inception ResNet V2 (Szegedy et al. 2016, https://arxiv.org/abs/1602.07261), cut in two for a two-stage detector.
+
+The first half, up to the last block of stride 16, runs on the image, the second half on each region.
+"""
+
 import tensorflow as tf
 
 from object_detection.layers import core
@@ -8,16 +11,17 @@ from object_detection.layers.hyperparams import Hyperparams
 MIDDLE_CHANNELS, TOP_CHANNELS = 1088, 1536
 
 
-def default_hyperparams(freeze_batch_norm=False):
-    """What the reference's Faster R-CNN makes the network with."""
+def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+    """Return the settings that the reference's Faster R-CNN builds the network with."""
     return Hyperparams(activation=tf.nn.relu, batch_norm={
         'momentum': .9997, 'epsilon': 1e-3, 'scale': False, 'frozen': freeze_batch_norm})
 
 
 class InceptionResNetV2(core.Network):
-    """Up to block17_20: stride 16, MIDDLE_CHANNELS channels. Every layer pads ('SAME'), so that maps stay aligned."""
+    """The layers up to block17_20: stride 16, MIDDLE_CHANNELS channels. Every layer pads with 'SAME', as the reference
+    does for detection (align_feature_maps)."""
 
-    def __init__(self, hyperparams):
+    def __init__(self, hyperparams: Hyperparams):
         super().__init__()
         stem = _branches(self, hyperparams, 3, [
             [(32, 3, 2), (32, 3), (64, 3), _max_pool, (80, 1), (192, 3), _max_pool]])
@@ -29,35 +33,34 @@ class InceptionResNetV2(core.Network):
             [(384, 3, 2)], [(256, 1), (256, 3), (384, 3, 2)], [_max_pool]])
         block17 = [_Residual(self, hyperparams, MIDDLE_CHANNELS, .1, [
             [(192, 1)], [(128, 1), (160, (1, 7)), (192, (7, 1))]]) for _ in range(20)]
-        steps = [stem, mixed_5b, *block35, mixed_6a, *block17]
-        self._run = lambda x, training: _run(steps, x, training)
+        self._parts = core.Untracked(blocks=[stem, mixed_5b, *block35, mixed_6a, *block17])
 
-    def __call__(self, images, training=False):
-        """images [B, H, W, 3], normalised -> [B, H / 16, W / 16, 1088]."""
-        return self._run(images, training)
+    def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Normalized images [B, H, W, 3] -> [B, H / 16, W / 16, 1088]."""
+        return _run(self._parts.blocks, images, training)
 
 
 class InceptionResNetV2Top(core.Network):
-    """From block17_20 to conv_7b: stride 2, TOP_CHANNELS channels."""
+    """The layers after block17_20 up to conv_7b: stride 2, TOP_CHANNELS channels."""
 
-    def __init__(self, hyperparams):
+    def __init__(self, hyperparams: Hyperparams):
         super().__init__()
         mixed_7a = _branches(self, hyperparams, MIDDLE_CHANNELS, [
             [(256, 1), (384, 3, 2)], [(256, 1), (288, 3, 2)], [(256, 1), (288, 3), (320, 3, 2)], [_max_pool]])
         block8 = [_Residual(self, hyperparams, 2080, scale, [
             [(192, 1)], [(192, 1), (224, (1, 3)), (256, (3, 1))]], activation)
             for scale, activation in [(.2, hyperparams.activation)] * 9 + [(1., None)]]
-        steps = [mixed_7a, *block8, _branches(self, hyperparams, 2080, [[(TOP_CHANNELS, 1)]])]
-        self._run = lambda x, training: _run(steps, x, training)
+        conv_7b = _branches(self, hyperparams, 2080, [[(TOP_CHANNELS, 1)]])
+        self._parts = core.Untracked(blocks=[mixed_7a, *block8, conv_7b])
 
-    def __call__(self, regions, training=False):
+    def __call__(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, h, w, 1088] -> [B, h / 2, w / 2, 1536]."""
-        return self._run(regions, training)
+        return _run(self._parts.blocks, regions, training)
 
 
-def _run(steps, x, training):
-    for step in steps:
-        x = step(x, training)
+def _run(blocks, x, training):
+    for block in blocks:
+        x = block(x, training)
     return x
 
 
@@ -70,10 +73,14 @@ def _average_pool(x):
 
 
 def _branches(network, hyperparams, channels, branches):
-    """_Branches of lists of (filters, kernel size[, stride]) or functions.
+    """Build parallel branches and add their layers to the network.
 
-    Layers are tracked as a Keras model numbers them: those furthest from the end first; of one distance the
-    convolutions, branch by branch, and then their normalizations.
+    Layers are numbered as Keras numbers those of a functional model: by distance from the end, furthest first, and at
+    equal distance the convolutions of all branches before their normalizations.
+
+    Args:
+        channels: of the input.
+        branches: lists of (filters, kernel size[, stride]) for convolutions, and of functions.
     """
     longest = max(map(len, branches))
     aligned = [[None] * (longest - len(branch)) + list(branch) for branch in branches]
@@ -93,7 +100,7 @@ def _branches(network, hyperparams, channels, branches):
 
 
 class _Branches:
-    """Sequences beside each other, their results joined. Their layers are tracked by the network."""
+    """Sequences in parallel, their outputs concatenated. The network tracks their layers."""
 
     def __init__(self, sequences):
         self._sequences = sequences
@@ -104,7 +111,7 @@ class _Branches:
 
 
 class _Residual:
-    """x + scale * a 1 x 1 convolution of the joined branches. Layers are tracked by the network."""
+    """activation(x + scale * projection of the branches' outputs). The network tracks the layers."""
 
     def __init__(self, network, hyperparams, channels, scale, branches, activation=tf.nn.relu):
         self._branches = _branches(network, hyperparams, channels, branches)

@@ -6,34 +6,33 @@ import tensorflow as tf
 from object_detection.layers import core, initializers
 from object_detection.layers.hyperparams import Hyperparams
 
-# (filters, stride) of the 17 blocks; the first does not expand, the others sixfold
+# (filters, stride) of the 17 blocks. The first does not expand its channels, the others do sixfold.
 BLOCKS = ((16, 1), (24, 2), (24, 1), *[(32, 2), (32, 1), (32, 1)], *[(64, 2), *[(64, 1)] * 3], *[(96, 1)] * 3,
           *[(160, 2), (160, 1), (160, 1)], (320, 1))
-# The block an output ends with; level 5 is the last convolution
-ENDPOINTS = {2: 2, 3: 5, 'block 9': 9, 4: 12}
+# {output: the last block before it}. Level 5 is the output of the last convolution.
+ENDPOINTS: dict[int | str, int] = {2: 2, 3: 5, 'block 9': 9, 4: 12}
 EXPANDED_BLOCK = 13
 
 
-def default_hyperparams(freeze_batch_norm=False):
-    """What the network is made with unless a config overrides it."""
+def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+    """Return the settings of the network that apply unless a config overrides them."""
     return Hyperparams(initializers.truncated_normal(.09), core.L2(4e-5), tf.nn.relu6,
                        {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batch_norm})
 
 
 class MobileNetV2(core.Network):
-    """Levels 2 to 5 (stride 2 ** level), and two more maps of stride 16: 'block 9', and 'expanded', inside block 13.
+    """Feature maps of levels 2 to 5 (stride 2 ** level), and two more of stride 16: 'block 9', and 'expanded', the
+    expansion inside block 13.
 
     Args:
-        hyperparams: Hyperparams of all convolutions; they have no bias.
-        alpha: factor of all channels, rounded to multiples of 8; of the last convolution's 1280 only when below 1.
-        min_depth: fewest channels of a convolution that is not an expansion.
-        use_explicit_padding: padding that does not depend on the size.
-    Attributes:
-        channels: {level: channels}
-        expanded_channels: of 'expanded'
+        hyperparams: settings of all convolutions, which have no bias.
+        alpha: factor of all channels, rounded to multiples of 8; for the last convolution's 1280 only if below 1.
+        min_depth: minimum channels of a convolution that is not an expansion.
+        use_explicit_padding: pad by a fixed number of pixels instead of 'SAME'.
     """
 
-    def __init__(self, hyperparams, alpha=1., min_depth=0, use_explicit_padding=False):
+    def __init__(self, hyperparams: Hyperparams, alpha: float = 1., min_depth: int = 0,
+                 use_explicit_padding: bool = False):
         super().__init__()
         make = _Maker(self.add, hyperparams, use_explicit_padding)
 
@@ -41,41 +40,44 @@ class MobileNetV2(core.Network):
             return max(_round_to_8(count * alpha), min_depth)
         channels = scaled(32)
         stem = make.conv(3, channels, 3, strides=2)
-        widths, blocks = {}, []
+        widths: dict[int | str, int] = {}
+        blocks = []
         for index, (count, strides) in enumerate(BLOCKS):
             # compared before min_depth, as the reference does
             residual = strides == 1 and channels == _round_to_8(int(count * alpha))
             filters = max(_round_to_8(int(count * alpha)), min_depth)
             blocks.append(_Block(make, channels, filters, strides, 6 if index else 1, residual))
             if index == EXPANDED_BLOCK:
-                self.expanded_channels = 6 * channels
+                widths['expanded'] = 6 * channels
             channels = filters
             widths |= {level: channels for level, block in ENDPOINTS.items() if block == index}
         widths[5] = max(_round_to_8(1280 * alpha) if alpha < 1 else 1280, min_depth)
         top = make.conv(channels, widths[5], 1)
-        self.channels = widths
-        self._run = lambda x, training: _levels(stem, blocks, top, x, training)
+        self._parts = core.Untracked(stem=stem, blocks=blocks, top=top, channels=widths)
 
-    def __call__(self, images, training=False):
-        """images [B, H, W, 3], normalised -> {level or 'expanded': feature map [B, h, w, channels]}."""
-        return self._run(images, training)
+    @property
+    def channels(self) -> dict[int | str, int]:
+        """{level, 'block 9' or 'expanded': channels of the feature map}."""
+        return self._parts.channels
 
-
-def _levels(stem, blocks, top, x, training):
-    x = stem(x, training)
-    maps, levels = {}, {block: level for level, block in ENDPOINTS.items()}
-    for index, block in enumerate(blocks):
-        x, expanded = block(x, training)
-        if index in levels:
-            maps[levels[index]] = x
-        if index == EXPANDED_BLOCK:
-            maps['expanded'] = expanded
-    maps[5] = top(x, training)
-    return maps
+    def __call__(self, images: tf.Tensor, training: bool = False) -> dict[int | str, tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> {level, 'block 9' or 'expanded': [B, H / stride, W / stride, channels]}."""
+        x = self._parts.stem(images, training)
+        maps: dict[int | str, tf.Tensor] = {}
+        levels = {block: level for level, block in ENDPOINTS.items()}
+        for index, block in enumerate(self._parts.blocks):
+            x, expanded = block(x, training)
+            if index in levels:
+                maps[levels[index]] = x
+            if index == EXPANDED_BLOCK:
+                maps['expanded'] = expanded
+        maps[5] = self._parts.top(x, training)
+        return maps
 
 
 class _Block:
-    """Inverted residual with linear bottleneck. Its layers are tracked by the network, not here."""
+    """Inverted residual with linear bottleneck: x -> (its output, the expansion inside). The network tracks its layers.
+    """
 
     def __init__(self, make, in_channels, filters, strides, expansion, residual):
         inner = in_channels * expansion
@@ -91,7 +93,7 @@ class _Block:
 
 
 class _Maker:
-    """Makes a convolution with what follows it and has the network track its layers."""
+    """Make a convolution with its normalization and activation, and add them to the network."""
 
     def __init__(self, add, hyperparams, use_explicit_padding):
         self.add, self.hyperparams, self.use_explicit_padding = add, hyperparams, use_explicit_padding
@@ -112,6 +114,6 @@ class _Maker:
 
 
 def _round_to_8(count):
-    """The nearest multiple of 8, at least 8, never more than a tenth below `count`."""
+    """Round to the nearest multiple of 8, at least 8, up where that would lose more than a tenth."""
     rounded = max(8, int(count + 4) // 8 * 8)
     return rounded + 8 if rounded < .9 * count else rounded

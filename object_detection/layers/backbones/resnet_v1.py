@@ -1,4 +1,4 @@
-"""ResNet V1 with 50, 101 or 152 layers (He et al. 2016, https://arxiv.org/abs/1512.03385) without its classifier."""
+"""ResNet V1 with 50, 101 or 152 layers (He et al. 2016, https://arxiv.org/abs/1512.03385), without the classifier."""
 import functools
 
 import tensorflow as tf
@@ -6,31 +6,32 @@ import tensorflow as tf
 from object_detection.layers import core, initializers
 from object_detection.layers.hyperparams import Hyperparams
 
-# blocks of each of the four stages
+# {depth: blocks of each of the four stages}
 REPEATS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-def default_hyperparams(freeze_batch_norm=False):
-    """What the network is made with unless a config overrides it."""
+def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+    """Return the settings of the network that apply unless a config overrides them."""
     return Hyperparams(initializers.variance_scaling(), core.L2(2e-4), tf.nn.relu,
                        {'momentum': .997, 'epsilon': 1e-5, 'frozen': freeze_batch_norm})
 
 
 class ResNetV1(core.Network):
-    """Levels 2 to 5 (stride 2 ** level); the stride of a stage lies in its first 1 x 1 convolution.
+    """Feature maps of levels 2 to 5 (stride 2 ** level). The first 1 x 1 convolution of a stage has its stride.
 
     Args:
         depth: 50, 101 or 152.
-        hyperparams: Hyperparams of all convolutions.
-        depth_multiplier, min_depth: factor of all channels, and fewest.
-        keras: as in tf.keras.applications: convolutions have a bias, and the pooling's padding does not depend on the
-            size.
-        levels: those to build, without a gap. Unless they begin at 2, the input is the map of the level before.
+        hyperparams: settings of all convolutions.
+        depth_multiplier, min_depth: factor and minimum of all channels.
+        keras: build the variant of tf.keras.applications: convolutions have a bias, and the max pooling pads by a fixed
+            number of pixels.
+        levels: the consecutive levels to build. If they start above 2, the input is the map of the level below.
     Attributes:
-        channels: {level: channels}
+        channels: {level: channels of the feature map}.
     """
 
-    def __init__(self, depth, hyperparams, depth_multiplier=1., min_depth=8, keras=False, levels=(2, 3, 4, 5)):
+    def __init__(self, depth: int, hyperparams: Hyperparams, depth_multiplier: float = 1., min_depth: int = 8,
+                 keras: bool = False, levels: tuple[int, ...] = (2, 3, 4, 5)):
         super().__init__()
 
         def scaled(count):
@@ -54,29 +55,28 @@ class ResNetV1(core.Network):
             stages[level] = [first, *(_Block(conv, norm, activation, channels[level], *sizes, 1, project=False)
                                       for _ in range(REPEATS[depth][level - 2] - 1))]
         self.channels = {level: channels[level] for level in levels}
-        self._run = lambda x, training: _levels(stem, stages, x, training)
+        self._parts = core.Untracked(stem=stem, stages=stages)
 
-    def __call__(self, images, training=False):
-        """images [B, H, W, 3], normalised -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}."""
-        return self._run(images, training)
+    def __call__(self, x: tf.Tensor, training: bool = False) -> dict[int, tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> {level: [B, H / 2 ** level, W / 2 ** level, channels[level]]}.
+
+        If the levels start above 2: the map of the level below [B, h, w, C] -> the same, from that level's size.
+        """
+        x = self._parts.stem(x, training) if self._parts.stem else x
+        maps = {}
+        for level, blocks in self._parts.stages.items():
+            for block in blocks:
+                x = block(x, training)
+            maps[level] = x
+        return maps
 
 
 def _pool(x, pad):
     return tf.nn.max_pool2d(core.pad_for_kernel(x, 3) if pad else x, 3, 2, 'VALID' if pad else 'SAME')
 
 
-def _levels(stem, stages, x, training):
-    x = stem(x, training) if stem else x
-    maps = {}
-    for level, blocks in stages.items():
-        for block in blocks:
-            x = block(x, training)
-        maps[level] = x
-    return maps
-
-
 class _Block:
-    """Bottleneck. Its layers are tracked by the network, in the reference's order, not here."""
+    """Bottleneck block. The network tracks its layers, in the reference's order."""
 
     def __init__(self, conv, norm, activation, in_channels, filters, out_channels, strides, project):
         steps = [conv(in_channels, filters, 1, strides=strides), norm(filters), activation,

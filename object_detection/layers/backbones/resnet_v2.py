@@ -1,29 +1,29 @@
-"""ResNet V2: residual blocks that normalize before they convolve (He et al. 2016, https://arxiv.org/abs/1603.05027)."""
+"""ResNet V2: residual blocks with pre-activation (He et al. 2016, https://arxiv.org/abs/1603.05027)."""
 import functools
 
 import tensorflow as tf
 
 from object_detection.layers import core
 
-# blocks of each of the four stages; those of 18 and 34 are two 3 x 3 convolutions, the others bottlenecks
+# {depth: blocks of each of the four stages}. Blocks of 18 and 34 are two 3 x 3 convolutions, the others bottlenecks.
 REPEATS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 EPSILON = 1.001e-5
 
 
 class ResNetV2(core.Network):
-    """The outputs of the four stages, not normalized.
+    """Feature maps of the four stages, before normalization.
 
-    A stage halves the size in its last block: with bottlenecks the first three do (strides 8, 16, 32, 32), else the
-    last three (strides 4, 8, 16, 32). The normalization after the last stage belongs to the classifier: it is tracked,
-    because classification checkpoints have it, and not used.
+    A stage halves the size in its last block: the first three stages do with bottlenecks (strides 8, 16, 32, 32), the
+    last three without (strides 4, 8, 16, 32). The normalization after the last stage belongs to the classifier: it is
+    tracked, because classification checkpoints contain it, but not used.
 
     Args:
         depth: 18, 34, 50 or 101.
     Attributes:
-        channels: list, of each stage.
+        channels: list with the channels of each stage.
     """
 
-    def __init__(self, depth):
+    def __init__(self, depth: int):
         super().__init__()
         make = _bottleneck if depth >= 50 else _basic
         stem = core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=7),
@@ -39,21 +39,17 @@ class ResNetV2(core.Network):
             stages.append(blocks)
             self.channels.append(in_channels)
         self.add(core.BatchNorm(in_channels, epsilon=EPSILON))
-        self._run = lambda x, training: _stages(stem, stages, x, training)
+        self._parts = core.Untracked(stem=stem, stages=stages)
 
-    def __call__(self, images, training=False):
-        """images [B, H, W, 3], normalised -> list of the four stages' outputs."""
-        return self._run(images, training)
-
-
-def _stages(stem, stages, x, training):
-    x = stem(x, training)
-    maps = []
-    for blocks in stages:
-        for block in blocks:
-            x = block(x, training)
-        maps.append(x)
-    return maps
+    def __call__(self, images: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> list of the four stages' maps [B, H / stride, W / stride, channels[i]]."""
+        x = self._parts.stem(images, training)
+        maps = []
+        for blocks in self._parts.stages:
+            for block in blocks:
+                x = block(x, training)
+            maps.append(x)
+        return maps
 
 
 _pad = functools.partial(core.pad_for_kernel, kernel_size=3)
@@ -68,7 +64,7 @@ def _norm(add, channels):
 
 
 def _bottleneck(add, in_channels, filters, strides, project):
-    """(block, its output channels). Layers are added in the order of the reference's checkpoints."""
+    """Return (bottleneck block, its output channels). Layers are added in the order of the reference's checkpoints."""
     before = core.Sequence(_norm(add, in_channels))
     steps = [add(core.Conv2D(in_channels, filters, 1, use_bias=False)), *_norm(add, filters),
              *_conv(add, filters, filters, strides), *_norm(add, filters)]
@@ -78,7 +74,7 @@ def _bottleneck(add, in_channels, filters, strides, project):
 
 
 def _basic(add, in_channels, filters, strides, project):
-    """As _bottleneck, with two 3 x 3 convolutions."""
+    """Return (block of two 3 x 3 convolutions, its output channels)."""
     before = core.Sequence(_norm(add, in_channels))
     residual = core.Sequence([*_conv(add, in_channels, filters), *_norm(add, filters),
                               *_conv(add, filters, filters, strides), *_norm(add, filters)])

@@ -1,22 +1,27 @@
-"""Backbone and neck joined: what a config's feature_extractor { type } stands for.
+"""Feature extractors: a backbone with its neck, one for each `type` of a config's feature_extractor section.
 
-SSD, CENTER_NET and FASTER_RCNN map each type to its constructor. All take the config's fields as keywords
-(conv_hyperparams as Hyperparams), and use their own default for one left out. Each module has a table of its own types;
-docs/adding_a_backbone.md shows how one is added.
+SSD, FASTER_RCNN and CENTER_NET map each type to its constructor. Constructors take the fields of the section as
+keywords (conv_hyperparams as Hyperparams) and have their own defaults for those left out. docs/adding_a_backbone.md
+shows how to add one.
 """
-import importlib
+from collections.abc import Callable
 
-MODULES = (
-    'center_net',
-    'efficientnet_bifpn',
-    'faster_rcnn',
-    'fpn',
-    'multi_resolution',
+from object_detection.layers.feature_extractors import (
+    center_net,
+    efficientnet_bifpn,
+    faster_rcnn,
+    fpn,
+    multi_resolution,
 )
-SSD, CENTER_NET, FASTER_RCNN = {}, {}, {}
 
-for _module in MODULES:
-    _types = vars(importlib.import_module(f'{__name__}.{_module}'))
-    SSD |= _types.get('SSD', {})
-    CENTER_NET |= _types.get('CENTER_NET', {})
-    FASTER_RCNN |= _types.get('FASTER_RCNN', {})
+SSD: dict[str, Callable] = {
+    **efficientnet_bifpn.SSD,
+    **fpn.SSD,
+    **multi_resolution.SSD,
+}
+FASTER_RCNN: dict[str, Callable] = {
+    **faster_rcnn.FASTER_RCNN,
+}
+CENTER_NET: dict[str, Callable] = {
+    **center_net.CENTER_NET,
+}

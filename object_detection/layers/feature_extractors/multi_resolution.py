@@ -26,8 +26,9 @@ class _MultiResolution(UnitRange):
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
                 else self.backbone_module.default_hyperparams(freeze_batchnorm))
         self.classification_backbone = self.backbone(base, depth_multiplier, min_depth, use_explicit_padding)
-        generator = MultiResolution(self._backbone_channels()[:num_layers], DEPTHS[:max(num_layers - 2, 0)],
-                                    conv_hyperparams, depth_multiplier, min_depth, use_depthwise, use_explicit_padding)
+        channels = [self.classification_backbone.channels[key] for key in self.taken[:num_layers]]
+        generator = MultiResolution(channels, DEPTHS[:max(num_layers - 2, 0)], conv_hyperparams, depth_multiplier,
+                                    min_depth, use_depthwise, use_explicit_padding)
         setattr(self, self.generator_name, generator)
         self.channels = generator.channels
 
@@ -44,9 +45,6 @@ class MobileNetV1(_MultiResolution):
     taken = (4, 5)
     generator_name = '_feature_map_generator'
 
-    def _backbone_channels(self):
-        return [self.classification_backbone.channels[level] for level in self.taken]
-
 
 class MobileNetV2(_MultiResolution):
     """ssd_mobilenet_v2_keras."""
@@ -54,9 +52,6 @@ class MobileNetV2(_MultiResolution):
     backbone_module, backbone = mobilenet_v2, mobilenet_v2.MobileNetV2
     taken = ('expanded', 5)
     generator_name = 'feature_map_generator'
-
-    def _backbone_channels(self):
-        return [self.classification_backbone.expanded_channels, self.classification_backbone.channels[5]]
 
 
 SSD = {'ssd_mobilenet_v1_keras': MobileNetV1, 'ssd_mobilenet_v2_keras': MobileNetV2}

@@ -1,1 +1,1 @@
-"""Layers that turn feature maps into box encodings and class scores."""
+"""Heads: layers that turn feature maps into box encodings, class scores, masks and heatmaps."""

@@ -1,29 +1,32 @@
-"""What a two-stage detector says of each region: box, class (Ren et al. 2015) and mask (He et al. 2017)."""
+"""Heads of a two-stage detector for each region: box and class (Ren et al. 2015), mask (He et al. 2017)."""
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from object_detection.layers import core
-from object_detection.layers.heads.common import BOXES, CLASSES, Head
+from object_detection.layers.heads.convolutional import BOXES, CLASSES, Head
+from object_detection.layers.hyperparams import Hyperparams
 
 MASKS = 'mask_predictions'
 
 
 class MaskRCNNBoxPredictor(core.Layer):
-    """One fully connected layer for boxes, one for classes, on the mean of a region's features; and a mask head.
+    """One fully connected layer for boxes and one for classes, on the mean of a region's features; and a mask head.
 
     Args:
-        in_channels: of the regions' features.
+        in_channels: channels of the regions' features.
         num_classes: without the background.
-        hyperparams: Hyperparams whose batch_norm, if any, follows both layers; as in the reference, their kernels have
-            the default initializer and no regularizer.
-        share_box_across_classes: one box for all classes.
+        hyperparams: settings whose batch_norm, if any, follows both layers. As in the reference, the kernels have the
+            default initializer and no regularizer.
+        share_box_across_classes: predict one box for all classes.
         dropout_rate: before both layers.
-        mask_head: MaskHead, or None.
+        mask_head: predicts masks, or None.
     """
 
-    def __init__(self, in_channels, num_classes, hyperparams, share_box_across_classes=False, dropout_rate=0.,
-                 mask_head=None):
+    def __init__(self, in_channels: int, num_classes: int, hyperparams: Hyperparams,
+                 share_box_across_classes: bool = False, dropout_rate: float = 0.,
+                 mask_head: 'MaskHead | None' = None):
         super().__init__()
         self._boxes, self._classes = 1 if share_box_across_classes else num_classes, num_classes
 
@@ -34,38 +37,47 @@ class MaskRCNNBoxPredictor(core.Layer):
         self._class_prediction_head = head(CLASSES, num_classes + 1)
         self._third_stage_heads = {MASKS: mask_head} if mask_head else {}
 
-    def __call__(self, features, training=False):
-        """Region features [R, h, w, C] -> box encodings [R, boxes, 4], boxes being 1 or num_classes, and logits
-        [R, 1 + num_classes] with the background in front."""
+    def __call__(self, features: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Predict boxes and classes of R regions.
+
+        Args:
+            features: [R, h, w, in_channels].
+        Returns:
+            Box encodings [R, num_classes, 4] (or [R, 1, 4] if classes share a box), and class logits
+            [R, 1 + num_classes], background first.
+        """
         mean = tf.reduce_mean(features, [1, 2])
         boxes = self._box_prediction_head(mean, training)
         return tf.reshape(boxes, [-1, self._boxes, 4]), self._class_prediction_head(mean, training)
 
-    def masks(self, features, training=False):
-        """Region features [R, h, w, C] -> mask logits [R, num_classes or 1, mask height, mask width]."""
+    def masks(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Region features [R, h, w, in_channels] -> mask logits [R, num_classes or 1, mask height, mask width]."""
         return self._third_stage_heads[MASKS](features, training)
 
 
 class MaskHead(core.Layer):
-    """3 x 3 convolutions, the last of which has a channel for each class's mask.
+    """3 x 3 convolutions, the last of which has one channel per class mask.
 
     Args:
         in_channels, in_size: channels and (height, width) of the regions' features.
-        hyperparams: Hyperparams of all convolutions.
+        num_classes: without the background.
+        hyperparams: settings of all convolutions.
         size: (height, width) of the masks.
-        num_convolutions: with the last.
-        depth: channels of the others; 0 weighs the logarithms of in_channels and num_classes, 2 to 3.
-        class_agnostic: one mask for all classes.
-        convolve_then_upsample: features get the masks' size (a multiple of theirs) before the last two convolutions,
-            one of them additional; otherwise in the beginning, bilinearly.
+        num_convolutions: number of convolutions, including the last.
+        depth: channels of all but the last. 0: the geometric mean of in_channels and num_classes with weights 2 and 3,
+            rounded to a power of 2.
+        class_agnostic: predict one mask for all classes.
+        convolve_then_upsample: before the last convolution, upsample by an integer factor to the masks' size and
+            convolve once more. Otherwise resize bilinearly before the first convolution.
     """
 
-    def __init__(self, in_channels, in_size, num_classes, hyperparams, size=(15, 15), num_convolutions=2, depth=256,
-                 class_agnostic=False, convolve_then_upsample=False):
+    def __init__(self, in_channels: int, in_size: tuple[int, int], num_classes: int, hyperparams: Hyperparams,
+                 size: tuple[int, int] = (15, 15), num_convolutions: int = 2, depth: int = 256,
+                 class_agnostic: bool = False, convolve_then_upsample: bool = False):
         super().__init__()
         depth = depth or 2 ** round((2 * math.log2(in_channels) + 3 * math.log2(num_classes)) / 5)
         self._size = None if convolve_then_upsample else list(size)
-        channels, steps = in_channels, []
+        channels, steps = in_channels, list[Callable | None]()
 
         def convolve():
             nonlocal channels
@@ -80,8 +92,8 @@ class MaskHead(core.Layer):
         steps.append(hyperparams.conv(channels, 1 if class_agnostic else num_classes, 3, use_bias=True))
         self._mask_predictor_layers = core.Sequence(steps)
 
-    def __call__(self, features, training=False):
-        """[R, h, w, in_channels] -> logits [R, num_classes or 1, mask height, mask width]."""
+    def __call__(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Region features [R, h, w, in_channels] -> mask logits [R, num_classes or 1, mask height, mask width]."""
         if self._size:
             features = tf.raw_ops.ResizeBilinear(images=features, size=self._size, align_corners=True)
         return tf.transpose(self._mask_predictor_layers(features, training), [0, 3, 1, 2])

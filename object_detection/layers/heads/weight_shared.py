@@ -1,36 +1,42 @@
-"""Box predictor whose convolutions are shared by all levels (RetinaNet, Lin et al. 2017; EfficientDet)."""
+"""Box predictor whose convolutions all levels share (RetinaNet, Lin et al. 2017; EfficientDet, Tan et al. 2020)."""
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from object_detection.layers import core, initializers
-from object_detection.layers.heads.common import BOXES, CLASSES, Head, flatten_and_concat
+from object_detection.layers.heads.convolutional import BOXES, CLASSES, Head, flatten_and_concat
+from object_detection.layers.hyperparams import Hyperparams
 
 
 class WeightSharedBoxPredictor(core.Layer):
-    """A tower of convolutions for boxes and one for classes (or one for both), each with a last convolution.
+    """A tower of convolutions for boxes and one for classes (or one for both), and a last convolution on each.
 
-    Convolutions are shared by the levels, BatchNorms are not. Feature maps that differ in channels first get a 1 x 1
-    convolution each, to the most common number.
+    Levels share the convolutions but not the BatchNorms. If the feature maps differ in channels, a 1 x 1 convolution
+    first takes each to the most common number.
 
     Args:
         in_channels: channels of each feature map.
-        num_class_slots: scores per anchor: classes, and 1 for the background where there is one.
-        anchors_per_location: anchors of a pixel, the same for all maps.
-        depth, num_layers_before_predictor, kernel_size: of the towers; the last convolutions have the same kernel size.
-        hyperparams: Hyperparams of all convolutions.
-        class_prediction_bias_init: start value of the class biases (a logit).
-        share_prediction_tower: one tower for boxes and classes.
-        use_depthwise: separable convolutions. Their kernels have default initializers and no regularizer, except the
-            towers' depthwise ones, unless apply_conv_hyperparams_pointwise (towers) or
-            apply_conv_hyperparams_to_heads (last convolutions).
+        num_class_slots: scores per anchor: the classes, plus 1 if the background has a score.
+        anchors_per_location: anchors per pixel, the same for all maps.
+        depth, num_layers_before_predictor, kernel_size: of the towers. The last convolutions have the same kernel size.
+        hyperparams: settings of all convolutions.
+        class_prediction_bias_init: initial class bias (a logit).
+        share_prediction_tower: use one tower for boxes and classes.
+        use_depthwise: use separable convolutions. Of their kernels, the towers' depthwise ones take the initializer and
+            regularizer of `hyperparams`. The others have the default initializer and no regularizer.
+        apply_conv_hyperparams_pointwise: the towers' pointwise kernels take them too.
+        apply_conv_hyperparams_to_heads: both kernels of the last convolutions take them too.
         dropout_rate: before the last class convolution.
-        box_encodings_clip_range: (min, max) of box encodings, or None.
-        sigmoid_scores: outside training, class predictions are sigmoids and not logits.
+        box_encodings_clip_range: (min, max) to clip box encodings to, or None.
+        sigmoid_scores: outside training, return sigmoids instead of class logits.
     """
 
-    def __init__(self, in_channels, num_class_slots, anchors_per_location, depth, num_layers_before_predictor,
-                 hyperparams, kernel_size=3, class_prediction_bias_init=0., share_prediction_tower=False,
-                 use_depthwise=False, apply_conv_hyperparams_pointwise=False, apply_conv_hyperparams_to_heads=False,
-                 dropout_rate=0., box_encodings_clip_range=None, sigmoid_scores=False):
+    def __init__(self, in_channels: list[int], num_class_slots: int, anchors_per_location: int, depth: int,
+                 num_layers_before_predictor: int, hyperparams: Hyperparams, kernel_size: int = 3,
+                 class_prediction_bias_init: float = 0., share_prediction_tower: bool = False,
+                 use_depthwise: bool = False, apply_conv_hyperparams_pointwise: bool = False,
+                 apply_conv_hyperparams_to_heads: bool = False, dropout_rate: float = 0.,
+                 box_encodings_clip_range: tuple[float, float] | None = None, sigmoid_scores: bool = False):
         super().__init__()
         self._slots, self._clip, self._sigmoid = num_class_slots, box_encodings_clip_range, sigmoid_scores
         use_bias = hyperparams.force_use_bias or hyperparams.batch_norm is None
@@ -64,9 +70,15 @@ class WeightSharedBoxPredictor(core.Layer):
             *dropout, last_conv(anchors_per_location * num_class_slots, class_prediction_bias_init)])}
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, maps, training=False):
-        """List of feature maps -> {'box_encodings': [B, anchors, 4], 'class_predictions_with_background': [B, anchors,
-        num_class_slots]}; anchors run over maps, rows, columns, anchors of a pixel."""
+    def __call__(self, maps: list[tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
+        """Predict boxes and classes of A anchors, which are ordered by map, row, column, and anchor of the pixel.
+
+        Args:
+            maps: [B, h_i, w_i, in_channels[i]].
+        Returns:
+            box_encodings: [B, A, 4].
+            class_predictions_with_background: logits [B, A, num_class_slots], or sigmoids (see sigmoid_scores).
+        """
         boxes, classes = [], []
         for level, x in enumerate(maps):
             x = self._additional_projection_layers[level](x, training)
@@ -78,7 +90,7 @@ class WeightSharedBoxPredictor(core.Layer):
 
 
 def _tower(convs, depth, hyperparams):
-    steps = []
+    steps: list[Callable | None] = []
     for conv in convs:
         steps.append(conv)
         if hyperparams.batch_norm is not None:
@@ -88,7 +100,7 @@ def _tower(convs, depth, hyperparams):
 
 
 def _projections(in_channels, hyperparams, use_bias):
-    """A Sequence for each map, empty where all channels are equal, and the channels after it."""
+    """Return a core.Sequence for each map, empty if all channels are equal, and the channels after it."""
     if len(set(in_channels)) == 1:
         return [core.Sequence([]) for _ in in_channels], in_channels[0]
     common = max(set(in_channels), key=in_channels.count)

@@ -1,1 +1,1 @@
-"""Layers that turn the feature maps of a backbone into those that boxes are predicted from."""
+"""Layers between backbone and heads: feature pyramids, and upsampling to the stride that the heads need."""

@@ -1,11 +1,14 @@
 """Bidirectional feature pyramid (EfficientDet, Tan et al. 2020, https://arxiv.org/abs/1911.09070)."""
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from object_detection.layers import core
+from object_detection.layers.hyperparams import Hyperparams
 from object_detection.utils.errors import UserError
 
-# Functions of the raw weights [nodes, inputs, 1]. The softmax of the reference runs over the last axis, which makes
-# every weight 1; checkpoints trained with it expect that.
+# {combine_method: function of the raw weights [nodes, inputs, 1]}. As in the reference, the softmax of 'attention' runs
+# over the last axis, which makes every weight 1; checkpoints trained with it depend on that.
 WEIGHTINGS = {
     'fast_attention': lambda raw: tf.nn.relu(raw) / (tf.reduce_sum(tf.nn.relu(raw), 1, keepdims=True) + 1e-4),
     'attention': tf.nn.softmax,
@@ -15,20 +18,22 @@ WEIGHTINGS = {
 
 
 class BiFPN(core.Layer):
-    """Levels min_level to max_level, mixed top-down and bottom-up, several times.
+    """Levels min_level to max_level, fused top-down and then bottom-up, several times.
 
-    Every map that enters from the backbone has a 1 x 1 convolution and BatchNorm of its own for each use; levels that
-    the backbone lacks come from the level below by max-pooling 3 x 3, stride 2. A node combines its inputs, then
-    applies activation, separable 3 x 3 convolution and BatchNorm, in this order.
+    Each use of a backbone map has its own 1 x 1 convolution and BatchNorm. Levels that the backbone lacks are the level
+    below after 3 x 3 max pooling with stride 2. A node combines its inputs and then applies activation, separable 3 x 3
+    convolution and BatchNorm, in this order.
 
     Args:
         in_channels: channels of the backbone's maps at min_level, min_level + 1, ...
-        hyperparams: Hyperparams of all convolutions.
+        filters: channels of all outputs.
+        iterations: how often to go top-down and bottom-up.
+        hyperparams: settings of all convolutions.
         combine_method: a key of WEIGHTINGS.
     """
 
-    def __init__(self, in_channels, filters, iterations, min_level, max_level, hyperparams,
-                 combine_method='fast_attention'):
+    def __init__(self, in_channels: list[int], filters: int, iterations: int, min_level: int, max_level: int,
+                 hyperparams: Hyperparams, combine_method: str = 'fast_attention'):
         super().__init__()
         if combine_method not in WEIGHTINGS:
             raise UserError(f'bifpn combine_method is "{combine_method}"; allowed: {", ".join(WEIGHTINGS)}')
@@ -39,7 +44,7 @@ class BiFPN(core.Layer):
         for level, inputs in nodes:
             blocks = []
             for index in inputs:
-                steps = []
+                steps: list[Callable | None] = []
                 if index < len(in_channels):
                     steps = [hyperparams.conv(in_channels[index], filters, 1), hyperparams.norm(filters)]
                 if levels[index] != level:
@@ -52,8 +57,9 @@ class BiFPN(core.Layer):
                 [hyperparams.activation, hyperparams.separable(filters, filters, 3), hyperparams.norm(filters)]
                 if combines else []))
 
-    def __call__(self, maps, training=False):
-        """Maps of the backbone, finest first -> list of [B, h, w, filters], levels min_level to max_level."""
+    def __call__(self, maps: list[tf.Tensor], training: bool = False) -> list[tf.Tensor]:
+        """Backbone maps [B, h_i, w_i, in_channels[i]], finest first -> levels min_level to max_level, each
+        [B, h, w, filters]."""
         maps = list(maps)
         scales = self._scales(maps[0].dtype) if self._weighting else [None] * len(self.node_combine_op)
         for blocks, scale, post in zip(self.node_input_blocks, scales, self.node_post_combine_block):
@@ -62,14 +68,15 @@ class BiFPN(core.Layer):
         return [maps[index] for index in self._outputs]
 
     def _scales(self, dtype):
-        """Per node None or a list of scalars, one for each input. Nodes of a kind are weighted in one go: few ops."""
+        """Return for each node the scalar weights of its inputs, or None. Nodes with equally many inputs are computed
+        together, which saves ops."""
         scales = [None] * len(self.node_combine_op)
         for count in (2, 3):
             nodes = [i for i, op in enumerate(self.node_combine_op) if op is not None and op.count == count]
             raw = tf.stack([self.node_combine_op[i].bifpn_combine_weights for i in nodes])
             scalars = tf.unstack(tf.reshape(tf.cast(self._weighting(raw), dtype), [-1]))
-            for place, i in enumerate(nodes):
-                scales[i] = scalars[place * count:(place + 1) * count]
+            for position, i in enumerate(nodes):
+                scales[i] = scalars[position * count:(position + 1) * count]
         return scales
 
 
@@ -94,9 +101,9 @@ def _max_pool(x):
 
 
 def _plan(min_level, backbone_max_level, max_level, iterations):
-    """The nodes, [(level, indices of the input maps)], and the indices of the outputs, min_level first.
+    """Return the nodes, [(level, indices of the input maps)], and the indices of the outputs, min_level first.
 
-    Maps are counted through: those of the backbone, then one for each node.
+    The index of a map counts the backbone's maps first, then the outputs of the nodes.
     """
     nodes = []
     first = backbone_max_level - min_level + 1

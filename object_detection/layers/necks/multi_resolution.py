@@ -1,22 +1,30 @@
-"""The shrinking feature maps of SSD without a pyramid (Liu et al. 2016, https://arxiv.org/abs/1512.02325)."""
+"""The extra feature layers of SSD (Liu et al. 2016, https://arxiv.org/abs/1512.02325)."""
 import functools
 
+import tensorflow as tf
+
 from object_detection.layers import core
+from object_detection.layers.hyperparams import Hyperparams
 
 
 class MultiResolution(core.Layer):
-    """The backbone's maps, then further ones: 1 x 1 to half the depth, 3 x 3 with stride 2 to the depth.
+    """The backbone's maps, then smaller ones: for each, a 1 x 1 convolution to half the depth and a 3 x 3 one with
+    stride 2 to the full depth.
 
     Args:
         in_channels: channels of the backbone's maps.
-        depths: channels of each further map.
-        use_depthwise: 3 x 3 as a depthwise and a 1 x 1 convolution, BatchNorm and activation after each.
+        depths: channels of each extra map.
+        hyperparams: settings of all convolutions.
+        depth_multiplier, min_depth: factor and minimum of `depths`.
+        use_depthwise: replace the 3 x 3 convolution by a depthwise and a 1 x 1 one, each with BatchNorm and activation.
+        use_explicit_padding: pad by a fixed number of pixels instead of 'SAME'.
     Attributes:
-        channels: of each output.
+        channels: list with the channels of each output.
     """
 
-    def __init__(self, in_channels, depths, hyperparams, depth_multiplier=1., min_depth=0, use_depthwise=False,
-                 use_explicit_padding=False):
+    def __init__(self, in_channels: list[int], depths: tuple[int, ...], hyperparams: Hyperparams,
+                 depth_multiplier: float = 1., min_depth: int = 0, use_depthwise: bool = False,
+                 use_explicit_padding: bool = False):
         super().__init__()
 
         def scaled(depth):
@@ -38,8 +46,8 @@ class MultiResolution(core.Layer):
                 steps += [hyperparams.conv(half, depth, 3, **reduce), *norm_and_activation(depth)]
             self.convolutions.append(core.Sequence(steps))
 
-    def __call__(self, maps, training=False):
-        """List of the backbone's maps -> them and the further ones, [B, h, w, channels[i]]."""
+    def __call__(self, maps: list[tf.Tensor], training: bool = False) -> list[tf.Tensor]:
+        """Backbone maps [B, h_i, w_i, channels[i]] -> the same and the extra ones, [B, h_i, w_i, channels[i]]."""
         maps = list(maps)
         for convolution in self.convolutions[len(maps):]:
             maps.append(convolution(maps[-1], training))

@@ -1,7 +1,9 @@
 """Necks of CenterNet (https://arxiv.org/abs/1904.07850): from a backbone's stride 32 up to one map of stride 4.
 
-Both are tracked from number 1 on: in the reference's checkpoints 0 is the backbone itself.
+Their layers are numbered from 1: in the reference's checkpoints number 0 is the backbone.
 """
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from object_detection.layers import core, initializers
@@ -13,51 +15,49 @@ class _Neck(core.Network):
         super().__init__()
         self.num_layers = 1
 
-    def norm(self, channels):
-        """Steps of a tracked normalization and its activation."""
+    def _norm(self, channels):
+        """Return the steps of a normalization, which is added to the network, and its activation."""
         return [self.add(core.BatchNorm(channels)), tf.nn.relu]
 
 
 class UpsamplingFPN(_Neck):
-    """A feature pyramid of which only the finest level comes out.
+    """A feature pyramid that outputs its finest level only.
 
-    Each level below the top adds its 1 x 1 projection to the enlarged level above and is smoothed by a 3 x 3
-    convolution, normalized and activated.
+    Each level below the top adds its 1 x 1 projection to the upsampled level above; a 3 x 3 convolution with BatchNorm
+    and activation smooths the sum.
 
     Args:
         in_channels: channels of the backbone's maps, finest first.
-        top: channels of the projected top; filters: of the levels below it, coarsest first.
+        top: channels of the projected top level.
+        filters: channels of the levels below it, coarsest first.
         separable: smooth with separable convolutions.
-        interpolation: 'nearest' or 'bilinear', how a level is enlarged.
+        interpolation: 'nearest' or 'bilinear', how a level is upsampled.
     Attributes:
-        channels: of the output.
+        channels: channels of the output.
     """
 
-    def __init__(self, in_channels, top, filters, separable=False, interpolation='nearest'):
+    def __init__(self, in_channels: list[int], top: int, filters: tuple[int, ...], separable: bool = False,
+                 interpolation: str = 'nearest'):
         super().__init__()
         *lower, highest = in_channels
-        make = core.SeparableConv2D if separable else core.Conv2D
+        make: Callable = core.SeparableConv2D if separable else core.Conv2D
         self.channels = filters[-1]
         project_top, levels = self.add(core.Conv2D(highest, top, 1)), []
         for channels, count, following in zip(reversed(lower), filters, [*filters[1:], self.channels]):
             project = self.add(core.Conv2D(channels, count, 1))
-            levels.append((project, core.Sequence([self.add(make(count, following, 3)), *self.norm(following)])))
-        enlarge = {'nearest': core.upsample, 'bilinear': _upsample_bilinear}[interpolation]
-        self._run = lambda maps, training: _top_down(project_top, levels, enlarge, maps, training)
+            levels.append((project, core.Sequence([self.add(make(count, following, 3)), *self._norm(following)])))
+        self._upsample = {'nearest': core.upsample, 'bilinear': _upsample_bilinear}[interpolation]
+        self._parts = core.Untracked(project_top=project_top, levels=levels)
 
-    def __call__(self, maps, training=False):
-        """Maps, finest first -> [B, h, w, channels] of the finest map's size."""
-        return self._run(maps, training)
-
-
-def _top_down(project_top, levels, enlarge, maps, training):
-    *lower, x = maps
-    x = project_top(x)
-    for residual, (project, smooth) in zip(reversed(lower), levels):
-        x = enlarge(x)
-        core.check_equal_sizes([residual, x])
-        x = smooth(x + project(residual), training)
-    return x
+    def __call__(self, maps: list[tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Maps [B, h_i, w_i, in_channels[i]], finest first -> [B, h_0, w_0, channels]."""
+        *lower, x = maps
+        x = self._parts.project_top(x)
+        for residual, (project, smooth) in zip(reversed(lower), self._parts.levels):
+            x = self._upsample(x)
+            core.check_equal_sizes([residual, x])
+            x = smooth(x + project(residual), training)
+        return x
 
 
 def _upsample_bilinear(x):
@@ -65,44 +65,43 @@ def _upsample_bilinear(x):
 
 
 class Deconvolution(_Neck):
-    """For each entry of `filters` a convolution, then a transposed one that doubles the size; normalized and activated.
+    """For each entry of `filters`, a convolution and a transposed convolution that doubles the size.
+
+    BatchNorm and activation follow both.
 
     Args:
         in_channels: channels of the backbone's last map.
-        kernel_size: of the plain convolutions; the transposed have 3.
+        kernel_size: of the plain convolutions; that of the transposed ones is 3.
     Attributes:
-        channels: of the output.
+        channels: channels of the output.
     """
 
-    def __init__(self, in_channels, filters=(256, 128, 64), kernel_size=3):
+    def __init__(self, in_channels: int, filters: tuple[int, ...] = (256, 128, 64), kernel_size: int = 3):
         super().__init__()
         steps = []
         for count in filters:
-            steps += [self.add(core.Conv2D(in_channels, count, kernel_size)), *self.norm(count),
-                      self.add(Conv2DTranspose(count, count, 3, strides=2)), *self.norm(count)]
+            steps += [self.add(core.Conv2D(in_channels, count, kernel_size)), *self._norm(count),
+                      self.add(Conv2DTranspose(count, count, 3, strides=2)), *self._norm(count)]
             in_channels = count
         self.channels = in_channels
-        chain = core.Sequence(steps)
-        self._run = lambda x, training: chain(x, training)
+        self._parts = core.Untracked(layers=core.Sequence(steps))
 
-    def __call__(self, x, training=False):
-        """[B, h, w, in_channels] -> [B, 8h, 8w, channels]."""
-        return self._run(x, training)
+    def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, h, w, in_channels] -> [B, 2 ** len(filters) * h, 2 ** len(filters) * w, channels]."""
+        return self._parts.layers(x, training)
 
 
 class Conv2DTranspose(core.Layer):
-    """The transpose of a 2-D convolution with stride: [B, h, w, in] -> [B, h * strides, w * strides, filters].
+    """Transposed 2-D convolution. Variables: kernel [k, k, filters, in], bias [filters]."""
 
-    Variables: kernel [k, k, filters, in], bias [filters].
-    """
-
-    def __init__(self, in_channels, filters, kernel_size, strides):
+    def __init__(self, in_channels: int, filters: int, kernel_size: int, strides: int):
         super().__init__()
         self.strides = strides
         self.kernel = tf.Variable(initializers.glorot_uniform((kernel_size, kernel_size, filters, in_channels)))
         self.bias = tf.Variable(initializers.zeros((filters,)))
 
-    def __call__(self, x):
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, h, w, in_channels] -> [B, h * strides, w * strides, filters]."""
         shape = tf.shape(x)
         static = x.shape
         size = [shape[0], *(self.strides * (static[axis] or shape[axis]) for axis in (1, 2)), self.kernel.shape[2]]

@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from object_detection.layers.feature_extractors.center_net import CenterNetFeatureExtractor
-from object_detection.layers.heads.center_net import PixelHead
+from object_detection.layers.heads.convolutional import PixelHead
 from object_detection.models.center_net import decoding, keypoints, losses
 from object_detection.models.center_net.tasks import CENTER, OFFSET, SCALE, Tasks
 from object_detection.models.detector import Detector, Predictions, Tensors, trim_padding

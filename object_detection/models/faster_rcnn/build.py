@@ -8,9 +8,8 @@ from object_detection.boxes.samplers import BalancedSampler
 from object_detection.boxes.targets import TargetAssigner
 from object_detection.config import fields as config_fields
 from object_detection.layers import feature_extractors
-from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
+from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor, RPNFeatures
 from object_detection.layers.heads.mask_rcnn import MaskHead, MaskRCNNBoxPredictor
-from object_detection.layers.heads.rpn import RPNFeatures
 from object_detection.models import build_parts as parts
 from object_detection.models import hyperparams, losses, resizers
 from object_detection.models.faster_rcnn.model import FasterRCNN

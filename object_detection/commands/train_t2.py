@@ -1,8 +1,8 @@
 """Verify a pipeline.config before the long run.
 
-What is wrong with the config's fields and numbers, paths, label map, records with their pictures and boxes, or the
-checkpoint is said all at once. Then the model is built, trained for a few steps and evaluated on a few pictures, in a
-folder that is thrown away. Ends with code 0 if all is well, else with 1 and the list of findings.
+Reports everything that is wrong with the config's fields and numbers, paths, label map, checkpoint, and records with
+their pictures and boxes, all at once. Then builds the model, trains it for a few steps and evaluates it on a few
+pictures, in a folder that is deleted afterwards. Ends with code 0 if all is well, else with 1 and the list of findings.
 """
 import tempfile
 from pathlib import Path
@@ -22,15 +22,14 @@ def main(argv=None):
 
 
 def verify(path, num_steps, sample, worker):
-    """Print what is found; the exit code."""
+    """Print what is found; return the exit code."""
     from object_detection import records
-    from object_detection.config import checks as config_checks
-    from object_detection.config import pipeline as configs
+    from object_detection.config import checks, pipeline
 
-    config = configs.read(path)
+    config = pipeline.read(path)
     console.log(f'{path}: every field is known')
     wrong, reports = records.check_data(config, sample)
-    findings = config_checks.check(config, path) + config_checks.located(wrong, path)
+    findings = checks.check(config, path) + checks.located(wrong, path)
     for name, report in reports.items():
         describe_records(name, report)
     errors_in = [finding.field for finding in findings if finding.severity == 'error']
@@ -46,14 +45,14 @@ def describe_records(name, report):
 
 
 def try_out(worker, config, num_steps, reports):
-    """Build, restore, and unless num_steps is 0 train and evaluate; the findings of that."""
+    """Build, restore, and unless num_steps is 0 train and evaluate; return the findings."""
     from object_detection.config.checks import Finding
     from object_detection.config.pipeline import to_text
 
-    findings, speed = [], []
+    findings, speeds = [], []
 
     def on_event(name, **values):
-        if name == 'device' and not speed:  # the evaluation says it again
+        if name == 'device' and not speeds:  # evaluation reports it again
             console.log(f'computing on {values["count"]} x {values["device"]}')
         elif name == 'fine_tuned':
             console.table(['part of the model', 'restored', 'new', 'other shape'], values['table'],
@@ -61,7 +60,7 @@ def try_out(worker, config, num_steps, reports):
         elif name == 'warning':
             findings.append(Finding('warning', 'train_config', values['text']))
         elif name == 'log':
-            speed.append(values['steps_per_second'])
+            speeds.append(values['steps_per_second'])
             losses = ', '.join(f'{tag.removeprefix("Loss/")} {value:.4g}' for tag, value in values['values'].items())
             console.log(f'step {values["step"]}: {losses}')
         elif name == 'evaluated':
@@ -69,7 +68,7 @@ def try_out(worker, config, num_steps, reports):
 
     records = reports['eval_input_reader[0]'].records if 'eval_input_reader[0]' in reports else 1
     with tempfile.TemporaryDirectory() as folder:
-        arguments = {'config_text': to_text(config), 'num_steps': num_steps, 'eval_share': max(1, records // 8)}
+        arguments = {'config_text': to_text(config), 'num_steps': num_steps, 'sample_1_of_n': max(1, records // 8)}
         outcome = worker.run(try_out_phase, arguments, Path(folder, 'outcome.json'), on_event)
     if outcome.kind != phases.DONE:
         section, message = 'model', outcome.message.removeprefix('model: ')
@@ -77,9 +76,7 @@ def try_out(worker, config, num_steps, reports):
             section = outcome.kind
         return [*findings, Finding('error', section, message)]
     if num_steps:
-        memory = [f'{outcome.data[key] / 1e9:.1f} GB {words}' for key, words in
-                  (('peak_memory', 'of main memory'), ('peak_gpu_memory', 'of a GPU')) if outcome.data[key]]
-        console.log(f'{1 / speed[-1]:.3g} s a step ({speed[-1]:.3g} steps a second); at most {", ".join(memory)}')
+        describe_cost(speeds[-1], outcome.data)
     return findings
 
 
@@ -89,8 +86,19 @@ def try_out_phase(report, stopping, **arguments):
     return verify.try_out(report, stopping, **arguments)
 
 
+def describe_cost(steps_per_second, memory):
+    """Print the time of a step, unless it is unknown (0, after a single step), and the memory that training took."""
+    parts = []
+    if steps_per_second:
+        parts.append(f'{1 / steps_per_second:.3g} s a step ({steps_per_second:.3g} steps a second)')
+    parts += [f'at most {memory[key] / 1e9:.1f} GB of {words}' for key, words in
+              (('peak_memory', 'main memory'), ('peak_gpu_memory', 'GPU memory')) if memory[key]]
+    if parts:
+        console.log('; '.join(parts))
+
+
 def conclude(findings):
-    """Print all findings; the exit code."""
+    """Print all findings; return the exit code."""
     for finding in findings:
         console.log(f'{finding.severity}: {finding}')
     count = sum(finding.severity == 'error' for finding in findings)

@@ -1,1 +1,1 @@
-"""Optimizer, checkpoints, the training and evaluation phases, metrics."""
+"""Optimizer, schedules, the training step, the train phase; what the loop of phases prints and records."""

@@ -1,35 +1,30 @@
-"""The train phase: carry a model_dir on to a given step, and leave a checkpoint there.
+"""The train phase: continue a model_dir to a given step, and leave a checkpoint there.
 
     build -> restore -> (trace the step | write ckpt-1 | read the first batch, all at once) -> steps -> checkpoint
 """
-import collections
-import math
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from object_detection import checkpoints, inputs
-from object_detection.config import label_map
-from object_detection.config import pipeline as configs
+from object_detection.config import label_map, pipeline
 from object_detection.evaluation import summaries
 from object_detection.layers import devices
 from object_detection.models import build, resizers
 from object_detection.training import optimizer
-from object_detection.training.step import train_step, trainable
+from object_detection.training.monitor import Monitor, check_weights
+from object_detection.training.step import trace_step, trainable
 from object_detection.utils.errors import UserError
-from object_detection.utils.phases import Interrupted, NotFinite, keep, uncollected
-
-PROGRESS_SECONDS = .5  # how often the parent hears of the latest step
-ADVICE = ('Lower the learning rate (or lengthen its warmup), set gradient_clipping_by_norm, and look for odd boxes in '
-          'the records; training goes on from the last checkpoint')
+from object_detection.utils.phases import Interrupted, Report, Stopping, keep, uncollected
 
 
-def train(report, stopping, config_text, model_dir, num_steps, checkpoint_every_n=1000, checkpoint_max_to_keep=100,
-          log_every_n=100, seed=0, cpus=None):
-    """A phase (utils/phases.py): train to the next multiple of checkpoint_every_n, or to num_steps.
+def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
+          checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, log_every_n: int = 100, seed: int = 0,
+          cpus: int | None = None) -> dict[str, Any]:
+    """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
         config_text: the pipeline.config.
@@ -39,29 +34,30 @@ def train(report, stopping, config_text, model_dir, num_steps, checkpoint_every_
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
         values: {tag: number}) every log_every_n steps; saved(checkpoint, step).
     Returns:
-        {'step', 'checkpoint', 'trained'}: where training stands, and how many steps this phase did: none if the step
-        was num_steps already.
+        {'step', 'checkpoint', 'trained'}: the step reached, its checkpoint, and how many steps this phase did: none if
+        the checkpoint was at num_steps already.
     Raises:
         UserError, OutOfMemory, NotFinite (a loss or a weight; nothing is saved), Interrupted (after saving).
     """
-    config = configs.parse(config_text, 'pipeline.config')
+    config = pipeline.parse(config_text, 'pipeline.config')
     strategy = devices.strategy(report, cpus, optimize_graphs=False)
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size):
         with uncollected():
             run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
-            run.restore()
-            start = int(run.step.numpy())
+            start = run.restore()
             target = min((start // checkpoint_every_n + 1) * checkpoint_every_n, num_steps)
-            if start < target:
-                run.start()
-        if start < target:
-            report('started', step=start, target=target)
-            with summaries.Writer(run.folder / 'train') as writer:
-                reached = run.loop(start, target, log_every_n, stopping, writer)
-            run.save()
-            if reached < target:
-                raise Interrupted('stopped as asked', step=reached, checkpoint=run.prefix)
-        return {'step': max(start, target), 'checkpoint': run.prefix, 'trained': max(0, target - start)}
+            if start >= target:
+                return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
+            run.prepare(start)
+        report('started', step=start, target=target)
+        with summaries.Writer(run.folder / 'train') as writer:
+            writer.images(start + 1, 'train_input_images', run.pictures())
+            monitor = Monitor(report, writer, run.optimizer.learning_rate, log_every_n, target)
+            reached = run.loop(start, target, stopping, monitor)
+        run.save()
+        if reached < target:
+            raise Interrupted('stopped as asked', step=reached, checkpoint=run.checkpoint)
+        return {'step': target, 'checkpoint': run.checkpoint, 'trained': target - start}
 
 
 class _Run:
@@ -82,27 +78,31 @@ class _Run:
         self.variables = trainable(self.model, config.train_config)
         self.optimizer = optimizer.build(config.train_config.optimizer, list(self.model.trainable_variables))
         self.manager = checkpoints.Manager(folder, self.step, self.model, self.optimizer, max_to_keep)
-        self.prefix = None
+        self.checkpoint = None  # prefix of the newest
 
     def restore(self):
-        """Take the newest checkpoint of the folder, else the fine_tune_checkpoint, else the start values."""
-        self.prefix = self.manager.resume(lambda text: self.report('warning', text=text))
-        train_config = self.config.train_config
-        if self.prefix:
+        """Take the newest checkpoint of the folder, else the fine_tune_checkpoint, else the initial values.
+
+        Returns:
+            The global step.
+        """
+        self.checkpoint = self.manager.resume(lambda text: self.report('warning', text=text))
+        step, train_config = int(self.step.numpy()), self.config.train_config
+        if self.checkpoint:
             self.optimizer.reset_hypers()
-            self.report('restored', checkpoint=self.prefix, step=int(self.step.numpy()))
+            self.report('restored', checkpoint=self.checkpoint, step=step)
         elif train_config.fine_tune_checkpoint:
             kind = train_config.fine_tune_checkpoint_type or (
                 'detection' if train_config.from_detection_checkpoint else 'classification')
             done = checkpoints.fine_tune(self.model, train_config.fine_tune_checkpoint, kind)
             self.report('fine_tuned', checkpoint=train_config.fine_tune_checkpoint, table=done.table(),
                         new=list(done.shape_differs))
+        return step
 
-    def start(self):
-        """Make everything ready for the first step: while Python traces it, kernels read pictures and save."""
-        step = int(self.step.numpy())
-        self.config.train_input_reader.num_epochs = 0  # training repeats its data, as in the reference
+    def prepare(self, step):
+        """Get ready for the step after `step`: while Python traces it, TensorFlow's kernels read pictures and save."""
         reader = self.config.train_input_reader
+        reader.num_epochs = 0  # training repeats its data, as in the reference
         self.labels = label_map.load(reader.label_map_path) if reader.label_map_path else None
         dataset = inputs.train_dataset(self.config, resizers.resizer(self.config.model), self.labels, self.batch_size,
                                        step, self.seed)
@@ -112,67 +112,39 @@ class _Run:
         keep(self.batches)
         with ThreadPoolExecutor(2) as pool:
             reading = pool.submit(self.next_batch, step)
-            saving = None if self.prefix else pool.submit(self.save)  # ckpt-1 holds step 0, as in the reference
-            self.train_step = train_step(self.model, self.variables, self.optimizer, self.step,
+            saving = None if self.checkpoint else pool.submit(self.save)  # ckpt-1 has step 0, as in the reference
+            self.train_step = trace_step(self.model, self.variables, self.optimizer, self.step,
                                          self.config.train_config, self.strategy, dataset.element_spec)
             self.batch = reading.result()
             if saving:
                 saving.result()
 
+    def loop(self, step, target, stopping, monitor):
+        """Train from `step` to `target`, or until stopping() says so; return the last step done."""
+        while step < target and not stopping():
+            losses = self.train_step(*self.batch)
+            step += 1
+            if step < target:
+                self.batch = self.next_batch(step)
+            monitor.after(step, losses)
+        return step
+
     def next_batch(self, step):
-        """The batch that step + 1 will be made with; UserError that names the picture if it holds a broken one."""
+        """Return the batch for the step after `step`; UserError that names the picture if it holds a broken one."""
         try:
             return next(self.batches)
         except tf.errors.InvalidArgumentError as error:
             blamed = inputs.blame(self.config.train_input_reader, self.labels, step, self.batch_size, self.seed)
             raise blamed or error from error
 
-    def loop(self, start, target, log_every_n, stopping, writer):
-        """Do the steps start + 1 ... target, fewer if stopping() says so; returns the last one."""
-        step, before, told, times = start, None, 0., collections.deque(maxlen=50)
-        while step < target and not stopping():
-            features, losses = self.batch[0], self.train_step(*self.batch)
-            step += 1
-            if step < target:
-                self.batch = self.next_batch(step)
-            if before:  # a GPU is still busy with this step; looking at the one before does not hold it up
-                self._check(step - 1, before)
-            before = losses
-            times.append(time.monotonic())
-            pace = (len(times) - 1) / max(1e-9, times[-1] - times[0])
-            log = step % log_every_n == 0 or step == target
-            if log or times[-1] - told >= PROGRESS_SECONDS:
-                told = times[-1]
-                self._check(step, losses)
-                self.report('progress', step=step, loss=float(losses['Loss/total_loss']), steps_per_second=pace)
-            if log:
-                self._log(step, losses, pace, writer)
-            if step == start + 1:
-                writer.images(step, 'train_input_images', self._pictures(features))
-        return step
-
     def save(self):
-        """Write the next checkpoint. NotFinite if a weight is NaN or infinite: such a checkpoint is worth nothing."""
+        """Write the next checkpoint. NotFinite if a weight is NaN or infinite: nothing could continue from it."""
         step = int(self.step.numpy())
-        for key, variable in checkpoints.keys(self.model).items():
-            if not np.isfinite(variable.numpy()).all():
-                raise NotFinite(f'{key} is not finite after step {step}. {ADVICE}', step=step)
-        self.prefix = self.manager.save()
-        self.report('saved', checkpoint=self.prefix, step=step)
+        check_weights(step, self.model)
+        self.checkpoint = self.manager.save()
+        self.report('saved', checkpoint=self.checkpoint, step=step)
 
-    def _check(self, step, losses):
-        if not math.isfinite(float(losses['Loss/total_loss'])):
-            parts = ', '.join(f'{name} {float(value):g}' for name, value in losses.items())
-            raise NotFinite(f'the loss of step {step} is not finite ({parts}). {ADVICE}', step=step)
-
-    def _log(self, step, losses, pace, writer):
-        values = {name: float(value) for name, value in losses.items()}
-        values['learning_rate'] = float(self.optimizer.learning_rate(tf.constant(step, tf.int64)))
-        writer.scalars(step, [*values.items(), ('steps_per_sec', pace)])
-        writer.flush()
-        self.report('log', step=step, values=values, steps_per_second=pace)
-
-    def _pictures(self, features):
-        """The first three of the batch as they go into the model, but for the normalization."""
-        images = self.strategy.experimental_local_results(features['image'])[0]
+    def pictures(self):
+        """Return the first images of the batch, uint8 [at most 3, H, W, 3], as they are before normalization."""
+        images = self.strategy.experimental_local_results(self.batch[0]['image'])[0]
         return np.clip(images[:3].numpy(), 0, 255).astype(np.uint8)

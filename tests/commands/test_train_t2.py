@@ -1,4 +1,4 @@
-"""train_t2.py: what a verification says of a sound config, and of one with many mistakes."""
+"""train_t2.py: what it reports about a sound config, and about one with many mistakes."""
 import pytest
 import tensorflow as tf
 
@@ -24,12 +24,12 @@ def project(tmp_path):
         reader.label_map_path = f'{tmp_path.as_posix()}/label_map.pbtxt'
         reader.tf_record_input_reader.input_path[:] = [f'{tmp_path.as_posix()}/{name}.tfrecords']
 
-    def verify(change=lambda changed: None):
+    def verify(change=lambda changed: None, steps=2):
         changed = type(sound)()
         changed.CopyFrom(sound)
         change(changed)
         config.write(changed, tmp_path / 'pipeline.config')
-        return train_t2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', '--num_train_steps=2'])
+        return train_t2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', f'--num_train_steps={steps}'])
     verify.folder, verify.sound = tmp_path, sound
     return verify
 
@@ -64,7 +64,14 @@ def test_a_sound_config_is_trained_and_evaluated_for_a_moment(project, capfd):
         'label_map.pbtxt', 'pipeline.config', 'test.tfrecords', 'train.tfrecords', 'zoo']
 
 
-def test_mistakes_in_config_labels_and_records_are_told_at_once(project, capfd):
+def test_a_single_step_has_no_speed_to_report(project, capfd):
+    assert project(steps=1) == 0
+    said = capfd.readouterr().out
+    assert 'step 1: ' in said and 'evaluated 4 pictures' in said and 'GB of main memory' in said
+    assert 's a step' not in said and '0 errors' in said
+
+
+def test_mistakes_in_config_labels_and_records_are_reported_at_once(project, capfd):
     label_map.write(project.folder / 'label_map.pbtxt', ['cross', 'disc', 'star', 'wheel', 'zebra'])
 
     def change(changed):
@@ -80,7 +87,7 @@ def test_mistakes_in_config_labels_and_records_are_told_at_once(project, capfd):
     assert all(f'{project.folder}/pipeline.config:' in line for line in said)
 
 
-def test_a_checkpoint_that_does_not_fit_is_told_beside_a_broken_record(project, capfd):
+def test_a_checkpoint_that_does_not_fit_is_reported_beside_a_broken_record(project, capfd):
     (project.folder / 'test.tfrecords').write_bytes((project.folder / 'test.tfrecords').read_bytes()[:-9])
     prefix = write_checkpoint(project, num_classes=1)
 

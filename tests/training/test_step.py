@@ -51,7 +51,7 @@ def one_step(options='', optimizer_options='use_moving_average: false'):
     features = {'image': tf.ones([1, 2, 2, 3]), 'true_image_shape': tf.constant([[2, 2, 3]])}
     truth = {'num_groundtruth_boxes': tf.constant([0])}
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, (features, truth))
-    losses = step.train_step(model, variables, optimize, count, config, tf.distribute.get_strategy(), spec)(
+    losses = step.trace_step(model, variables, optimize, count, config, tf.distribute.get_strategy(), spec)(
         features, truth)
     assert int(count) == 1
     return model, {name: float(value) for name, value in losses.items()}, optimize

@@ -123,7 +123,7 @@ def test_a_loss_that_is_not_finite(config, tmp_path):
 def test_out_of_memory(config, tmp_path, monkeypatch):
     def exhausted(*_):
         raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[4,64,64,32]')
-    monkeypatch.setattr(train, 'train_step', lambda *_: exhausted)
+    monkeypatch.setattr(train, 'trace_step', lambda *_: exhausted)
     with pytest.raises(phases.OutOfMemory, match=r'batch size 4 .*OOM when allocating'):
         run(tmp_path, config, 8)
 
@@ -192,7 +192,7 @@ def test_trainable(text, left):
 
 
 @pytest.mark.parametrize('text, says', [
-    ('freeze_variables: "resnet"', 'matches no variable; there are for example _'),
+    ('freeze_variables: "resnet"', 'matches no variable; there are, for example, _'),
     ('freeze_variables: "_"', 'leave no variable to train'),
 ])
 def test_trainable_mistakes(text, says):

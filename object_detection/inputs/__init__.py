@@ -1,4 +1,8 @@
-"""Records -> augmented, resized, padded batches, in an order that depends on the seed and the step alone."""
+"""Records -> augmented, resized, padded batches, in an order that depends only on the seed and the step.
+
+order.py: which record comes when. decode.py: bytes of a record -> sample (sample.py). augmentation/: changes of a
+sample. dataset.py: all of that as a tf.data.Dataset.
+"""
 from object_detection.inputs.dataset import blame, eval_dataset, train_dataset
 
 __all__ = ['blame', 'eval_dataset', 'train_dataset']

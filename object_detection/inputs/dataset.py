@@ -1,26 +1,35 @@
-"""The data sets that training and evaluation iterate over."""
+"""The tf.data.Datasets that training and evaluation iterate over."""
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from object_detection import records
+from object_detection import protos, records
+from object_detection.config.label_map import LabelMap
 from object_detection.inputs import augmentation
-from object_detection.inputs.augmentation.stateless import Random
+from object_detection.inputs.augmentation.random import Random
 from object_detection.inputs.decode import decoder
 from object_detection.inputs.order import Stream
+from object_detection.inputs.sample import Sample
 from object_detection.utils.errors import UserError
 
-_READ = 16  # records per call into Python, which alone costs as much as reading several of them
+# fn(image uint8 or float32 [H, W, 3]) -> (image float32 [h, w, 3], true shape int32 [3]): the model's resizer.
+Resize = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+_READ = 16  # records per call into Python; a call alone costs as much as reading several records
 
 
-def train_dataset(config, resize, label_map=None, batch_size=None, start_step=0, seed=0):
-    """tf.data.Dataset of training batches (features, groundtruth) from the `start_step`-th on.
+def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_map: LabelMap | None = None,
+                  batch_size: int | None = None, start_step: int = 0, seed: int = 0) -> tf.data.Dataset:
+    """Return the training batches (features, groundtruth), starting with batch `start_step`.
 
-    config: TrainEvalPipelineConfig. resize: fn(image uint8 or float32 [H, W, 3]) -> (image float32 [h, w, 3], true
-    shape int32 [3]), the model's. label_map: LabelMap, or None to trust the ids of the records. batch_size: of the
-    whole step (all devices together), None: train_config.batch_size. seed: of order and augmentation, below 2**31.
+    A batch stacks what `_preparation` makes of its pictures. Batch k is the same whether the data set starts at 0 or
+    at k, and however many threads prepare it. Endless unless train_input_reader.num_epochs limits it; a last incomplete
+    batch is dropped unless drop_remainder is false. A broken record raises tf.errors.InvalidArgumentError: see `blame`.
 
-    The batches are those of `_preparation`, stacked. Batch k is the same whether the data set started at 0 or at k, and
-    however many threads prepare it. Endless unless train_input_reader.num_epochs limits it; a last incomplete batch is
-    dropped unless drop_remainder is false. A broken record ends in a tf.errors.InvalidArgumentError: see `blame`.
+    Args:
+        label_map: None to trust the class ids of the records.
+        batch_size: pictures per step, of all devices together; None: train_config.batch_size.
+        seed: of order and augmentation, below 2**31.
     """
     reader = config.train_input_reader
     batch_size = batch_size or config.train_config.batch_size
@@ -30,29 +39,35 @@ def train_dataset(config, resize, label_map=None, batch_size=None, start_step=0,
     return _batches(Stream(reader, seed), start_step * batch_size, prepare, batch_size, reader.drop_remainder)
 
 
-def eval_dataset(config, reader, resize, label_map=None, batch_size=None, seed=0):
-    """tf.data.Dataset of (features, groundtruth) batches of one input_reader: no augmentation, nothing dropped.
+def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resize: Resize,
+                 label_map: LabelMap | None = None, batch_size: int | None = None, seed: int = 0) -> tf.data.Dataset:
+    """Return the evaluation batches (features, groundtruth) of one input_reader, without augmentation.
 
-    reader: one of config.eval_input_reader, or the train_input_reader. batch_size None: eval_config.batch_size.
     One pass over the records unless reader.num_epochs asks for more; the last batch may be smaller.
+
+    Args:
+        reader: one of config.eval_input_reader or config.train_input_reader.
+        batch_size: None: eval_config.batch_size.
+        Others: see train_dataset.
     """
     prepare = _preparation(config, reader, resize, label_map, lambda sample, position: sample)
     stream = Stream(reader, seed, epochs=reader.num_epochs or 1)
     return _batches(stream, 0, prepare, batch_size or config.eval_config.batch_size, drop_remainder=False)
 
 
-def blame(reader, label_map, step, batch_size, seed=0):
-    """The UserError that names the broken records of batch `step`; None if its records are in order.
+def blame(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
+          seed: int = 0) -> UserError | None:
+    """Return the UserError that names the broken records of batch `step`, None if there are none.
 
-    For use when iterating over train_dataset or eval_dataset raised tf.errors.InvalidArgumentError at that batch.
+    Call it when iterating over a train_dataset or eval_dataset raised tf.errors.InvalidArgumentError at that batch.
     """
     stream = Stream(reader, seed)
     findings = []
     for i in stream.records_at(step * batch_size, batch_size):
-        example, found = records.faults(stream.records[i], label_map, reader)
+        example, faults = records.faults(stream.records[i], label_map, reader)
         name = f'picture {example.filename!r}' if example and example.filename else 'a picture without file name'
         findings += [f'{name}: {kind}{": " + detail if detail else ""} ({stream.records.where(i)})'
-                     for severity, kind, detail in found if severity == 'error']
+                     for severity, kind, detail in faults if severity == 'error']
     return UserError(findings) if findings else None
 
 
@@ -62,35 +77,45 @@ def _batches(stream, first, prepare, batch_size, drop_remainder):
         data = tf.numpy_function(stream.read, [position, count], tf.string, stateful=False)
         return tf.ensure_shape(data, [None]), tf.range(position, position + count)
 
-    plain = tf.autograph.experimental.do_not_convert  # translating the Python code takes seconds, tracing it does not
+    traced = tf.autograph.experimental.do_not_convert  # autograph takes seconds, tracing does not
     return (tf.data.Dataset.range(first, stream.end, _READ)
-            .map(plain(read), num_parallel_calls=2)
+            .map(traced(read), num_parallel_calls=2)
             .unbatch()
-            .map(plain(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(traced(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(batch_size, drop_remainder, num_parallel_calls=2)  # copying large pictures takes a thread of its own
             .prefetch(tf.data.AUTOTUNE))
 
 
 def _preparation(config, reader, resize, label_map, augment):
-    """fn(serialised, position) -> (features, groundtruth) of one picture: decode, augment, resize, pad.
+    """Return a function (serialized, position) -> (features, groundtruth) of one picture: decode, augment, resize, pad.
 
-    features: image float32 [h, w, 3] (0..255, resized and padded, not normalised), true_image_shape int32 [3] (of what
-    is not padding), original_image_spatial_shape int32 [2], filename string.
+    h, w: size of the resized and padded image. C: num_classes. M: max_number_of_boxes. Groundtruth is padded to M rows
+    with zeros.
 
-    groundtruth, padded with zeros to M = max_number_of_boxes: groundtruth_boxes float32 [M, 4], normalised to the
-    padded image; groundtruth_classes float32 [M, C], one-hot; groundtruth_weights and groundtruth_area float32 [M];
-    groundtruth_is_crowd, groundtruth_difficult and groundtruth_group_of bool [M]; num_groundtruth_boxes int32.
-    With keypoints: groundtruth_keypoints float32 [M, K, 2] (NaN where there is none), groundtruth_keypoint_visibilities
-    bool [M, K]. With masks: groundtruth_instance_masks float32 [M, h, w], groundtruth_instance_mask_weights float32
-    [M], 0 where the record has no masks.
+    features:
+        image                          float32 [h, w, 3]   0..255, not normalized
+        true_image_shape               int32 [3]           of the image without padding
+        original_image_spatial_shape   int32 [2]           height and width of the picture
+        filename                       string
+
+    groundtruth:
+        num_groundtruth_boxes                                   int32
+        groundtruth_boxes                                       float32 [M, 4]   normalized to the padded image
+        groundtruth_classes                                     float32 [M, C]   one-hot
+        groundtruth_weights, _area                              float32 [M]
+        groundtruth_is_crowd, _difficult, _group_of             bool [M]
+        groundtruth_keypoints (if read)                         float32 [M, K, 2], NaN where not labeled
+        groundtruth_keypoint_visibilities (if read)             bool [M, K]
+        groundtruth_instance_masks (if read)                    float32 [M, h, w]
+        groundtruth_instance_mask_weights (if read)             float32 [M], 0 where the record has no masks
     """
     decode = decoder(reader, label_map)
     num_classes = getattr(config.model, config.model.WhichOneof('model')).num_classes
 
-    def prepare(serialised, position):
-        sample, filename = decode(serialised)
+    def prepare(serialized, position):
+        sample, filename = decode(serialized)
         size = tf.shape(sample['image'])[:2]
-        sample = augment(sample, position)  # its image stays uint8, a quarter of the bytes, until it has to be float32
+        sample = augment(sample, position)  # its image stays uint8, a quarter of the bytes, as long as possible
         image, true_shape = resize(sample['image'])
         features = {'image': image, 'true_image_shape': true_shape, 'original_image_spatial_shape': size,
                     'filename': filename}
@@ -99,22 +124,24 @@ def _preparation(config, reader, resize, label_map, augment):
     return prepare
 
 
-def _groundtruth(sample, image, true_shape, num_classes, most):
-    padding = tf.cast(true_shape[:2] / tf.shape(image)[:2], tf.float32)  # how much of each side is not padding
-    boxes = sample['boxes'] * tf.tile(padding, [2])
+def _groundtruth(sample: Sample, image, true_shape, num_classes, max_boxes):
+    scale = tf.cast(true_shape[:2] / tf.shape(image)[:2], tf.float32)  # fraction of each side that is not padding
+    boxes = sample['boxes'] * tf.tile(scale, [2])
     tf.debugging.Assert(tf.reduce_all(boxes[:, :2] <= boxes[:, 2:]), ['box with maximum before minimum', boxes])
-    truth = {name: sample[name] for name in ('weights', 'area', 'is_crowd', 'difficult', 'group_of')}
-    truth |= {'boxes': boxes, 'classes': tf.one_hot(sample['classes'] - 1, num_classes)}
+    groundtruth = {name: sample[name] for name in ('weights', 'area', 'is_crowd', 'difficult', 'group_of')}
+    groundtruth |= {'boxes': boxes, 'classes': tf.one_hot(sample['classes'] - 1, num_classes)}
     if 'keypoints' in sample:
-        truth |= {'keypoints': sample['keypoints'] * padding, 'keypoint_visibilities': sample['keypoint_visibilities']}
+        groundtruth |= {'keypoints': sample['keypoints'] * scale,
+                        'keypoint_visibilities': sample['keypoint_visibilities']}
     if 'masks' in sample:
-        truth |= {'instance_masks': _resize_masks(sample['masks'], true_shape, image),
-                  'instance_mask_weights': sample['mask_weights']}
-    return {'num_groundtruth_boxes': tf.minimum(tf.shape(boxes)[0], most),
-            **{f'groundtruth_{name}': _pad(value, most) for name, value in truth.items()}}
+        groundtruth |= {'instance_masks': _resize_masks(sample['masks'], true_shape, image),
+                        'instance_mask_weights': sample['mask_weights']}
+    return {'num_groundtruth_boxes': tf.minimum(tf.shape(boxes)[0], max_boxes),
+            **{f'groundtruth_{name}': _pad(value, max_boxes) for name, value in groundtruth.items()}}
 
 
 def _pad(values, count):
+    """Cut or pad [N, ...] with zeros to [count, ...]."""
     values = values[:count]
     missing = count - tf.shape(values)[0]
     padded = tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
@@ -122,7 +149,7 @@ def _pad(values, count):
 
 
 def _resize_masks(masks, true_shape, image):
-    """Masks [N, H, W] at the size of the resized image, padded as it is; nearest pixel as in the reference."""
+    """Resize and pad masks [N, H, W] as the image was, to [N, h, w]; by nearest neighbor, as in the reference."""
     nearest = tf.image.ResizeMethod.NEAREST_NEIGHBOR
     resized = tf.compat.v1.image.resize(masks[..., tf.newaxis], true_shape[:2], nearest)[..., 0]
     rest = tf.shape(image)[:2] - true_shape[:2]

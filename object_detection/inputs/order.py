@@ -1,25 +1,25 @@
-"""Which record stands at which position of the endless stream of samples; a pure function of the seed."""
+"""The order of the records in training and evaluation: a pure function of the seed."""
 import functools
 
 import numpy as np
 
+from object_detection import protos
 from object_detection.records import Records
 from object_detection.utils.errors import UserError
 
-_BLOCK = 1 << 16  # positions for which the data sets to draw from are chosen at once
+_BLOCK = 1 << 16  # positions whose data sets are drawn at once
 
 
 class Stream:
-    """The samples of an input_reader in order: position p holds record `records_at(p, 1)[0]`.
+    """The sequence of records of an input_reader; any position can be asked for, which makes a resume exact.
 
-    Shuffled, every epoch is a full permutation of the records, another one for each (seed, epoch); otherwise the
+    With shuffle every epoch is a full permutation of the records, another one for each (seed, epoch); without, the
     order is that of the files. `sample_1_of_n_examples: n` keeps records 0, n, 2n, ... With
-    sample_from_datasets_weights each entry of input_path is a data set of its own, drawn from at random.
-    So any position can be asked for without those before it, which makes a resume exact.
+    sample_from_datasets_weights each entry of input_path is a data set of its own, drawn at random with its weight.
     """
 
-    def __init__(self, reader, seed=0, epochs=None):
-        """epochs: how often the stream passes over the records, 0 for endless; None: what the reader says."""
+    def __init__(self, reader: protos.InputReader, seed: int = 0, epochs: int | None = None):
+        """epochs: passes over the records, 0 for endless; None: reader.num_epochs."""
         self.records = Records(reader.tf_record_input_reader.input_path)
         self._seed, self._shuffle = seed, reader.shuffle
         kept = np.arange(0, len(self.records), max(reader.sample_1_of_n_examples, 1))
@@ -35,65 +35,66 @@ class Stream:
             raise UserError(f'{reader.tf_record_input_reader.input_path[empty[0]]} holds no records to draw from')
         epochs = reader.num_epochs if epochs is None else epochs
         self.size = len(kept)
-        self.end = self.size * epochs if epochs else np.iinfo(np.int64).max
-        self._drawn_before = [np.zeros(len(self._sets), np.int64)]
-        self._permutation = functools.lru_cache(maxsize=2 * len(self._sets))(self._permutation)
-        self._block = functools.lru_cache(maxsize=2)(self._block)
+        self.end: int = self.size * epochs if epochs else np.iinfo(np.int64).max
+        self._drawn_before: list[np.ndarray] = [np.zeros(len(self._sets), np.int64)]
+        self._permutation = functools.lru_cache(maxsize=2 * len(self._sets))(self._draw_permutation)
+        self._block = functools.lru_cache(maxsize=2)(self._draw_block)
 
-    def records_at(self, first, count):
-        """Record indices (int64 [count]) of the positions from `first` on."""
+    def records_at(self, first: int, count: int) -> np.ndarray:
+        """Return the record indices (int64 [count]) of positions first, first + 1, ..."""
         positions = np.arange(first, first + count)
         if self._shares is None:
-            return self._visit(0, positions)
-        found = np.empty(count, np.int64)
-        which, visits = self._choices(positions)
+            return self._members(0, positions)
+        indices: np.ndarray = np.empty(count, np.int64)
+        which, turns = self._choices(positions)
         for number in range(len(self._sets)):
-            found[which == number] = self._visit(number, visits[which == number])
-        return found
+            indices[which == number] = self._members(number, turns[which == number])
+        return indices
 
-    def read(self, first, count):
-        """The bytes of `count` samples from position `first` on, as an array of objects."""
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Return the bytes of the records at `count` positions from `first` on: object [count]."""
         return np.array([self.records[i] for i in self.records_at(first, count)], object)
 
-    def _visit(self, number, visits):
-        """Records that a data set hands out when it is asked for the visits-th time."""
+    def _members(self, number, turns):
+        """Return the record indices that data set `number` gives when it is drawn for the turns-th time."""
         members = self._sets[number]
-        epochs, places = np.divmod(visits, len(members))
+        epochs, positions = np.divmod(turns, len(members))
         if not self._shuffle:
-            return members[places]
-        found = np.empty(len(visits), np.int64)
+            return members[positions]
+        indices = np.empty(len(turns), np.int64)
         for epoch in np.unique(epochs):
             mask = epochs == epoch
-            found[mask] = members[self._permutation(number, int(epoch))[places[mask]]]
-        return found
+            indices[mask] = members[self._permutation(number, int(epoch))[positions[mask]]]
+        return indices
 
-    def _permutation(self, number, epoch):
-        """Sorting random bits rather than Generator.permutation: numpy promises that PCG64 never changes its bits."""
+    def _draw_permutation(self, number, epoch):
+        """Sort random bits; numpy promises that those of PCG64 never change, not so for Generator.permutation."""
         bits = np.random.PCG64([self._seed, number, epoch])
         return np.argsort(bits.random_raw(len(self._sets[number])), kind='stable')
 
     def _choices(self, positions):
-        """For each position: the data set drawn, and how often it had been drawn before."""
-        blocks, places = np.divmod(positions, _BLOCK)
-        which, visits = np.empty_like(positions), np.empty_like(positions)
+        """Return for each position the data set drawn there, and how often it was drawn before."""
+        blocks, offsets = np.divmod(positions, _BLOCK)
+        which, turns = np.empty_like(positions), np.empty_like(positions)
         for block in np.unique(blocks):
             mask = blocks == block
-            its_which, its_visits = self._block(int(block))
-            which[mask], visits[mask] = its_which[places[mask]], its_visits[places[mask]]
-        return which, visits
+            block_which, block_turns = self._block(int(block))
+            which[mask], turns[mask] = block_which[offsets[mask]], block_turns[offsets[mask]]
+        return which, turns
 
-    def _block(self, block):
-        """As _choices, for all positions of a block; the draws of the blocks before it are counted once."""
+    def _draw_block(self, block):
+        """Return the _choices of all positions of a block. Draws in earlier blocks are counted once and kept."""
         while len(self._drawn_before) <= block:
             counts = np.bincount(self._draw(len(self._drawn_before) - 1), minlength=len(self._sets))
             self._drawn_before.append(self._drawn_before[-1] + counts)
         which = self._draw(block)
-        visits = np.empty_like(which)
+        turns = np.empty_like(which)
         for number, before in enumerate(self._drawn_before[block]):
             mask = which == number
-            visits[mask] = before + np.arange(np.count_nonzero(mask))
-        return which, visits
+            turns[mask] = before + np.arange(np.count_nonzero(mask))
+        return which, turns
 
     def _draw(self, block):
+        """Return the data set drawn at each position of a block: int64 [_BLOCK]."""
         uniform = np.random.PCG64([self._seed, 1 << 32, block]).random_raw(_BLOCK) / 2.0**64
         return np.searchsorted(self._shares, uniform, side='right')

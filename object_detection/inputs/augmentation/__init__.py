@@ -1,10 +1,28 @@
-"""data_augmentation_options of train_config -> one function; the options themselves are in colors, crops and so on."""
+"""train_config.data_augmentation_options -> one function that augments a sample.
+
+An option of the config is a function of the same name in one of the files here, one file per kind:
+
+    def random_rgb_to_gray(sample: Sample, random: Random, probability: float = 0.1) -> Sample:
+
+sample: the image and its objects, see inputs/sample.py; a new dict is returned. random: all randomness comes from it,
+see random.py. The other parameters are the fields of the option's message in protos/augmentation.proto; a default is
+what the reference computes when the config does not set the field.
+
+To add an augmentation: write the function in the file of its kind (what it does to boxes, keypoints and masks too) and
+name it in OPTIONS. If the schema has no such option, add it to PreprocessingStep in protos/augmentation.proto.
+"""
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from object_detection import protos
 from object_detection.inputs.augmentation import autoaugment, colors, crops, flips, objects, pads, resizes
+from object_detection.inputs.augmentation.random import Random
+from object_detection.inputs.sample import Sample
 from object_detection.utils.errors import UserError
 
-# Name in the schema -> fn(sample, random, **fields of the option). A field that is not set is left to the function's
-# default, which is the reference's. Keys of a sample: see decode.decoder; its image is uint8 or float32, 0..255.
-OPTIONS = {function.__name__: function for function in (
+OPTIONS: dict[str, Callable[..., Sample]] = {function.__name__: function for function in (
     autoaugment.autoaugment_image,
     colors.adjust_gamma, colors.normalize_image, colors.random_adjust_brightness, colors.random_adjust_contrast,
     colors.random_adjust_hue, colors.random_adjust_saturation, colors.random_black_patches,
@@ -22,8 +40,8 @@ OPTIONS = {function.__name__: function for function in (
 )}
 
 
-def build(options):
-    """fn(sample, random) that applies PreprocessingStep messages in order; UserError for an option not supported."""
+def build(options: Iterable[protos.PreprocessingStep]) -> Callable[[Sample, Random], Sample]:
+    """Return a function that applies the options in order; UserError for those that are not supported."""
     steps, findings = [], []
     for option in options:
         name = option.WhichOneof('preprocessing_step')
@@ -35,7 +53,7 @@ def build(options):
     if findings:
         raise UserError(findings)
 
-    def augment(sample, random):
+    def augment(sample: Sample, random: Random) -> Sample:
         for function, keywords in steps:
             sample = function(sample, random, **keywords)
         return sample
@@ -43,11 +61,11 @@ def build(options):
     return augment
 
 
-def _keywords(message):
-    """The fields that are set; lists as tuples, enum values as names, messages of a list as dicts of all fields."""
+def _keywords(message: Message) -> dict[str, Any]:
+    """Return the fields that are set: lists as tuples, enum values as lower-case names, messages as dicts."""
     keywords = {}
     for field, value in message.ListFields():
-        if field.message_type:
+        if field.message_type:  # operations of ssd_random_crop and the like: unset fields too, as in the reference
             value = [{f.name: _plain(getattr(item, f.name)) for f in item.DESCRIPTOR.fields} for item in value]
         elif field.enum_type:
             value = field.enum_type.values_by_number[value].name.lower()
@@ -55,5 +73,5 @@ def _keywords(message):
     return keywords
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, bool, int, float)) else tuple(value)

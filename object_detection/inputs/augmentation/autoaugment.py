@@ -1,11 +1,16 @@
-"""AutoAugment for detection (Zoph et al. 2020, arXiv 1906.11172): one of several learned sequences of operations."""
+"""AutoAugment for object detection (Zoph et al., arXiv 1906.11172): one learned sequence of operations per image."""
+from collections.abc import Callable
+from functools import partial
+
 import tensorflow as tf
 
 from object_detection.inputs.augmentation import autoaugment_ops as ops
+from object_detection.inputs.augmentation.random import Random
+from object_detection.inputs.sample import Sample
 from object_detection.utils.errors import UserError
 
-# Of each policy the sequences, of each sequence (operation, probability, level 0 to 10). The reference's tables have
-# operations with probability 0 as well; they do nothing and are left out.
+# Name of the policy -> sequences of (operation, probability, level from 0 to 10). Operations that the reference lists
+# with probability 0 are left out.
 POLICIES = {
     'v0': (
         (('TranslateX_BBox', .6, 4), ('Equalize', .8, 10)),
@@ -74,11 +79,13 @@ POLICIES = {
 }
 
 
-def autoaugment_image(sample, random, policy_name='v0'):
-    """One sequence of a policy, each operation with its probability; the image leaves as uint8.
+def autoaugment_image(sample: Sample, random: Random, policy_name: str = 'v0') -> Sample:
+    """Apply one sequence of the policy, drawn at random, each operation with its probability.
 
-    policy_name: v0 (the paper's) to v3. Boxes follow the picture as in the reference, which keeps those that have left
-    it, as small boxes at its border.
+    The image becomes uint8. A box that is moved out of the image stays as a small box at its border, as in the
+    reference. Samples with masks or keypoints are refused: the operations would not move these.
+
+    policy_name: v0 (the paper's) to v3, or test.
     """
     if policy_name not in POLICIES:
         raise UserError(f'autoaugment_image: policy_name is {policy_name!r}; allowed: {", ".join(POLICIES)}')
@@ -88,56 +95,66 @@ def autoaugment_image(sample, random, policy_name='v0'):
     names, table = _table(POLICIES[policy_name])
     sequence = tf.constant(table)[random.integer(0, len(table))]
 
-    def turn(number, image, boxes):
+    def step(number, image, boxes):
         drawn, (which, probability, amount) = random.at(number + 1), tf.unstack(sequence[number])
-        branches = [lambda name=name: OPERATIONS[name][0](image, boxes, amount, probability, drawn) for name in names]
+        branches = [partial(OPERATIONS[name][0], image, boxes, amount, probability, drawn) for name in names]
         return number + 1, *tf.switch_case(tf.cast(which, tf.int32), branches)
 
     image = tf.ensure_shape(tf.cast(sample['image'], tf.uint8), [None, None, 3])
-    _, image, boxes = tf.while_loop(lambda number, *_: number < len(table[0]), turn, (0, image, sample['boxes']),
+    _, image, boxes = tf.while_loop(lambda number, *_: number < len(table[0]), step, (0, image, sample['boxes']),
                                     (tf.TensorShape([]), tf.TensorShape([None, None, 3]), tf.TensorShape([None, 4])))
     return dict(sample, image=image, boxes=boxes)
 
 
 def _table(policy):
-    """Names of the operations, and for each sequence the turns (number of the name, probability, amount) of equal
-    length; the graph then holds each operation once, which is what building it costs."""
+    """Lay a policy out as a table, so that the graph holds each operation once however often sequences name it.
+
+    Returns:
+        names: of the operations in use.
+        table: [sequences][steps] of (index into names, probability, amount); short sequences end with steps of
+            probability 0.
+    """
     names = sorted({name for sequence in policy for name, _, _ in sequence})
-    turns = max(map(len, policy))
+    steps = max(map(len, policy))
     return names, [[(float(names.index(name)), probability, float(OPERATIONS[name][1](level)))
-                    for name, probability, level in sequence] + [(0., 0., 0.)] * (turns - len(sequence))
+                    for name, probability, level in sequence] + [(0., 0., 0.)] * (steps - len(sequence))
                    for sequence in policy]
 
 
-def _perhaps(function):
-    """The operation that applies function(image, boxes, amount, random) with its probability."""
+# An operation is a function (image uint8 [H, W, 3], boxes [N, 4], amount, probability, random) -> (image, boxes).
+# The following make one out of a function of autoaugment_ops.
+
+def _with_probability(function):
+    """Apply function(image, boxes, amount, random) with the operation's probability."""
     def operation(image, boxes, amount, probability, random):
         return tf.cond(random.chance(probability), lambda: function(image, boxes, amount, random),
                        lambda: (image, boxes))
     return operation
 
 
-def _pixels(function):
-    """An operation that leaves boxes where they are."""
-    return _perhaps(lambda image, boxes, amount, random: (function(image, amount), boxes))
+def _on_pixels(function):
+    """Apply function(image, amount); boxes stay."""
+    return _with_probability(lambda image, boxes, amount, random: (function(image, amount), boxes))
 
 
-def _moving(function, axis=()):
-    """An operation that moves the picture, either way."""
-    return _perhaps(lambda image, boxes, amount, random: function(image, boxes, _either_way(amount, random), *axis))
+def _on_image(function, *axis):
+    """Apply function(image, boxes, amount or -amount, *axis), which moves the image's content and boxes."""
+    return _with_probability(
+        lambda image, boxes, amount, random: function(image, boxes, _random_sign(amount, random), *axis))
 
 
-def _either_way(amount, random):
+def _random_sign(amount, random):
     return tf.where(random.chance(.5), amount, -amount)
 
 
 def _cutout(image, boxes, amount, random):
+    """Gray out a square around a random pixel."""
     center = [random.integer(0, tf.shape(image)[axis]) for axis in range(2)]
     return ops.cutout(image, center, tf.fill([2], tf.cast(amount, tf.int32))), boxes
 
 
 def _cutout_in_box(image, boxes, amount, random):
-    """Gray around a random place of a random box, its sides a share (amount) of the box's."""
+    """Gray out a rectangle around a random pixel of a random box; amount: its sides / the box's."""
     def cut():
         which = random.integer(0, tf.shape(boxes)[0])
         size = tf.cast(tf.shape(image)[:2], tf.float32)
@@ -149,36 +166,39 @@ def _cutout_in_box(image, boxes, amount, random):
     return tf.cond(tf.size(boxes) > 0, cut, lambda: image), boxes
 
 
-def _inside_boxes(content):
-    """The operation on the contents of some boxes, in random order, each with a third of the probability.
+def _inside_boxes(make_change):
+    """Change the pixels inside boxes, which are visited in random order, each with a third of the probability.
 
-    content: function of amount, number of boxes and random -> function of a box's pixels and its number.
+    make_change: function (amount, number of boxes, random) -> function (pixels of a box, index of the box) -> pixels.
     """
     def operation(image, boxes, amount, probability, random):
         count = tf.shape(boxes)[0]
         chosen = random.uniform(shape=[count]) < probability / 3
         order = tf.argsort(random.uniform(shape=[count]))
         visits = tf.boolean_mask(order, tf.gather(chosen, order))
-        return ops.in_boxes(image, boxes, visits, content(amount, count, random)), boxes
+        return ops.in_boxes(image, boxes, visits, make_change(amount, count, random)), boxes
     return operation
 
 
-def _content_cutout(amount, count, random):
-    places = random.uniform(shape=[count, 2])
+def _cutout_inside(amount, count, random):
+    """Gray out a square around a random pixel of each box."""
+    centers = random.uniform(shape=[count, 2])
 
-    def change(pixels, number):
-        center = tf.cast(places[number] * tf.cast(tf.shape(pixels)[:2], tf.float32), tf.int32)
+    def change(pixels, index):
+        center = tf.cast(centers[index] * tf.cast(tf.shape(pixels)[:2], tf.float32), tf.int32)
         return ops.cutout(pixels, center, tf.fill([2], tf.cast(amount, tf.int32)))
     return change
 
 
-def _content_moving(function, axis):
-    """As _moving, all boxes the same way."""
-    def make(amount, count, random):
-        amount = _either_way(amount, random)
-        return lambda pixels, number: function(pixels, tf.zeros([0, 4]), amount, axis)[0]
-    return make
+def _move_inside(function, axis):
+    """Apply function(pixels, boxes, amount or -amount, axis) inside boxes, with the same sign in all of them."""
+    def make_change(amount, count, random):
+        amount = _random_sign(amount, random)
+        return lambda pixels, index: function(pixels, tf.zeros([0, 4]), amount, axis)[0]
+    return make_change
 
+
+# The amount that belongs to a level.
 
 def _up_to(most):
     return lambda level: level * most / 10
@@ -192,22 +212,23 @@ def _factor(level):
     return level * 1.8 / 10 + .1
 
 
-# Functions of image, boxes, amount, probability and random -> image, boxes; and the amount that belongs to a level
-OPERATIONS = {
-    'AutoContrast': (_pixels(lambda image, _: ops.autocontrast(image)), _whole(0)),
-    'Equalize': (_pixels(lambda image, _: ops.equalize(image)), _whole(0)),
-    'Posterize': (_pixels(ops.posterize), _whole(4)), 'Solarize': (_pixels(ops.solarize), _whole(256)),
-    'SolarizeAdd': (_pixels(ops.solarize_add), _whole(110)), 'Color': (_pixels(ops.color), _factor),
-    'Contrast': (_pixels(ops.contrast), _factor), 'Brightness': (_pixels(ops.brightness), _factor),
-    'Sharpness': (_pixels(ops.sharpness), _factor),
-    'Cutout': (_perhaps(_cutout), _whole(100)), 'BBox_Cutout': (_perhaps(_cutout_in_box), _up_to(.75)),
-    'Rotate_BBox': (_moving(ops.rotate), _up_to(30)),
-    'TranslateX_BBox': (_moving(ops.translate, (1,)), _up_to(250)),
-    'TranslateY_BBox': (_moving(ops.translate, (0,)), _up_to(250)),
-    'ShearX_BBox': (_moving(ops.shear, (1,)), _up_to(.3)), 'ShearY_BBox': (_moving(ops.shear, (0,)), _up_to(.3)),
-    'TranslateY_Only_BBoxes': (_inside_boxes(_content_moving(ops.translate, 0)), _up_to(120)),
-    'ShearX_Only_BBoxes': (_inside_boxes(_content_moving(ops.shear, 1)), _up_to(.3)),
-    'ShearY_Only_BBoxes': (_inside_boxes(_content_moving(ops.shear, 0)), _up_to(.3)),
-    'Equalize_Only_BBoxes': (_inside_boxes(lambda *_: lambda pixels, number: ops.equalize(pixels)), _whole(0)),
-    'Cutout_Only_BBoxes': (_inside_boxes(_content_cutout), _whole(50)),
+# Name in the policies -> (operation, function from level to amount).
+OPERATIONS: dict[str, tuple[Callable, Callable]] = {
+    'AutoContrast': (_on_pixels(lambda image, _: ops.autocontrast(image)), _whole(0)),
+    'Equalize': (_on_pixels(lambda image, _: ops.equalize(image)), _whole(0)),
+    'Posterize': (_on_pixels(ops.posterize), _whole(4)), 'Solarize': (_on_pixels(ops.solarize), _whole(256)),
+    'SolarizeAdd': (_on_pixels(ops.solarize_add), _whole(110)), 'Color': (_on_pixels(ops.color), _factor),
+    'Contrast': (_on_pixels(ops.contrast), _factor), 'Brightness': (_on_pixels(ops.brightness), _factor),
+    'Sharpness': (_on_pixels(ops.sharpness), _factor),
+    'Cutout': (_with_probability(_cutout), _whole(100)),
+    'BBox_Cutout': (_with_probability(_cutout_in_box), _up_to(.75)),
+    'Rotate_BBox': (_on_image(ops.rotate), _up_to(30)),
+    'TranslateX_BBox': (_on_image(ops.translate, 1), _up_to(250)),
+    'TranslateY_BBox': (_on_image(ops.translate, 0), _up_to(250)),
+    'ShearX_BBox': (_on_image(ops.shear, 1), _up_to(.3)), 'ShearY_BBox': (_on_image(ops.shear, 0), _up_to(.3)),
+    'TranslateY_Only_BBoxes': (_inside_boxes(_move_inside(ops.translate, 0)), _up_to(120)),
+    'ShearX_Only_BBoxes': (_inside_boxes(_move_inside(ops.shear, 1)), _up_to(.3)),
+    'ShearY_Only_BBoxes': (_inside_boxes(_move_inside(ops.shear, 0)), _up_to(.3)),
+    'Equalize_Only_BBoxes': (_inside_boxes(lambda *_: lambda pixels, index: ops.equalize(pixels)), _whole(0)),
+    'Cutout_Only_BBoxes': (_inside_boxes(_cutout_inside), _whole(50)),
 }

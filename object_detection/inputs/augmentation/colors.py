@@ -1,71 +1,83 @@
-"""Colour and pixel changes of a sample; boxes stay. Images come as uint8 or float32 RGB, 0..255; they leave as float32.
+"""Changes of color and of pixels; objects stay as they are.
+
+Images come as uint8 or float32 RGB, 0..255, and leave as float32, clipped to 0..255 where the docstring does not say
+otherwise.
 """
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from object_detection.inputs.augmentation.random import Random
+from object_detection.inputs.sample import Sample
 from object_detection.utils.errors import UserError
 
 
-def normalize_image(sample, random, original_minval=0.0, original_maxval=0.0, target_minval=0.0, target_maxval=1.0):
-    """Map the range [original_minval, original_maxval] linearly to [target_minval, target_maxval]."""
+def normalize_image(sample: Sample, random: Random, original_minval: float = 0.0, original_maxval: float = 0.0,
+                    target_minval: float = 0.0, target_maxval: float = 1.0) -> Sample:
+    """Map [original_minval, original_maxval] linearly to [target_minval, target_maxval]; not clipped."""
     if original_minval == original_maxval:
         raise UserError('normalize_image: original_minval and original_maxval are equal; set both')
     scale = (target_maxval - target_minval) / (original_maxval - original_minval)
     return _change(sample, lambda image: (image - original_minval) * scale + target_minval)
 
 
-def subtract_channel_mean(sample, random, means=()):
-    """Subtract one value from each channel."""
+def subtract_channel_mean(sample: Sample, random: Random, means: Sequence[float] = ()) -> Sample:
+    """Subtract means[i] from channel i; not clipped."""
     if len(means) != 3:
         raise UserError(f'subtract_channel_mean: three means are needed, one for each channel; got {list(means)}')
     return _change(sample, lambda image: image - means)
 
 
-def rgb_to_gray(sample, random):
-    """Luminance, in all three channels: the models take three."""
+def rgb_to_gray(sample: Sample, random: Random) -> Sample:
+    """Set all three channels to the luminance."""
     return _change(sample, _gray)
 
 
-def random_rgb_to_gray(sample, random, probability=0.1):
-    """rgb_to_gray with a probability."""
-    return _maybe(sample, random.chance(probability), _gray)
+def random_rgb_to_gray(sample: Sample, random: Random, probability: float = 0.1) -> Sample:
+    """Apply rgb_to_gray with this probability."""
+    return _change_if(sample, random.chance(probability), _gray)
 
 
-def random_pixel_value_scale(sample, random, minval=0.9, maxval=1.1):
-    """Multiply every value by a number of its own."""
+def random_pixel_value_scale(sample: Sample, random: Random, minval: float = 0.9, maxval: float = 1.1) -> Sample:
+    """Multiply each value of each pixel by its own factor from [minval, maxval)."""
     return _change(sample, lambda image: _clip(image * random.uniform(minval, maxval, tf.shape(image))))
 
 
-def random_adjust_brightness(sample, random, max_delta=0.2):
-    """Add up to max_delta of the value range to all values, or subtract it."""
+def random_adjust_brightness(sample: Sample, random: Random, max_delta: float = 0.2) -> Sample:
+    """Add one number from [-max_delta, max_delta) to all values, in units of the value range."""
     delta = random.uniform(-max_delta, max_delta)
     return _change(sample, lambda image: _clip(tf.image.adjust_brightness(image / 255, delta) * 255))
 
 
-def random_adjust_contrast(sample, random, min_delta=0.8, max_delta=1.25):
-    """Scale the distance of all values to their channel's mean."""
+def random_adjust_contrast(sample: Sample, random: Random, min_delta: float = 0.8, max_delta: float = 1.25) -> Sample:
+    """Multiply the distance of all values from their channel's mean by a factor from [min_delta, max_delta)."""
     factor = random.uniform(min_delta, max_delta)
     return _change(sample, lambda image: _clip(tf.image.adjust_contrast(image / 255, factor) * 255))
 
 
-def random_adjust_hue(sample, random, max_delta=0.02):
-    """Turn the hue by up to this share of the circle."""
+def random_adjust_hue(sample: Sample, random: Random, max_delta: float = 0.02) -> Sample:
+    """Rotate the hue by a fraction from [-max_delta, max_delta) of the color circle."""
     delta = random.uniform(-max_delta, max_delta)
     return _change(sample, lambda image: _clip(tf.image.adjust_hue(image / 255, delta) * 255))
 
 
-def random_adjust_saturation(sample, random, min_delta=0.8, max_delta=1.25):
-    """Scale the saturation."""
+def random_adjust_saturation(sample: Sample, random: Random, min_delta: float = 0.8,
+                             max_delta: float = 1.25) -> Sample:
+    """Multiply the saturation by a factor from [min_delta, max_delta)."""
     factor = random.uniform(min_delta, max_delta)
     return _change(sample, lambda image: _clip(tf.image.adjust_saturation(image / 255, factor) * 255))
 
 
-def adjust_gamma(sample, random, gamma=1.0, gain=1.0):
-    """gain * value ** gamma, of values in 0..1."""
+def adjust_gamma(sample: Sample, random: Random, gamma: float = 1.0, gain: float = 1.0) -> Sample:
+    """Replace each value by gain * value ** gamma, in units of the value range."""
     return _change(sample, lambda image: _clip(tf.image.adjust_gamma(image / 255, gamma, gain) * 255))
 
 
-def random_distort_color(sample, random, color_ordering=0):
-    """Brightness, saturation, hue and contrast, strongly; color_ordering 1 puts contrast second."""
+def random_distort_color(sample: Sample, random: Random, color_ordering: int = 0) -> Sample:
+    """Adjust brightness, saturation, hue and contrast in wide ranges.
+
+    color_ordering: 0: in this order; 1: contrast comes second.
+    """
     if color_ordering not in (0, 1):
         raise UserError(f'random_distort_color: color_ordering is {color_ordering}; it may be 0 or 1')
     sample = random_adjust_brightness(sample, random, 32 / 255)
@@ -76,57 +88,72 @@ def random_distort_color(sample, random, color_ordering=0):
     return sample if color_ordering == 1 else random_adjust_contrast(sample, random, 0.5, 1.5)
 
 
-def random_jpeg_quality(sample, random, random_coef=0.0, min_jpeg_quality=0, max_jpeg_quality=100):
-    """Compress as a JPEG of a random quality. random_coef: chance of leaving the image alone."""
+def random_jpeg_quality(sample: Sample, random: Random, random_coef: float = 0.0, min_jpeg_quality: int = 0,
+                        max_jpeg_quality: int = 100) -> Sample:
+    """Compress as JPEG with a quality from [min_jpeg_quality, max_jpeg_quality), and decode again.
+
+    random_coef: probability of leaving the image alone.
+    """
     quality = random.integer(min_jpeg_quality, max_jpeg_quality)
 
     def compress(image):
         return tf.cast(tf.image.adjust_jpeg_quality(tf.cast(image, tf.uint8), quality), tf.float32)
 
-    return _maybe(sample, random.uniform() >= random_coef, compress)
+    return _change_if(sample, random.uniform() >= random_coef, compress)
 
 
-def random_black_patches(sample, random, max_black_patches=10, probability=0.5, size_to_image_ratio=0.1):
-    """Up to max_black_patches black squares, each there with this probability."""
+def random_black_patches(sample: Sample, random: Random, max_black_patches: int = 10, probability: float = 0.5,
+                         size_to_image_ratio: float = 0.1) -> Sample:
+    """Draw max_black_patches black squares at random places, each with this probability.
+
+    size_to_image_ratio: side of a square / shorter side of the image.
+    """
     size = tf.shape(sample['image'])[:2]
     side = tf.cast(tf.cast(tf.reduce_min(size), tf.float32) * size_to_image_ratio, tf.int32)
-    there = random.uniform(shape=[max_black_patches, 1]) <= probability
+    drawn = random.uniform(shape=[max_black_patches, 1]) <= probability
     rows, columns = (_stripes(random, max_black_patches, size[i], side, 1 - size_to_image_ratio) for i in range(2))
-    patches = tf.matmul(rows * tf.cast(there, tf.float32), columns, transpose_a=True)
+    patches = tf.matmul(rows * tf.cast(drawn, tf.float32), columns, transpose_a=True)
     return _change(sample, lambda image: tf.where(patches[..., tf.newaxis] > 0, 0.0, image))
 
 
-def _stripes(random, count, length, width, last):
-    """float32 [count, length]: ones from a random place before `last` of the length on, `width` of them."""
-    start = tf.cast(random.uniform(0.0, last, [count, 1]) * tf.cast(length, tf.float32), tf.int32)
-    place = tf.range(length)
-    return tf.cast((place >= start) & (place < start + width), tf.float32)
+def random_patch_gaussian(sample: Sample, random: Random, random_coef: float = 0.0, min_patch_size: int = 1,
+                          max_patch_size: int = 250, min_gaussian_stddev: float = 0.0,
+                          max_gaussian_stddev: float = 1.0) -> Sample:
+    """Add Gaussian noise within a square around a random pixel (Patch Gaussian, arXiv 1906.02611).
 
-
-def random_patch_gaussian(sample, random, random_coef=0.0, min_patch_size=1, max_patch_size=250,
-                          min_gaussian_stddev=0.0, max_gaussian_stddev=1.0):
-    """Gaussian noise in a square around a random pixel (Patch Gaussian, arXiv 1906.02611).
-
-    random_coef: chance of leaving the image alone. The deviation is in units of the value range.
+    random_coef: probability of leaving the image alone.
+    min_patch_size, max_patch_size: limits of the square's side, pixels.
+    min_gaussian_stddev, max_gaussian_stddev: limits of the standard deviation, in units of the value range.
     """
     if min_patch_size < 1:
         raise UserError(f'random_patch_gaussian: min_patch_size is {min_patch_size}; it must be at least 1')
-    patch = random.integer(min_patch_size, max_patch_size)
+    side = random.integer(min_patch_size, max_patch_size)
     deviation = random.uniform(min_gaussian_stddev, max_gaussian_stddev)
 
     def add_noise(image):
         size = tf.shape(image)
-        in_rows, in_columns = (_around(random.integer(0, size[i]), patch, size[i]) for i in range(2))
+        in_rows, in_columns = (_around(random.integer(0, size[i]), side, size[i]) for i in range(2))
         noisy = _clip(image + 255 * random.normal(size, deviation))
         return tf.where((in_rows[:, tf.newaxis] & in_columns)[..., tf.newaxis], noisy, image)
 
-    return _maybe(sample, random.uniform() >= random_coef, add_noise)
+    return _change_if(sample, random.uniform() >= random_coef, add_noise)
+
+
+def _stripes(random, count, length, width, last):
+    """Draw `count` stripes of `width` pixels, each starting before the fraction `last` of the length.
+
+    Returns:
+        float32 [count, length], 1 in the stripe, 0 elsewhere.
+    """
+    start = tf.cast(random.uniform(0.0, last, [count, 1]) * tf.cast(length, tf.float32), tf.int32)
+    position = tf.range(length)
+    return tf.cast((position >= start) & (position < start + width), tf.float32)
 
 
 def _around(center, width, length):
-    """bool [length]: the `width` places around center."""
-    place = tf.range(length)
-    return (place >= center - width // 2) & (place < center + (width + 1) // 2)
+    """Return bool [length], true for the `width` positions around center."""
+    position = tf.range(length)
+    return (position >= center - width // 2) & (position < center + (width + 1) // 2)
 
 
 def _gray(image):
@@ -141,5 +168,5 @@ def _change(sample, function):
     return dict(sample, image=function(tf.cast(sample['image'], tf.float32)))
 
 
-def _maybe(sample, condition, function):
+def _change_if(sample, condition, function):
     return _change(sample, lambda image: tf.cond(condition, lambda: function(image), lambda: image))

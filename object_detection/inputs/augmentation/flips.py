@@ -1,27 +1,39 @@
-"""Flips and quarter turns of a sample."""
+"""Flips and quarter turns."""
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from object_detection.inputs.augmentation.random import Random
+from object_detection.inputs.sample import Sample
 
-def random_horizontal_flip(sample, random, keypoint_flip_permutation=(), probability=0.5):
-    """Mirror left and right. keypoint_flip_permutation: which keypoint each one becomes (the left eye the right)."""
+
+def random_horizontal_flip(sample: Sample, random: Random, keypoint_flip_permutation: Sequence[int] = (),
+                           probability: float = 0.5) -> Sample:
+    """Flip left to right.
+
+    keypoint_flip_permutation: entry k is the index of the keypoint that becomes keypoint k (the left eye becomes the
+    right one); empty: keypoints keep their order.
+    """
     return tf.cond(random.chance(probability),
-                   lambda: _mirror(sample, 1, keypoint_flip_permutation), lambda: dict(sample))
+                   lambda: _flip(sample, 1, keypoint_flip_permutation), lambda: dict(sample))
 
 
-def random_vertical_flip(sample, random, keypoint_flip_permutation=(), probability=0.5):
-    """Mirror top and bottom."""
+def random_vertical_flip(sample: Sample, random: Random, keypoint_flip_permutation: Sequence[int] = (),
+                         probability: float = 0.5) -> Sample:
+    """Flip upside down. keypoint_flip_permutation: see random_horizontal_flip."""
     return tf.cond(random.chance(probability),
-                   lambda: _mirror(sample, 0, keypoint_flip_permutation), lambda: dict(sample))
+                   lambda: _flip(sample, 0, keypoint_flip_permutation), lambda: dict(sample))
 
 
-def random_rotation90(sample, random, keypoint_rot_permutation=(), probability=0.5):
-    """Turn by 90 degrees, counter-clockwise."""
+def random_rotation90(sample: Sample, random: Random, keypoint_rot_permutation: Sequence[int] = (),
+                      probability: float = 0.5) -> Sample:
+    """Rotate by 90 degrees counter-clockwise. keypoint_rot_permutation: see random_horizontal_flip."""
     return tf.cond(random.chance(probability),
-                   lambda: _turn(sample, keypoint_rot_permutation), lambda: dict(sample))
+                   lambda: _rotate90(sample, keypoint_rot_permutation), lambda: dict(sample))
 
 
-def _mirror(sample, axis, permutation):
-    """Mirror along axis 0 (rows) or 1 (columns)."""
+def _flip(sample, axis, permutation):
+    """Reverse rows (axis 0) or columns (axis 1)."""
     out = dict(sample, image=tf.reverse(sample['image'], [axis]))
     sides = tf.unstack(sample['boxes'], num=4, axis=1)
     sides[axis], sides[axis + 2] = 1 - sides[axis + 2], 1 - sides[axis]
@@ -35,7 +47,7 @@ def _mirror(sample, axis, permutation):
     return _permute_keypoints(out, permutation)
 
 
-def _turn(sample, permutation):
+def _rotate90(sample, permutation):
     out = dict(sample, image=tf.reverse(tf.transpose(sample['image'], [1, 0, 2]), [0]))
     ymin, xmin, ymax, xmax = tf.unstack(sample['boxes'], num=4, axis=1)
     out['boxes'] = tf.stack([1 - xmax, ymin, 1 - xmin, ymax], axis=1)

@@ -1,41 +1,53 @@
-"""Augmentations that change a sample's size. All resize as the reference does: without half-pixel centres."""
+"""Changes of the image's size.
+
+As in the reference pixels are not centered (half_pixel_centers=False) and masks are resized by nearest neighbor. Images
+come out as float32. No side becomes shorter than one pixel.
+"""
+from functools import partial
+
 import tensorflow as tf
 
+from object_detection.inputs.augmentation.random import Random
+from object_detection.inputs.sample import Sample
 from object_detection.utils.errors import UserError
 
 _METHODS = {'bilinear': tf.image.ResizeMethod.BILINEAR, 'nearest_neighbor': tf.image.ResizeMethod.NEAREST_NEIGHBOR,
             'bicubic': tf.image.ResizeMethod.BICUBIC, 'area': tf.image.ResizeMethod.AREA}
 
 
-def resize_image(sample, random, new_height=0, new_width=0, method='bilinear'):
-    """Resize to exactly this size; masks by nearest neighbour."""
+def resize_image(sample: Sample, random: Random, new_height: int = 0, new_width: int = 0,
+                 method: str = 'bilinear') -> Sample:
+    """Resize to new_height x new_width pixels. method: bilinear, nearest_neighbor, bicubic or area."""
     if new_height < 1 or new_width < 1:
         raise UserError(f'resize_image: new_height and new_width must be set; got {new_height} and {new_width}')
     return _resize(sample, tf.stack([new_height, new_width]), method)
 
 
-def random_resize_method(sample, random, target_height=0, target_width=0):
-    """Resize to exactly this size with a random one of four methods."""
+def random_resize_method(sample: Sample, random: Random, target_height: int = 0, target_width: int = 0) -> Sample:
+    """Resize to target_height x target_width pixels by one of the four methods, drawn at random."""
     if target_height < 1 or target_width < 1:
         raise UserError('random_resize_method: target_height and target_width must be set; '
                         f'got {target_height} and {target_width}')
     size = tf.stack([target_height, target_width])
-    branches = [lambda method=method: _resize(sample, size, method) for method in _METHODS]
+    branches = [partial(_resize, sample, size, method) for method in _METHODS]
     return tf.switch_case(random.integer(0, len(branches)), branches)
 
 
-def random_image_scale(sample, random, min_scale_ratio=0.5, max_scale_ratio=2.0):
-    """Scale height and width by the same random ratio, corner pixels staying in the corners."""
+def random_image_scale(sample: Sample, random: Random, min_scale_ratio: float = 0.5,
+                       max_scale_ratio: float = 2.0) -> Sample:
+    """Scale height and width by the same random ratio, with the corner pixels aligned."""
     size = tf.cast(tf.shape(sample['image'])[:2], tf.float32)
     return _resize(sample, tf.cast(size * random.uniform(min_scale_ratio, max_scale_ratio), tf.int32),
                    align_corners=True)
 
 
-def random_downscale_to_target_pixels(sample, random, random_coef=0.0, min_target_pixels=300000,
-                                      max_target_pixels=800000):
-    """Shrink to a random number of pixels, where the image has more. random_coef: chance of leaving it alone.
+def random_downscale_to_target_pixels(sample: Sample, random: Random, random_coef: float = 0.0,
+                                      min_target_pixels: int = 300000, max_target_pixels: int = 800000) -> Sample:
+    """Scale an image that has more pixels (height x width) than a random target down to the target.
 
-    The reference's schema says 500000 for the maximum, its code 800000; the code counts.
+    The default of max_target_pixels is that of the reference's code; its schema says 500000.
+
+    random_coef: probability of leaving the image alone.
     """
     if min(min_target_pixels, max_target_pixels) < 1:
         raise UserError('random_downscale_to_target_pixels: the numbers of pixels must be positive')
@@ -48,6 +60,8 @@ def random_downscale_to_target_pixels(sample, random, random_coef=0.0, min_targe
 
 
 def _resize(sample, size, method='bilinear', align_corners=False):
+    """Resize image and masks to `size` (int32 [2], height and width), each side at least one pixel."""
+    size = tf.maximum(size, 1)  # a thin image may be scaled down to less than one pixel
     image = tf.cast(sample['image'], tf.float32)
     out = dict(sample, image=tf.compat.v1.image.resize(image, size, _METHODS[method], align_corners))
     if 'masks' in sample:

@@ -1,14 +1,14 @@
-"""Seeing a sample through a window: what crops and paddings do to boxes, keypoints and masks."""
+"""What crops and pads do to a sample.
+
+A window is float32 [4]: ymin, xmin, ymax, xmax in the image's normalized coordinates; it may reach beyond the image.
+"""
 import tensorflow as tf
 
-from object_detection.inputs.decode import keep
+from object_detection.inputs.sample import Sample, keep
 
 
-def move_frame(sample, window):
-    """The sample with boxes and keypoints normalised to `window` (float32 [4], in the image's normalised coordinates).
-
-    Image and masks are left to the caller.
-    """
+def change_frame(sample: Sample, window: tf.Tensor) -> Sample:
+    """Normalize boxes and keypoints to `window` instead of the image. Image and masks stay as they are."""
     origin, scale = window[:2], 1.0 / (window[2:] - window[:2])
     out = dict(sample, boxes=(sample['boxes'] - tf.tile(origin, [2])) * tf.tile(scale, [2]))
     if 'keypoints' in sample:
@@ -16,56 +16,69 @@ def move_frame(sample, window):
     return out
 
 
-def overlapping(boxes, window, threshold=0.0):
-    """bool [N]: boxes that meet the window, and have at least the share `threshold` of their area in it.
+def overlapping(boxes: tf.Tensor, window: tf.Tensor, threshold: float | tf.Tensor = 0.0) -> tf.Tensor:
+    """Select boxes [N, 4] that meet the window and have at least the fraction `threshold` of their area in it.
 
-    A box without area is dropped as soon as there is a threshold to be met, 0 included, as in the reference.
+    As in the reference a box without area is never selected, not even by threshold 0.
+
+    Returns:
+        bool [N].
     """
     top_left = tf.maximum(boxes[:, :2], window[:2])
     bottom_right = tf.minimum(boxes[:, 2:], window[2:])
     shared = tf.reduce_prod(tf.maximum(bottom_right - top_left, 0.0), axis=1)
-    return in_sight(boxes, window) & (shared / tf.reduce_prod(boxes[:, 2:] - boxes[:, :2], axis=1) >= threshold)
+    return touching(boxes, window) & (shared / tf.reduce_prod(boxes[:, 2:] - boxes[:, :2], axis=1) >= threshold)
 
 
-def in_sight(boxes, window):
-    """bool [N]: boxes that are not completely outside the window."""
+def touching(boxes: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """Select boxes [N, 4] that are not completely outside the window: bool [N]."""
     return tf.reduce_all((boxes[:, :2] < window[2:]) & (boxes[:, 2:] > window[:2]), axis=1)
 
 
-def clip(sample):
-    """Boxes cut at the image's border; keypoints outside become NaN and not visible."""
+def clip_objects(sample: Sample) -> Sample:
+    """Clip boxes to the image; keypoints outside it become NaN and not visible."""
     out = dict(sample, boxes=tf.clip_by_value(sample['boxes'], 0.0, 1.0))
     if 'keypoints' in sample:
         points = sample['keypoints']
-        seen = tf.reduce_all((points >= 0.0) & (points <= 1.0), axis=2)
-        out['keypoints'] = tf.where(seen[..., tf.newaxis], points, float('nan'))
-        out['keypoint_visibilities'] = sample['keypoint_visibilities'] & seen
+        inside = tf.reduce_all((points >= 0.0) & (points <= 1.0), axis=2)
+        out['keypoints'] = tf.where(inside[..., tf.newaxis], points, float('nan'))
+        out['keypoint_visibilities'] = sample['keypoint_visibilities'] & inside
     return out
 
 
-def look_through(sample, window, threshold=None, clip_boxes=True):
-    """Drop what the window does not show, move the rest into its frame, clip it there.
+def crop_objects(sample: Sample, window: tf.Tensor, threshold: float | tf.Tensor | None = None,
+                 clip_boxes: bool = True) -> Sample:
+    """Drop objects outside the window, move the others into its frame, and clip them to it.
 
-    threshold: the share of a box that has to be inside (see `overlapping`); None: any part.
+    Image and masks stay as they are: see crop_pixels.
+
+    Args:
+        threshold: fraction of a box that must be inside (see `overlapping`); None: any part.
+        clip_boxes: whether to clip boxes and keypoints.
     """
     boxes = sample['boxes']
-    shown = in_sight(boxes, window) if threshold is None else overlapping(boxes, window, threshold)
-    moved = move_frame(keep(sample, shown), window)
-    return clip(moved) if clip_boxes else moved
+    shown = touching(boxes, window) if threshold is None else overlapping(boxes, window, threshold)
+    moved = change_frame(keep(sample, shown), window)
+    return clip_objects(moved) if clip_boxes else moved
 
 
-def slice_pixels(sample, top, left, height, width):
-    """Image and masks cut to these pixels (int32 scalars); boxes and keypoints are left to the caller."""
+def crop_pixels(sample: Sample, top: tf.Tensor, left: tf.Tensor, height: int | tf.Tensor,
+                width: int | tf.Tensor) -> Sample:
+    """Cut image and masks to these pixels (int32 scalars). Boxes and keypoints stay as they are."""
     out = dict(sample, image=sample['image'][top:top + height, left:left + width])
     if 'masks' in sample:
         out['masks'] = sample['masks'][:, top:top + height, left:left + width]
     return out
 
 
-def pad_pixels(sample, top, left, height, width, color=None):
-    """Image and masks with borders: at (top, left) of a canvas of this size.
+def pad_pixels(sample: Sample, top: int | tf.Tensor, left: int | tf.Tensor, height: int | tf.Tensor,
+               width: int | tf.Tensor, color: tf.Tensor | None = None) -> Sample:
+    """Paste image and masks at (top, left) of a canvas of this height and width (int32 scalars, pixels).
 
-    color: float32 [3] to fill it with, None: black. Boxes and keypoints are left to the caller.
+    Masks are padded with 0. Boxes and keypoints stay as they are.
+
+    Args:
+        color: float32 [3], fill color (the image becomes float32); None: black.
     """
     size = tf.shape(sample['image'])
     rows, columns = [top, height - top - size[0]], [left, width - left - size[1]]

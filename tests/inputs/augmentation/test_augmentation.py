@@ -7,12 +7,12 @@ from object_detection import protos
 from object_detection.config import fields as config_fields
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation import windows
-from object_detection.inputs.augmentation.stateless import Random
+from object_detection.inputs.augmentation.random import Random
 from object_detection.utils.errors import UserError
 
 
 def sample(boxes=((0.1, 0.2, 0.5, 0.6), (0.4, 0.1, 0.9, 0.35), (0.05, 0.7, 0.3, 0.95)), height=60, width=90, **more):
-    """A picture whose red is 4 * row and green is 2 * column, so that a pixel tells where it came from."""
+    """An image whose red is 4 * row and green is 2 * column, so that a pixel tells where it came from."""
     rows, columns = np.mgrid[:height, :width]
     image = np.stack([4 * rows, 2 * columns, 0 * rows], axis=2)
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
@@ -86,10 +86,10 @@ class TestWindows:
         assert windows.overlapping(boxes, window, 0.25).numpy().tolist() == [True, True, False, False]
         assert windows.overlapping(boxes, window, 0.3).numpy().tolist() == [True, False, False, False]
 
-    def test_look_through(self):
+    def test_crop_objects(self):
         points = tf.constant([[[0.3, 0.3], [0.9, 0.3]]])
         given = sample(((0.2, 0.2, 0.8, 0.4),), keypoints=points, keypoint_visibilities=tf.constant([[True, True]]))
-        seen = windows.look_through(given, tf.constant([0.25, 0.0, 0.75, 0.5]))
+        seen = windows.crop_objects(given, tf.constant([0.25, 0.0, 0.75, 0.5]))
         np.testing.assert_allclose(seen['boxes'], [[0.0, 0.4, 1.0, 0.8]], rtol=1e-6)
         np.testing.assert_allclose(seen['keypoints'], [[[0.1, 0.6], [np.nan, np.nan]]], rtol=1e-5)
         assert seen['keypoint_visibilities'].numpy().tolist() == [[True, False]]
@@ -194,6 +194,15 @@ class TestObjects:
         assert found['masks'].sum((1, 2)).tolist() == [60] * 4
         assert found['masks'][3, 60 + 7, 90 + 7] == 1
 
+    @pytest.mark.parametrize('mode', ['DEFAULT', 'EXPAND', 'SHRINK', 'SHRINK_SYMMETRIC', 'SHRINK_SYMMETRIC_XY'])
+    def test_jitter_by_more_than_the_box_leaves_its_sides_in_order(self, mode):
+        """A ratio of 5 is far enough to move every side across the opposite one; it stops at the center."""
+        for one in outcomes(f'random_jitter_boxes {{ ratio: 5 jitter_mode: {mode} }}', sample(ONE_BOX), 40):
+            low, high = one['boxes'][0, :2], one['boxes'][0, 2:]
+            center = np.array([0.3, 0.4])
+            assert (low <= high).all() and low.min() >= 0 and high.max() <= 1
+            assert (low < center + 1e-6).all() and (high > center - 1e-6).all()
+
     def test_jitter_moves_each_side_within_the_ratio(self):
         found = np.stack([one['boxes'] for one in outcomes('random_jitter_boxes { ratio: 0.2 }', sample(ONE_BOX), 100)])
         moved = np.abs(found - ONE_BOX) / 0.2  # of half of the box's height and width, 0.4
@@ -239,6 +248,32 @@ class TestResizes:
         for found in outcomes(option, sample(), 20):
             height, width = found['image'].shape[:2]
             assert 500 < height * width <= 1200
+
+
+@pytest.mark.parametrize('option', [
+    'random_scale_crop_and_pad_to_square { output_size: 64 scale_min: 0.1 scale_max: 0.1 }',
+    'random_square_crop_by_scale { scale_min: 0.0001 scale_max: 0.001 }',
+    'random_crop_to_aspect_ratio { aspect_ratio: 1000 }', 'random_crop_to_aspect_ratio { aspect_ratio: 0.001 }',
+    'random_image_scale { min_scale_ratio: 0.01 max_scale_ratio: 0.02 }',
+    'random_downscale_to_target_pixels { min_target_pixels: 1 max_target_pixels: 20 }'])
+@pytest.mark.parametrize('size', [(10, 900), (900, 10)])
+def test_no_side_of_a_thin_picture_becomes_shorter_than_a_pixel(option, size):
+    """Scaled by 0.1 to 64 pixels, a picture of 10 by 900 would be 0.07 pixels high."""
+    given = sample(ONE_BOX, *size, masks=tf.ones([1, *size]))
+    for found in outcomes(option, given, 5):
+        height, width, channels = found['image'].shape
+        assert min(height, width) >= 1 and channels == 3
+        assert found['masks'].shape[1:] == (height, width)
+        assert np.isfinite(found['boxes']).all()
+
+
+def test_random_numbers_never_change():
+    """A resumed run repeats the numbers of the run before it, perhaps with another version of this code."""
+    random = Random(7, tf.constant(3, tf.int64))
+    assert random.seed().numpy().tolist() == [7 << 20 | 1, 3]
+    assert random.at(tf.constant(2)).seed().numpy().tolist() == [(7 << 20 | 2) + (2 << 52), 3]
+    np.testing.assert_allclose(random.uniform(1.0, 3.0, [2]), [2.6064014434814453, 1.8638315200805664], rtol=1e-6)
+    assert [int(random.integer(10, 1000)) for _ in range(3)] == [154, 415, 648]
 
 
 def test_same_position_same_outcome_whatever_ran_before():

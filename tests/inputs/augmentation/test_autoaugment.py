@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from object_detection import protos
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation import autoaugment
-from object_detection.inputs.augmentation.stateless import Random
+from object_detection.inputs.augmentation.random import Random
 from object_detection.utils.errors import UserError
 from tests.golden import make_autoaugment
 
@@ -19,7 +19,7 @@ CASES = json.loads(str(GOLDEN['cases']))
 
 
 class Given:
-    """Instead of stateless.Random: the numbers of a golden case, in the order in which the reference takes them."""
+    """Instead of Random: the numbers of a golden case, in the order in which the reference takes them."""
 
     def __init__(self, seed, boxes):
         given = make_autoaugment.numbers(seed)
@@ -56,6 +56,13 @@ def test_operation(number):
     np.testing.assert_allclose(moved, GOLDEN[f'{number} boxes'], atol=1e-6)
     if case['level'] and case['name'] != 'BBox_Cutout':
         assert (found != image).numpy().mean() > .01
+
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 50), (50, 2)])
+def test_sharpness_leaves_an_image_alone_that_is_all_border(size):
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (*size, 3)), tf.uint8)
+    found, _ = operate('Sharpness', 10, image, tf.zeros([0, 4]), Random(0, tf.constant(0, tf.int64)))
+    np.testing.assert_array_equal(found, image)
 
 
 def build(policy):

@@ -1,18 +1,27 @@
-"""Fields of pipeline.config that this engine does not read: the one place that knows them.
+"""Fields of pipeline.config that this engine does not read, and the reason for each.
 
-NO_EFFECT: the reference under TensorFlow 2 computes the same numbers whatever they say, and so does this engine.
-IGNORED: they ask for something more, which does not come; the rest is the same. REFUSED: the numbers would be others,
-so a config that sets them is not used. tests/test_config_fields.py looks that every other field is read, and that
-docs/options.md says what is said here: `python -m object_detection.config.fields > docs/options.md`.
+NO_EFFECT: numbers are the same whatever they say, here and in the reference under TensorFlow 2.
+IGNORED: they ask for additional output that is not produced; numbers are the same.
+REFUSED: numbers would differ from the reference's, so a config that sets them is rejected.
+
+tests/config/test_fields.py checks that every other field is read and that docs/options.md is up to date:
+
+    python -m object_detection.config.fields > docs/options.md
 """
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
 from object_detection.config import metrics_set
 
-_TF1_CLUSTER = 'it steers the parameter servers of TensorFlow 1'
+_TF1_CLUSTER = 'it controls the parameter servers of TensorFlow 1'
 _QUEUES = 'it sizes the queues and threads of the reference; this input pipeline sizes itself'
-_TF1 = 'TensorFlow 1 only'
-_SHAPES = 'it chooses another way to compute the same numbers, for TPUs'
-_DRAWING = 'drawing of the TensorFlow 1 evaluation'
-_EVAL_LOOP = 'it steers the TensorFlow 1 evaluation loop'
+_TF1 = 'it is for TensorFlow 1 only'
+_SHAPES = 'it selects another way to compute the same numbers, for TPUs'
+_DRAWING = 'it is for the drawings of the TensorFlow 1 evaluation'
+_EVAL_LOOP = 'it controls the TensorFlow 1 evaluation loop'
 
 NO_EFFECT = {
     _TF1_CLUSTER: '''TrainConfig.sync_replicas TrainConfig.startup_delay_steps TrainConfig.replicas_to_aggregate''',
@@ -22,11 +31,11 @@ NO_EFFECT = {
         InputReader.num_prefetch_batches InputReader.num_readers InputReader.read_block_length''',
     'every epoch is one permutation of all records, so no buffer is needed':
         'InputReader.shuffle_buffer_size InputReader.filenames_shuffle_buffer_size',
-    'it is for TPUs; elsewhere the reference trains in float32 too': 'TrainConfig.use_bfloat16',
-    'padding has weight 0 here, so it need not be taken off': 'TrainConfig.unpad_groundtruth_tensors',
-    'variables exist before anything is restored': 'TrainConfig.run_fine_tune_checkpoint_dummy_computation',
-    'input_reader.max_number_of_boxes counts': 'TrainConfig.max_number_of_boxes',
-    '--checkpoint_max_to_keep decides which checkpoints stay': 'TrainConfig.keep_checkpoint_every_n_hours',
+    'it is for TPUs; on other devices the reference trains in float32 too': 'TrainConfig.use_bfloat16',
+    'padding has weight 0 here, so it need not be removed': 'TrainConfig.unpad_groundtruth_tensors',
+    'all variables exist before the checkpoint is restored': 'TrainConfig.run_fine_tune_checkpoint_dummy_computation',
+    'max_number_of_boxes of the input_reader is used': 'TrainConfig.max_number_of_boxes',
+    '--checkpoint_max_to_keep decides which checkpoints are kept': 'TrainConfig.keep_checkpoint_every_n_hours',
     _TF1: '''TrainConfig.summarize_gradients Ssd.inplace_batchnorm_update FasterRcnn.inplace_batchnorm_update
         TrainEvalPipelineConfig.graph_rewriter SsdFeatureExtractor.replace_preprocessor_with_placeholder
         Hyperparams.regularize_depthwise WeightedL2LocalizationLoss.anchorwise_output
@@ -46,21 +55,21 @@ NO_EFFECT = {
     _DRAWING: '''EvalConfig.visualization_export_dir EvalConfig.skip_scores EvalConfig.skip_labels
         EvalConfig.visualize_groundtruth_boxes EvalConfig.groundtruth_box_visualization_color
         EvalConfig.keep_image_id_for_visualization_export''',
-    'pictures are kept where they are drawn, whatever it says':
+    'pictures are kept whenever they are drawn':
         'TrainConfig.retain_original_images EvalConfig.retain_original_images',
-    'masks come in the size of the picture that the model gets': 'FasterRcnn.resize_masks',
+    'masks always have the size of the image that the model gets': 'FasterRcnn.resize_masks',
     'metrics_set decides': 'EvalConfig.eval_instance_masks',
-    'names and display names of the label map are both known': 'InputReader.use_display_name',
+    'both names and display names of the label map are accepted': 'InputReader.use_display_name',
     'no number depends on the id of a picture': 'InputReader.include_source_id',
-    'it goes into weights that no model reads; a keypoint counts if it is labelled':
+    'it sets weights that no model reads; a keypoint counts if it is labeled':
         'InputReader.keypoint_type_weight',
-    'detections before the suppression come along anyway':
+    'detections before non-max suppression are always returned':
         'Ssd.return_raw_detections_during_predict FasterRcnn.return_raw_detections_during_predict',
     'labels of whole pictures are not read': 'EvalConfig.image_classes_field_map_empty_to_ones',
     'pictures have three channels': 'EvalConfig.retain_original_image_additional_channels',
     'only input_type TF_SEQUENCE_EXAMPLE reads it, which is refused': 'InputReader.frame_index',
     'only use_confidences_as_targets reads it, which is refused': 'Ssd.implicit_example_weight',
-    'only a type that is not supported reads it': 'SsdFeatureExtractor.spaghettinet_arch_name',
+    'only a feature extractor that is not supported reads it': 'SsdFeatureExtractor.spaghettinet_arch_name',
     'only expected_loss_weights reads it, which is refused':
         'Loss.min_num_negative_samples Loss.desired_negative_sampling_ratio',
     'only predict_depth reads it, which is refused':
@@ -70,14 +79,14 @@ NO_EFFECT = {
 
 IGNORED = {
     'detections are not written to a file': 'EvalConfig.export_path',
-    'there are metrics of all labels and of each, none of groups of labels': 'EvalConfig.super_categories',
+    'there are metrics over all labels and for each label, none for groups of labels': 'EvalConfig.super_categories',
 }
 
 _NO_ZOO_MODEL = 'no model of the zoo uses it; remove it'
 _FOUR = 'a box has four numbers; remove it'
-_LABELS = 'an object has one label, yes or no; remove it'
-_COLOURS = 'networks take three channels; remove it'
-_TASKS = 'a center_net model finds boxes and keypoints; remove it'
+_LABELS = 'an object has exactly one label here; remove it'
+_COLORS = 'networks take three channels; remove it'
+_TASKS = 'center_net models detect boxes and keypoints only; remove it'
 _FEATURES = 'models see one picture at a time; remove it'
 
 REFUSED = {
@@ -91,7 +100,7 @@ REFUSED = {
     _TASKS: '''InputReader.load_dense_pose InputReader.load_keypoint_depth_features InputReader.use_keypoint_label_map
         CenterNet.mask_estimation_task CenterNet.densepose_estimation_task CenterNet.deepmac_mask_estimation
         KeypointEstimation.predict_depth''',
-    _COLOURS: '''InputReader.num_additional_channels FixedShapeResizer.convert_to_grayscale
+    _COLORS: '''InputReader.num_additional_channels FixedShapeResizer.convert_to_grayscale
         KeepAspectRatioResizer.convert_to_grayscale''',
     _FOUR: '''ConvolutionalBoxPredictor.box_code_size MaskRCNNBoxPredictor.box_code_size
         WeightSharedConvolutionalBoxPredictor.box_code_size BoxCoder.square_box_coder BoxCoder.keypoint_box_coder''',
@@ -109,18 +118,18 @@ REFUSED = {
         'ImageResizer.conditional_shape_resizer ImageResizer.pad_to_multiple_resizer',
     'records are read by tf_record_input_reader': 'InputReader.external_input_reader',
     'pictures are evaluated as they are trained on; remove it': 'EvalConfig.force_no_resize',
-    'TensorFlow 1 only; remove it and say what to restore with fine_tune_checkpoint_type':
+    'it is for TensorFlow 1 only; remove it and set fine_tune_checkpoint_type':
         'TrainConfig.load_all_detection_checkpoint_vars',
 }
 
 
-def table(fields):
-    """{'Message.field': reason} of NO_EFFECT, IGNORED or REFUSED."""
+def table(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return {'Message.field': reason} of NO_EFFECT, IGNORED or REFUSED."""
     return {name: reason for reason, names in fields.items() for name in names.split()}
 
 
-def walk(message, path=''):
-    """Yields (path, message, field, value) for every field that is set, sections before what they hold."""
+def walk(message: Message, path: str = '') -> Iterator[tuple[str, Message, FieldDescriptor, Any]]:
+    """Yield (path, owner, field, value) for every field that is set, sections before their content."""
     for field, value in message.ListFields():
         here = f'{path}.{field.name}' if path else field.name
         yield here, message, field, value
@@ -130,18 +139,15 @@ def walk(message, path=''):
             yield from walk(part, name)
 
 
-def entries(path, value):
-    """(path, value) of a single field, (path[0], value), ... of a repeated one.
-
-    Which it is, the container tells: the descriptor's `label` and `is_repeated` are each missing in some protobuf.
-    """
-    if hasattr(value, 'append'):
+def entries(path: str, value: Any) -> list[tuple[str, Any]]:
+    """Return (path, value) of a single field; (path[0], value), ... of a repeated one."""
+    if hasattr(value, 'append'):  # the descriptor's `label` and `is_repeated` are each missing in some protobuf version
         return [(f'{path}[{index}]', entry) for index, entry in enumerate(value)]
     return [(path, value)]
 
 
-def unread(message, path=''):
-    """(path, field, name of the table, reason) for every field in and below a message that is set and in a table."""
+def unread(message: Message, path: str = '') -> Iterator[tuple[str, FieldDescriptor, str, str]]:
+    """Yield (path, field, name of the table, reason) for every field in a message that is set and in a table."""
     tables = {'NO_EFFECT': table(NO_EFFECT), 'IGNORED': table(IGNORED), 'REFUSED': table(REFUSED)}
     for place, owner, field, value in walk(message, path):
         if field.message_type is None and value == field.default_value:
@@ -151,27 +157,27 @@ def unread(message, path=''):
                 yield place, field, kind, reason
 
 
-def refused(message, path):
-    """What is to be said of the refused fields that are set in and below a message of a config.
+def refused(message: Message, path: str) -> list[str]:
+    """Return an error message for each refused field that is set in a message of a config.
 
-    Kinds (members of a oneof) are left to whoever knows those that there are.
+    Members of a oneof are left to the caller, who knows which kinds are supported.
     """
     return [f'{place} is not supported: {reason}' for place, field, kind, reason in unread(message, path)
             if kind == 'REFUSED' and field.containing_oneof is None]
 
 
-def markdown():
-    """docs/options.md."""
-    metrics = {}
+def markdown() -> str:
+    """Return the text of docs/options.md."""
+    metrics: dict[str, str] = {}
     for name, reason in metrics_set.LEFT_OUT.items():
         metrics[reason] = f'{metrics.get(reason, "")} {name}'
     sections = (
-        ('Refused', 'With these set the numbers would be others than those of the reference, so using one is an error '
-         'that names the field and its line.', REFUSED),
+        ('Refused', 'With these set, numbers would differ from those of the reference, so using one is an error that '
+         'names the field and its line.', REFUSED),
         ('Metrics that are refused', 'In `eval_config.metrics_set`.', metrics),
-        ('Ignored, with a warning', 'They ask for something more, which does not come.', IGNORED),
+        ('Ignored, with a warning', 'They ask for additional output that is not produced.', IGNORED),
         ('Without effect', 'The reference under TensorFlow 2 computes the same numbers whatever they say.', NO_EFFECT))
-    text = '# Options that are not read\n\nEvery field of the schema is read, or it stands here.\n'
+    text = '# Options that are not read\n\nEvery field of the schema is read, or listed here.\n'
     for title, introduction, fields in sections:
         text += f'\n## {title}\n\n{introduction}\n\n'
         text += ''.join(f'- {", ".join(f"`{name}`" for name in names.split())}: {reason}\n'

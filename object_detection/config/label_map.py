@@ -1,6 +1,9 @@
 """label_map.pbtxt: the names and ids of the classes. Ids start at 1; 0 is the background."""
 import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 
@@ -12,38 +15,44 @@ from object_detection.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Item:
-    """One class: the name the records use, the one people read ('' if there is none), keypoint ids by label."""
+    """One class.
+
+    Attributes:
+        name: as in the records.
+        display_name: for people; '' if there is none.
+        keypoints: {label: id}.
+    """
 
     id: int
     name: str
     display_name: str = ''
-    keypoints: dict = field(default_factory=dict)
+    keypoints: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """items: in the order of the file. warnings: what is odd about it but does not hinder."""
+    """The classes of a label map, in the order of the file; `warnings` are oddities that do no harm."""
 
-    items: tuple
+    items: tuple[Item, ...]
     source: str = 'the label map'
-    warnings: tuple = ()
+    warnings: tuple[str, ...] = ()
 
     @property
-    def num_classes(self):
-        """The largest id: what num_classes of the model must at least be."""
+    def num_classes(self) -> int:
+        """The largest id; num_classes of the model must be at least this."""
         return max(item.id for item in self.items)
 
-    def name_of(self, class_id):
-        """The name for people of a class; 'category_7' for an id that no class has."""
+    def name_of(self, class_id: int) -> str:
+        """Return the display name of a class, or its name; 'category_7' for an id that no class has."""
         return next((item.display_name or item.name for item in self.items if item.id == class_id),
                     f'category_{class_id}')
 
-    def id_of(self, name):
-        """The id of a class by its name or display name; UserError with similar names if there is none."""
+    def id_of(self, name: str) -> int:
+        """Return the id of a class by its name or display name; UserError with similar names if there is none."""
         return self.item_of(name).id
 
-    def item_of(self, name):
-        """As id_of, the whole Item."""
+    def item_of(self, name: str) -> Item:
+        """Like id_of, but return the whole Item."""
         items = {known: item for item in self.items for known in (item.display_name, item.name) if known}
         if name in items:
             return items[name]
@@ -52,10 +61,10 @@ class LabelMap:
         raise UserError(f'{self.source}: has no class {name!r}; {advice}')
 
 
-def load(path):
-    """The LabelMap in a file; UserError with every broken entry and its line.
+def load(path: str | Path) -> LabelMap:
+    """Read a label map; UserError with every broken entry and its line.
 
-    As in the reference an entry with id 0 may only be the background; it is left out.
+    As in the reference, only the background may have id 0; it is left out.
     """
     text = textproto.read_text(path)
     message = textproto.parse(text, protos.StringIntLabelMap(), str(path))
@@ -65,7 +74,7 @@ def load(path):
                if not (entry.id == 0 and entry.HasField('id') and 'background' in (entry.name, entry.display_name))]
     faults = [f'{path}:{line}: {fault}' for line, fault in _faults(entries)]
     if not entries:
-        faults = [f'{path}: holds no class; it needs entries like item {{ id: 1 name: "dog" }}']
+        faults = [f'{path}: has no class; it needs entries like item {{ id: 1 name: "dog" }}']
     if faults:
         raise UserError(faults)
     items = tuple(Item(entry.id, entry.name or entry.display_name, entry.display_name,
@@ -73,17 +82,18 @@ def load(path):
     return LabelMap(items, str(path), tuple(_oddities(items, path)))
 
 
-def write(path, names):
-    """Write a label map with ids 1, 2, ... for names (str), in their order."""
+def write(path: str | Path, names: Iterable[str]) -> None:
+    """Write a label map with ids 1, 2, ... for names, in their order."""
     message = protos.StringIntLabelMap()
     for number, name in enumerate(names, start=1):
         message.item.add(id=number, name=name)
     files.write_text(path, text_format.MessageToString(message, as_utf8=True))
 
 
-def _faults(entries):
-    """Yields (line, message) for entries [(line, StringIntLabelMapItem)] that cannot be used."""
-    ids, names = {}, {}
+def _faults(entries: list[tuple[int, Any]]) -> Iterator[tuple[int, str]]:
+    """Yield (line, message) for entries [(line, StringIntLabelMapItem)] that cannot be used."""
+    ids: dict[int, int] = {}
+    names: dict[str, int] = {}
     for line, entry in entries:
         name = entry.name or entry.display_name
         if not name:
@@ -104,7 +114,7 @@ def _faults(entries):
                 yield line, f'class {name!r}: keypoint {what} {twice[0]!r} is given twice'
 
 
-def _oddities(items, path):
+def _oddities(items: tuple[Item, ...], path: str | Path) -> Iterator[str]:
     used = {item.id for item in items}
     if gaps := sorted(set(range(1, max(used))) - used):
         shown = ', '.join(map(str, gaps[:10])) + (' ...' if len(gaps) > 10 else '')

@@ -1,18 +1,28 @@
-"""The metrics that eval_config may ask for: the one list of them, and what each needs of model, records and label map.
+"""The metrics that eval_config may ask for, and what each requires of model, records and label map.
 
-Imports no TensorFlow. What computes them stands in evaluation/metrics.
+evaluation/metrics computes them.
 """
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from object_detection.config.pipeline import architecture
+from object_detection.config.label_map import LabelMap
+from object_detection.config.pipeline import Config, architecture
 from object_detection.utils.errors import UserError
 
 
 @dataclass(frozen=True)
 class Kind:
-    """family: the module of evaluation/metrics. prefix: of the tags. masks: of masks instead of boxes. The others are
-    arguments of pascal_voc.PascalVoc; recall_bounds: eval_config.recall_lower_bound and recall_upper_bound count."""
+    """One metric.
+
+    Attributes:
+        family: the module of evaluation/metrics that computes it.
+        prefix: of its TensorBoard tags.
+        masks: it compares masks instead of boxes.
+        weighted, group_of: arguments of pascal_voc.PascalVoc.
+        recall_bounds: it uses eval_config.recall_lower_bound and recall_upper_bound.
+    """
 
     family: str
     prefix: str
@@ -40,45 +50,54 @@ LEFT_OUT = {
     'oid_challenge_detection_metrics': _LABELS_OF_PICTURES,
     'oid_challenge_segmentation_metrics': _LABELS_OF_PICTURES,
     'lvis_mask_metrics': _LABELS_OF_PICTURES,
-    'coco_panoptic_metrics': 'no model here gives every pixel a class',
+    'coco_panoptic_metrics': 'no model here assigns a class to every pixel',
 }
 
 
-def chosen(options):
-    """The names in eval_config.metrics_set, each once; without any, the COCO metrics of boxes.
+def chosen(options: Any) -> list[str]:
+    """Return the names in eval_config.metrics_set, each once; coco_detection_metrics if there are none.
 
-    Those of keypoints are left out: a parameterized_metric asks for them, class by class.
+    Keypoint metrics are left out: a parameterized_metric asks for them, class by class.
+
+    Args:
+        options: the EvalConfig message.
     """
     return [name for name in dict.fromkeys(options.metrics_set or ['coco_detection_metrics']) if name != KEYPOINTS]
 
 
-def need_masks(options):
-    """Whether any metric is one of masks."""
+def need_masks(options: Any) -> bool:
+    """Return whether any metric of an EvalConfig compares masks."""
     return any(METRICS[name].masks for name in chosen(options))
 
 
-def check(config):
-    """Yields (severity, field, message): what eval_config and the model alone tell."""
+def check(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield (severity, field, message) for metrics that do not fit the model or are not supported."""
     options = config.eval_config
     for index, name in enumerate(options.metrics_set):
         if name not in METRICS:
             yield 'error', f'eval_config.metrics_set[{index}]', _unknown(name)
         elif METRICS[name].masks and not _finds_masks(config):
-            yield ('error', f'eval_config.metrics_set[{index}]', f'is {name!r}, but the model finds no masks; that '
+            yield ('error', f'eval_config.metrics_set[{index}]', f'is {name!r}, but the model predicts no masks; that '
                    'takes faster_rcnn with number_of_stages: 3')
         elif name == KEYPOINTS and not options.parameterized_metric:
-            yield ('error', f'eval_config.metrics_set[{index}]', f'is {name!r}, but nothing says of which class; add '
+            yield ('error', f'eval_config.metrics_set[{index}]', f'is {name!r}, but no class is given; add '
                    'parameterized_metric { coco_keypoint_metrics { class_label: "..." } } to eval_config')
     for path, metric in _of_keypoints(options):
         if not metric.class_label:
-            yield 'error', path, 'has no class_label; it names the class whose keypoints count'
+            yield 'error', path, 'has no class_label; it names the class whose keypoints are evaluated'
         if not _finds_keypoints(config):
-            yield ('error', path, 'asks for metrics of keypoints, but the model finds none; that takes center_net with '
-                   'a keypoint_estimation_task')
+            yield ('error', path, 'asks for keypoint metrics, but the model predicts no keypoints; that takes '
+                   'center_net with a keypoint_estimation_task')
 
 
-def check_reader(config, reader, path, labels):
-    """As check, of one input_reader: `path` is its field, `labels` its LabelMap or None."""
+def check_reader(config: Config, reader: Any, path: str, labels: LabelMap | None) -> Iterator[tuple[str, str, str]]:
+    """Yield (severity, field, message) for metrics that one input_reader cannot supply.
+
+    Args:
+        reader: the InputReader message.
+        path: its field in the config.
+        labels: its label map, if it can be read.
+    """
     options = config.eval_config
     masks = [name for name in chosen(options) if name in METRICS and METRICS[name].masks]
     if masks and not reader.load_instance_masks:
@@ -92,38 +111,38 @@ def check_reader(config, reader, path, labels):
             yield from _keypoints_of_class(metric, field, reader, labels)
 
 
-def demand(config, reader, path, labels):
-    """Raise one UserError with all that keeps the metrics from being computed on the records of a reader."""
+def demand(config: Config, reader: Any, path: str, labels: LabelMap | None) -> None:
+    """Raise one UserError with everything that prevents the metrics from being computed on the records of a reader."""
     faults = [*check(config), *check_reader(config, reader, path, labels)]
     if errors := [f'{field}: {message}' for severity, field, message in faults if severity == 'error']:
         raise UserError(errors)
 
 
-def _unknown(name):
+def _unknown(name: str) -> str:
     if name in LEFT_OUT:
         return f'is {name!r}, which is not supported: {LEFT_OUT[name]}; supported: {", ".join(METRICS)}'
     close = difflib.get_close_matches(name, METRICS, n=1)
     return f'is {name!r}; {f"did you mean {close[0]}? " if close else ""}supported: {", ".join(METRICS)}'
 
 
-def _finds_masks(config):
+def _finds_masks(config: Config) -> bool:
     name, model = architecture(config)
     return name == 'faster_rcnn' and model.number_of_stages == 3
 
 
-def _finds_keypoints(config):
+def _finds_keypoints(config: Config) -> bool:
     name, model = architecture(config)
     return name == 'center_net' and len(model.keypoint_estimation_task) > 0
 
 
-def _of_keypoints(options):
-    """[(field, CocoKeypointMetrics)]"""
+def _of_keypoints(options: Any) -> list[tuple[str, Any]]:
+    """Return [(field, CocoKeypointMetrics message)]."""
     return [(f'eval_config.parameterized_metric[{index}].{KEYPOINTS}', metric.coco_keypoint_metrics)
             for index, metric in enumerate(options.parameterized_metric)]
 
 
-def _keypoints_of_class(metric, field, reader, labels):
-    """Faults of class_label and keypoint_label_to_sigmas against the label map."""
+def _keypoints_of_class(metric: Any, field: str, reader: Any, labels: LabelMap) -> Iterator[tuple[str, str, str]]:
+    """Check class_label and keypoint_label_to_sigmas against the label map."""
     try:
         keypoints = labels.item_of(metric.class_label).keypoints
     except UserError as error:

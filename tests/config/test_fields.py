@@ -1,4 +1,4 @@
-"""Every field of the schema is read, or listed as not read; what is refused is refused; the docs say so."""
+"""Every field of the schema is read or listed as not read; refused fields are rejected; the docs list them."""
 import re
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import pytest
 from google.protobuf import message_factory
 
 from object_detection import protos
-from object_detection.config import fields as config_fields
-from object_detection.config import pipeline, textproto
+from object_detection.config import fields, pipeline, textproto
 from object_detection.models import build
 from object_detection.utils.errors import UserError
 from tests.support.recorder import Recorder
@@ -16,8 +15,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / 'tests' / 'golden'
 TYPES = {message.name: message for message
          in textproto.message_types(protos.TrainEvalPipelineConfig.DESCRIPTOR).values()}
-TABLES = [config_fields.table(fields) for fields in (
-    config_fields.NO_EFFECT, config_fields.IGNORED, config_fields.REFUSED)]
+TABLES = [fields.table(table) for table in (fields.NO_EFFECT, fields.IGNORED, fields.REFUSED)]
 LISTED = set().union(*TABLES)
 
 
@@ -28,9 +26,9 @@ def test_fields_of_the_tables_exist_and_are_listed_once():
 
 
 def test_every_field_is_named_somewhere_or_listed():
-    """By name, in the source: a kind (member of a oneof) that nothing names is refused by whoever builds its family."""
-    engine = Path(config_fields.__file__).parents[1]
-    sources = [path.read_text(encoding='utf-8') for path in engine.rglob('*.py') if path.name != 'config_fields.py']
+    """By name, in the source; a member of a oneof that nothing names is rejected where its family is built."""
+    tables = Path(fields.__file__)
+    sources = [path.read_text(encoding='utf-8') for path in tables.parents[1].rglob('*.py') if path != tables]
     words = set(re.findall(r'\w+', '\n'.join(sources)))
     silent, seen, todo = [], set(), [protos.TrainEvalPipelineConfig.DESCRIPTOR]
     while todo:
@@ -48,7 +46,7 @@ def test_every_field_is_named_somewhere_or_listed():
     assert silent == []
 
 
-# What is not read because another field, here not set, asks for it.
+# Not read, because only another field that is not set here makes use of it.
 DEPENDENT = {'BatchNonMaxSuppression': {'max_classes_per_detection', 'use_hard_nms'}, 'BoxEncodingsClipRange': {
     'min', 'max'}, 'FasterRcnn': {'second_stage_mask_prediction_loss_weight'}, 'CenterNet': {'keypoint_label_map_path'}}
 MASKS = {'conv_hyperparams', 'predict_instance_masks', 'mask_prediction_conv_depth', 'mask_height', 'mask_width',
@@ -59,15 +57,15 @@ for predictor in ('ConvolutionalBoxPredictor', 'WeightSharedConvolutionalBoxPred
 
 @pytest.mark.parametrize('name', ['ssd_mobilenet_v2', 'ssd_mobilenet_v2_fpnlite', 'efficientdet_d0',
                                   'faster_rcnn_resnet50_v1', 'centernet_mobilenetv2_fpn'])
-def test_who_builds_a_model_reads_every_field(name):
+def test_building_a_model_reads_every_field(name):
     read = {}
     build.build(Recorder(pipeline.read(GOLDEN / f'{name}.config').model, read))
-    unread = {f'{message}.{field.name}' for message, fields in read.items() for field in TYPES[message].fields
-              if field.name not in fields | DEPENDENT.get(message, set())}
+    unread = {f'{message}.{field.name}' for message, used in read.items() for field in TYPES[message].fields
+              if field.name not in used | DEPENDENT.get(message, set())}
     assert unread - LISTED == set()
 
 
-@pytest.mark.parametrize('name', config_fields.table(config_fields.REFUSED))
+@pytest.mark.parametrize('name', fields.table(fields.REFUSED))
 def test_refused(name):
     kind, field = name.split('.')
     message = message_factory.GetMessageClass(TYPES[kind])()
@@ -80,7 +78,7 @@ def test_refused(name):
         getattr(message, field).append(7)
     else:
         setattr(message, field, 7)
-    found = config_fields.unread(message, 'here')
+    found = fields.unread(message, 'here')
     assert [(place, table) for place, _, table, _ in found] == [(f'here.{field}', 'REFUSED')]
 
 
@@ -88,14 +86,14 @@ def test_defaults_are_not_refused():
     message = protos.InputReader()
     message.num_additional_channels = 0
     message.load_context_features = False
-    assert config_fields.refused(message, 'train_input_reader') == []
+    assert fields.refused(message, 'train_input_reader') == []
 
 
 @pytest.mark.parametrize('path', sorted([*GOLDEN.glob('*.config'), *GOLDEN.glob('configs/*.config')]),
                          ids=lambda path: path.stem)
 def test_no_config_of_the_reference_is_refused(path):
-    if 'zoo_mask_rcnn' not in path.name:  # its typing error is the matter of test_config
-        kinds = {kind for _, _, kind, _ in config_fields.unread(pipeline.read(path))}
+    if 'zoo_mask_rcnn' not in path.name:  # its typing error is tested in test_pipeline
+        kinds = {kind for _, _, kind, _ in fields.unread(pipeline.read(path))}
         assert kinds <= {'NO_EFFECT'}
 
 
@@ -106,6 +104,6 @@ def test_builders_refuse_too():
         build.build(config)
 
 
-def test_the_documentation_says_it():
+def test_the_documentation_is_up_to_date():
     said = (ROOT / 'docs' / 'options.md').read_text(encoding='utf-8')
-    assert said == config_fields.markdown(), 'python -m object_detection.config.fields > docs/options.md'
+    assert said == fields.markdown(), 'python -m object_detection.config.fields > docs/options.md'

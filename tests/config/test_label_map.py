@@ -68,7 +68,7 @@ item { name: "f" id: -1 }
 
 
 def test_empty_and_misspelt(save):
-    with pytest.raises(UserError, match='holds no class'):
+    with pytest.raises(UserError, match='has no class'):
         label_map.load(save('# nothing\n'))
     with pytest.raises(UserError, match=r":2:1: 'itme' is not a field .* did you mean item\?"):
         label_map.load(save('\nitme { id: 1 name: "a" }'))

@@ -129,7 +129,7 @@ def test_metrics_that_are_not_there(trained):
     folder, config = trained
     with pytest.raises(UserError, match='did you mean coco_detection_metrics'):
         evaluated(folder, config.replace('coco_detection_metrics', 'coco_detections_metrics'))
-    with pytest.raises(UserError, match=r'(?s)the model finds no masks.*set load_instance_masks: true'):
+    with pytest.raises(UserError, match=r'(?s)the model predicts no masks.*set load_instance_masks: true'):
         evaluated(folder, config.replace('coco_detection_metrics', 'coco_mask_metrics'))
 
 

@@ -1,1 +1,1 @@
-"""What the scripts share: arguments, console, files, phases. Imports no TensorFlow."""
+"""What the commands share: arguments, console, errors, files, shards, phases, environment. Imports no TensorFlow."""

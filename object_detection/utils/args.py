@@ -1,16 +1,18 @@
-"""Argument types and groups that the scripts share. Switches may be given as absl flags: --x, --nox, --x=true."""
+"""Argument types and groups that the commands share. Switches work like absl flags: --x, --nox, --x=true."""
 import argparse
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Descriptions as they are laid out; defaults where there is one to speak of."""
+    """Keep the layout of descriptions; show defaults other than None, False and ''."""
 
-    def _get_help_string(self, action):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default in (None, False, ''):
             return action.help
         if isinstance(action.default, list):
@@ -19,12 +21,12 @@ class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFo
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that takes no abbreviations and answers a misspelt option with the one that was meant."""
+    """An ArgumentParser that allows no abbreviations and suggests the right name for a misspelled option."""
 
-    def __init__(self, description):
+    def __init__(self, description: str | None) -> None:
         super().__init__(description=description, allow_abbrev=False, formatter_class=Help)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         if message.startswith('unrecognized arguments:'):
             known = [option for option in self._option_string_actions if option.startswith('--')]
             for given in message.partition(':')[2].split():
@@ -35,55 +37,63 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def existing_file(text):
+def existing_file(text: str) -> Path:
+    """Argument type: a file that exists."""
     return _checked(files.existing_file, text)
 
 
-def existing_dir(text):
+def existing_dir(text: str) -> Path:
+    """Argument type: a folder that exists."""
     return _checked(files.existing_dir, text)
 
 
-def new_dir(text):
-    """A folder that is there or can be made; not a file."""
+def new_dir(text: str) -> Path:
+    """Argument type: a folder that exists or can be made."""
     path = Path(text)
     if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f'{path}: is a file; a folder belongs here')
+        raise argparse.ArgumentTypeError(f'{path}: is a file; give a folder')
     return path
 
 
-def positive_int(text):
-    return _number(text, int, 1, None, 'a whole number from 1 on')
+def positive_int(text: str) -> int:
+    """Argument type: a whole number, at least 1."""
+    return _number(text, int, 1, None, 'a whole number of at least 1')
 
 
-def count(text):
-    return _number(text, int, 0, None, 'a whole number from 0 on')
+def count(text: str) -> int:
+    """Argument type: a whole number, at least 0."""
+    return _number(text, int, 0, None, 'a whole number of at least 0')
 
 
-def fraction(text):
+def fraction(text: str) -> float:
+    """Argument type: a number from 0 to 1."""
     return _number(text, float, 0, 1, 'a number from 0 to 1')
 
 
-def add_switch(parser, name, help):
-    """--NAME, --NAME=true or --NAME true, and their opposites --noNAME, --NAME=false; off unless given."""
+def add_switch(parser: argparse.ArgumentParser, name: str, help: str) -> None:
+    """Add --NAME, --NAME=true or --NAME true, and their opposites --noNAME, --NAME=false; off by default."""
     parser.add_argument(f'--{name}', f'--no{name}', dest=name, action=_Switch, help=help)
 
 
-def add_pipeline_config(parser):
+def add_pipeline_config(parser: argparse.ArgumentParser) -> None:
+    """Add --pipeline_config_path, required."""
     parser.add_argument('--pipeline_config_path', type=existing_file, required=True, metavar='FILE',
                         default=argparse.SUPPRESS, help='the pipeline.config')
 
 
-def add_model_dir(parser):
+def add_model_dir(parser: argparse.ArgumentParser) -> None:
+    """Add --model_dir, required."""
     parser.add_argument('--model_dir', type=new_dir, required=True, metavar='FOLDER',
                         default=argparse.SUPPRESS,
-                        help='where checkpoints and TensorBoard files are written; training goes on from what is there')
+                        help='folder for checkpoints and TensorBoard files; training resumes from what it contains')
 
 
 class _Switch(argparse.Action):
-    def __init__(self, option_strings, dest, help):
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
         super().__init__(option_strings, dest, nargs='?', default=False, help=help, metavar='true|false')
 
-    def __call__(self, parser, namespace, value, option_string=None):
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any,
+                 option_string: str | None = None) -> None:
         words = {None: True, 'true': True, '1': True, 'yes': True, 't': True, 'y': True,
                  'false': False, '0': False, 'no': False, 'f': False, 'n': False}
         value = value and value.lower()
@@ -95,14 +105,14 @@ class _Switch(argparse.Action):
         setattr(namespace, self.dest, words[value] != negated)
 
 
-def _checked(check, text):
+def _checked(check: Callable[[str], Path], text: str) -> Path:
     try:
         return check(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _number(text, kind, low, high, allowed):
+def _number(text: str, kind: Callable[[str], Any], low: float, high: float | None, allowed: str) -> Any:
     try:
         value = kind(text)
     except ValueError:

@@ -7,27 +7,31 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 PLAIN_INTERVAL = 10  # seconds between two progress lines when the output is not a terminal
 
-_live = None  # the rich console of the progress bar that is on the screen
+_live: Any = None  # the rich console of the progress bar on the screen
 
 
-def is_terminal():
+def is_terminal() -> bool:
+    """Return whether output goes to a terminal that can redraw lines."""
     return sys.stdout.isatty() and os.environ.get('TERM') != 'dumb'
 
 
-def log(message):
-    """One line, with the time of day in front."""
+def log(message: str) -> None:
+    """Print a line that starts with the time of day."""
     _print(f'{time.strftime("%H:%M:%S")} {message}')
 
 
-def warn(message):
+def warn(message: str) -> None:
+    """Log a warning."""
     log(f'warning: {message}')
 
 
-def table(columns, rows, title=''):
-    """Rows of values under column names; numbers to the right. Returns nothing, prints at once."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = '') -> None:
+    """Print rows of values under column names, numbers right-aligned."""
     cells = [[_cell(value) for value in row] for row in rows]
     right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
     if is_terminal():
@@ -46,14 +50,19 @@ def table(columns, rows, title=''):
 
 
 @contextlib.contextmanager
-def progress(title, total=None, unit='steps', start=0):
-    """A bar for work of `total` units (None: unknown), of which `start` were done before.
+def progress(title: str, total: int | None = None, unit: str = 'steps',
+             start: int = 0) -> Iterator['_PlainBar | _DrawnBar']:
+    """Show a progress bar.
 
         with console.progress('train', 1000, 'steps') as bar:
-            bar.update(10, loss=0.5)        # done so far, and whatever should stand beside it
+            bar.update(10, loss=0.5)        # units done so far, and values to show beside them
 
-    On a terminal it is redrawn in place; elsewhere, and inside another bar, a line is printed every PLAIN_INTERVAL
-    seconds and at the end. Leaving the block by an exception leaves the last state as it was.
+    On a terminal the bar is redrawn in place; elsewhere, and inside another bar, a line is printed every PLAIN_INTERVAL
+    seconds and at the end, unless the block raises.
+
+    Args:
+        total: number of units of work; None if unknown.
+        start: number of units that were done before.
     """
     global _live
     meter = _Meter(title, total, unit, start)
@@ -75,17 +84,17 @@ def progress(title, total=None, unit='steps', start=0):
 
 
 class _Meter:
-    """Counts units of work and the time they take. The rate is that of the last minute or so."""
+    """Counts units of work and the time they take. The rate is over the last minute."""
 
     WINDOW = 60
 
-    def __init__(self, title, total, unit, start):
+    def __init__(self, title: str, total: int | None, unit: str, start: int) -> None:
         self.title, self.total, self.unit, self.done = title, total, unit, start
-        self.values = {}
+        self.values: dict[str, Any] = {}
         self.marks = [(time.monotonic(), start)]
         self.unprinted = False
 
-    def update(self, done, values):
+    def update(self, done: int, values: dict[str, Any]) -> None:
         now = time.monotonic()
         self.done, self.unprinted = done, True
         self.values.update(values)
@@ -95,12 +104,12 @@ class _Meter:
         while len(self.marks) > 2 and now - self.marks[1][0] > self.WINDOW:
             self.marks.pop(0)
 
-    def rate(self):
-        """Units per second; 0 when nothing is known yet."""
+    def rate(self) -> float:
+        """Return units per second; 0 while unknown."""
         (first, before), (last, done) = self.marks[0], self.marks[-1]
         return (done - before) / (last - first) if last > first else 0.0
 
-    def state(self):
+    def state(self) -> str:
         parts = [f'{self.done}/{self.total} {self.unit}' if self.total else f'{self.done} {self.unit}']
         if rate := self.rate():
             parts.append(f'{rate:.3g} {self.unit}/s' if rate >= 0.1 else f'{1 / rate:.3g} s each')
@@ -109,16 +118,16 @@ class _Meter:
         parts += [f'{name} {_cell(value)}' for name, value in self.values.items()]
         return ', '.join(parts)
 
-    def line(self):
+    def line(self) -> str:
         self.unprinted = False
         return f'{self.title}: {self.state()}'
 
 
 class _PlainBar:
-    def __init__(self, meter):
+    def __init__(self, meter: _Meter) -> None:
         self.meter, self.printed = meter, time.monotonic()
 
-    def update(self, done, **values):
+    def update(self, done: int, **values: Any) -> None:
         self.meter.update(done, values)
         if time.monotonic() - self.printed >= PLAIN_INTERVAL:
             log(self.meter.line())
@@ -126,30 +135,30 @@ class _PlainBar:
 
 
 class _DrawnBar:
-    def __init__(self, meter, bar, task):
+    def __init__(self, meter: _Meter, bar: Any, task: Any) -> None:
         self.meter, self.bar, self.task = meter, bar, task
 
-    def update(self, done, **values):
+    def update(self, done: int, **values: Any) -> None:
         self.meter.update(done, values)
         self.bar.update(self.task, completed=done, state=self.meter.state())
 
 
-def duration(seconds):
-    """Seconds as 0:07, 12:30 or 1:02:03."""
-    minutes, seconds = divmod(round(seconds), 60)
+def duration(seconds: float) -> str:
+    """Format seconds as 0:07, 12:30 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'
+    return f'{hours}:{minutes:02d}:{rest:02d}' if hours else f'{minutes}:{rest:02d}'
 
 
 @contextlib.contextmanager
-def muffled(when=True):
-    """Keep back what C++ libraries write on stderr inside the block; it comes out if the block ends by an exception.
+def muffled(when: bool = True) -> Iterator[None]:
+    """Hold back what C++ libraries write to stderr inside the block; print it only if the block raises.
 
-    Whatever TF_CPP_MIN_LOG_LEVEL says, TensorFlow 2.21 tells every process that it found no GPU, and the first run of a
-    function with CropAndResize says "Error in PredictCost()", which is none.
+    Whatever TF_CPP_MIN_LOG_LEVEL is, TensorFlow 2.21 tells every process that it found no GPU, and the first run of a
+    function with CropAndResize prints a groundless "Error in PredictCost()".
 
     Args:
-        when: False to keep nothing back.
+        when: False to hold nothing back.
     """
     if not when:
         yield
@@ -169,23 +178,23 @@ def muffled(when=True):
             os.close(stderr)
 
 
-def _cell(value):
+def _cell(value: Any) -> str:
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
-def _escape(text):
+def _escape(text: str) -> str:
     from rich.markup import escape
     return escape(text)
 
 
-def _rich():
+def _rich() -> Any:
     from rich.console import Console
     return Console(highlight=False)
 
 
-def _print(text):
+def _print(text: str) -> None:
     if _live is not None:
         _live.print(text, markup=False, highlight=False)
         return
-    encoding = sys.stdout.encoding or 'utf-8'  # a pipe on Windows may know few letters
+    encoding = sys.stdout.encoding or 'utf-8'  # a pipe on Windows may support few characters
     print(text.encode(encoding, 'backslashreplace').decode(encoding), flush=True)

@@ -1,24 +1,27 @@
-"""The one exception a user's mistake raises, and how a script ends on it."""
+"""UserError, the exception for a user's mistake, and how a command ends on it."""
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 
 class UserError(Exception):
-    """Something the user can put right: what came, what is allowed, where, what to do.
+    """A mistake that the user can correct.
 
-    `findings` is a list of such messages, so that everything wrong is reported at once.
+    Args:
+        findings: one or more messages, each of which says what came, what is allowed, where, and what to do.
     """
 
-    def __init__(self, findings):
+    def __init__(self, findings: str | Iterable[str]) -> None:
         self.findings = [findings] if isinstance(findings, str) else list(findings)
         super().__init__('\n'.join(self.findings))
 
 
-def run_main(main, argv=None):
-    """Run a script's main(argv) and leave with its exit code.
+def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a command's main(argv) and exit with the code it returns.
 
-    A UserError becomes plain lines on stderr and code 1, Ctrl-C code 130, a full disk (OSError 28) and a package that
-    is not installed a message. Any other exception is a bug and keeps its traceback.
+    A UserError, a full disk (OSError 28) and a package that is not installed become messages on stderr and code 1,
+    Ctrl-C code 130. Any other exception is a bug and keeps its traceback.
     """
     try:
         code = main(argv)
@@ -29,7 +32,7 @@ def run_main(main, argv=None):
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         code = 130
-    except BrokenPipeError:  # the reader (head, a closed pager) has gone
+    except BrokenPipeError:  # the reader (head, a closed pager) is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, paths that are checked with advice, and a lock for a folder."""
+"""Files written whole or not at all, checks of paths with advice, and a lock for a folder."""
 import contextlib
 import difflib
 import errno
@@ -6,7 +6,9 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from object_detection.utils.errors import UserError
 
@@ -14,15 +16,15 @@ LOCK_NAME = '.lock'
 
 
 @contextlib.contextmanager
-def atomic(path, binary=False):
-    """A file to write to that takes the place of `path` when the block ends well, and vanishes when it does not.
+def atomic(path: str | os.PathLike, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file for writing that replaces `path` when the block ends well and is deleted when it raises.
 
     Text is UTF-8 with '\\n'. Missing parent folders are made. A full disk leaves the old file as it was and raises
     OSError with the name of the file.
     """
     path = Path(os.path.realpath(path))
     if path.is_dir():
-        raise UserError(f'{path}: is a folder; the name of a file belongs here')
+        raise UserError(f'{path}: is a folder; give the name of a file')
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,8 +40,8 @@ def atomic(path, binary=False):
 
 
 @contextlib.contextmanager
-def named(path):
-    """Give OSErrors of the block the name of the file: a failed write() does not say of which file it was."""
+def named(path: str | os.PathLike) -> Iterator[None]:
+    """Add the file name to OSErrors of the block: those of write() have none."""
     try:
         yield
     except OSError as error:
@@ -48,43 +50,45 @@ def named(path):
         raise
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text file, whole or not at all."""
     with atomic(path) as file:
         file.write(text)
 
 
-def write_bytes(path, data):
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write a binary file, whole or not at all."""
     with atomic(path, binary=True) as file:
         file.write(data)
 
 
-def existing_file(path):
-    """The Path of a file that exists and can be read; UserError with similar names otherwise."""
+def existing_file(path: str | os.PathLike) -> Path:
+    """Return the path of a file that exists and can be read; UserError with similar names otherwise."""
     path = Path(path)
     if path.is_dir():
-        raise UserError(f'{path}: is a folder; a file belongs here{contents(path)}')
+        raise UserError(f'{path}: is a folder; give a file{contents(path)}')
     if not path.exists():
         raise UserError(missing(path))
     if not os.access(path, os.R_OK):
-        raise UserError(f'{path}: may not be read; check its permissions')
+        raise UserError(f'{path}: cannot be read; check its permissions')
     return path
 
 
-def existing_dir(path):
-    """The Path of a folder that exists; UserError with similar names otherwise."""
+def existing_dir(path: str | os.PathLike) -> Path:
+    """Return the path of a folder that exists; UserError with similar names otherwise."""
     path = Path(path)
     if not path.exists():
         raise UserError(missing(path))
     if not path.is_dir():
-        raise UserError(f'{path}: is a file; a folder belongs here')
+        raise UserError(f'{path}: is a file; give a folder')
     return path
 
 
-def vacant_dir(path, ignored=()):
-    """The Path of a folder that is empty or does not exist yet; UserError otherwise, as nothing is overwritten.
+def vacant_dir(path: str | os.PathLike, ignored: Collection[str] = ()) -> Path:
+    """Return the path of a folder that is empty or does not exist yet; UserError otherwise.
 
     Args:
-        ignored: names of entries that do not count.
+        ignored: names of entries that may be there.
     """
     path = Path(path)
     with writable(path):
@@ -95,15 +99,15 @@ def vacant_dir(path, ignored=()):
         raise UserError(f'{path}: is not empty, and nothing is overwritten{has}; name another folder, '
                         'or delete it first')
     if path.exists() and not path.is_dir():
-        raise UserError(f'{path}: is a file; a new folder belongs here')
+        raise UserError(f'{path}: is a file; give a new folder')
     return path
 
 
 @contextlib.contextmanager
-def writable(folder):
-    """Make a UserError of the block's OSErrors, which say that `folder` cannot be made, read or written to.
+def writable(folder: str | os.PathLike) -> Iterator[None]:
+    """Turn OSErrors of the block into a UserError: `folder` cannot be made, read or written to.
 
-    A full disk is another matter and stays an OSError.
+    A full disk stays an OSError.
     """
     try:
         yield
@@ -114,22 +118,22 @@ def writable(folder):
                         'another one') from error
 
 
-def make_dir(folder):
-    """The Path of a folder, made with its parents unless it is there; UserError if that cannot be."""
+def make_dir(folder: str | os.PathLike) -> Path:
+    """Make a folder and its parents if they are missing, and return its path; UserError if that fails."""
     folder = Path(folder)
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def missing(path):
-    """A message for a path that does not exist: the first part of it that is missing, and what is there instead."""
+def missing(path: str | os.PathLike) -> str:
+    """Return a message for a path that does not exist: its first missing part, and what is there instead."""
     path = Path(path)
     text = f'{path}: does not exist'
     if str(path).startswith('~'):
         return f'{text}; ~ is not expanded here, write the path out'
     if above := next((up for up in Path.cwd().parents if not path.is_absolute() and (up / path).exists()), None):
-        return f'{text} in {Path.cwd()}, but it does in {above}: run the command from there'
+        return f'{text} in {Path.cwd()}, but in {above}: run the command from there'
     folder, name = path.parent, path.name
     while not folder.exists() and folder != folder.parent:
         folder, name = folder.parent, folder.name
@@ -147,8 +151,8 @@ def missing(path):
     return text + contents(folder)
 
 
-def contents(folder, limit=8):
-    """'; FOLDER has a, b, c/ and 4 more': the end of a message about something that is not there."""
+def contents(folder: str | os.PathLike, limit: int = 8) -> str:
+    """Return '; FOLDER has a, b, c/ and 4 more': the end of a message about a missing path."""
     folder = Path(folder)
     names = sorted(entry.name + ('/' if entry.is_dir() else '') for entry in _entries(folder)
                    if not entry.name.startswith('.'))
@@ -159,10 +163,14 @@ def contents(folder, limit=8):
 
 
 @contextlib.contextmanager
-def lock(folder, purpose='this folder'):
-    """Holds a folder for this process; UserError if another one has it. A process that dies lets go of it.
+def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Path]:
+    """Lock a folder for this process; UserError with the name of the holder if another process has it.
 
-    It is the operating system's lock on the file .lock in the folder, which stays behind and means nothing by itself.
+    It is the operating system's lock on the file .lock in the folder, so a process that dies releases it. The file
+    stays and means nothing by itself.
+
+    Args:
+        purpose: what the message calls the folder.
     """
     path = make_dir(folder) / LOCK_NAME
     with writable(folder):
@@ -185,30 +193,30 @@ def lock(folder, purpose='this folder'):
 if sys.platform == 'win32':
     import msvcrt
 
-    def _lock(file):
-        """Locks one byte far behind the text, so that the text stays readable for others."""
+    def _lock(file: IO[bytes]) -> None:
+        """Lock one byte far behind the text, so that others can read the text."""
         file.seek(1 << 20)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def _lock(file):
+    def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _holder(path):
+def _holder(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8').strip() or 'another process'
     except OSError:
         return 'another process'
 
 
-def _entries(folder):
+def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError:
         return []
 
 
-def _readable(folder):
+def _readable(folder: Path) -> str:
     return 'the current folder' if folder == Path() else str(folder)

@@ -28,9 +28,9 @@ def test_switches_as_absl_takes_them(parser, given, alert):
 @pytest.mark.parametrize(('given', 'words'), [
     ('--alert=maybe', "argument --alert: 'maybe' is neither true nor false"),
     ('--noalert=true', '--noalert: takes no value'),
-    ('--steps 0', "'0' is not a whole number from 1 on"),
-    ('--steps 1.5', "'1.5' is not a whole number from 1 on"),
-    ('--maxperlabel=-1', "'-1' is not a whole number from 0 on"),
+    ('--steps 0', "'0' is not a whole number of at least 1"),
+    ('--steps 1.5', "'1.5' is not a whole number of at least 1"),
+    ('--maxperlabel=-1', "'-1' is not a whole number of at least 0"),
     ('--split 1.1', "'1.1' is not a number from 0 to 1"),
     ('--split nan', "'nan' is not a number from 0 to 1"),
     ('--setps 3', 'unrecognized arguments: --setps 3; did you mean --steps?'),
@@ -53,7 +53,7 @@ def test_paths(capsys, tmp_path, monkeypatch):
     options = parser.parse_args(['--pipeline_config_path', 'pipeline.config', '--model_dir', 'new'])
     assert (options.pipeline_config_path, options.model_dir) == (Path('pipeline.config'), Path('new'))
     for given, words in ((['--pipeline_config_path=pipeline.confg', '--model_dir=x'], 'did you mean pipeline.config?'),
-                         (['--pipeline_config_path=pipeline.config', '--model_dir=pipeline.config'], 'is a file; a f'),
+                         (['--pipeline_config_path=pipeline.config', '--model_dir=pipeline.config'], 'is a file; give'),
                          (['--model_dir=x'], 'required: --pipeline_config_path')):
         with pytest.raises(SystemExit):
             parser.parse_args(given)

@@ -70,7 +70,7 @@ def test_folder_in_the_way(tmp_path):
     ('models/d1/x.config', "(no folder 'd1' in models); models has d0/"),
     ('models/d0/x.config', 'models/d0 is empty'),
     ('~/x.config', '~ is not expanded'),
-    ('models', 'is a folder; a file belongs here; models has d0/'),
+    ('models', 'is a folder; give a file; models has d0/'),
 ])
 def test_advice_for_what_is_missing(path, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -89,13 +89,13 @@ def test_relative_path_from_the_wrong_folder(tmp_path, monkeypatch):
     (tmp_path / 'data').mkdir()
     (tmp_path / 'data/train.tfrecords').touch()
     monkeypatch.chdir(tmp_path / 'models/d0')
-    assert f'but it does in {tmp_path}: run the command from there' in files.missing('data/train.tfrecords')
+    assert f'but in {tmp_path}: run the command from there' in files.missing('data/train.tfrecords')
 
 
 def test_existing_dir(tmp_path):
     assert files.existing_dir(tmp_path) == tmp_path
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='is a file; a folder'):
+    with pytest.raises(UserError, match='is a file; give a folder'):
         files.existing_dir(tmp_path / 'file')
 
 

@@ -1,9 +1,9 @@
-"""prepare_data.py on very many pictures: time of each stage and the parent's memory.
+"""prepare_data.py on very many pictures: the time of each stage and the memory of the parent process.
 
     python -m benchmarks.preparation_scale --count 100000
 
-Makes the pictures (small JPEGs of noise, one in fifty a recompressed copy of the one before it), runs the whole
-preparation with --boxes whole in this process, and prints what it took. A few minutes for 100,000. POSIX.
+Draws the pictures (small JPEGs of noise, one in fifty a recompressed copy of the one before it), runs the whole
+preparation with --boxes whole in this process, and prints its time and memory. A few minutes for 100,000. POSIX only.
 """
 import argparse
 import contextlib
@@ -35,7 +35,7 @@ def draw(folder, count):
 
 @contextlib.contextmanager
 def timed(title, *_):
-    """Stands in for the progress bar: one line for each stage."""
+    """Replaces the progress bar: prints one line for each stage."""
     class Bar:
         def update(self, done, **values):
             pass
@@ -45,7 +45,7 @@ def timed(title, *_):
 
 
 def peak():
-    """The largest resident size of this process so far, in GiB."""
+    """Return the largest resident size of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / GIB
 
 

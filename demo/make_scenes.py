@@ -38,6 +38,18 @@ def scene(rng, label):
     return np.clip(image, 0, 255).astype(np.uint8), (ymin / height, xmin / width, ymax / height, xmax / width)
 
 
+def photograph(seed, width=4000, height=3000):
+    """Return an RGB picture with detail at all scales, like a photograph: noise that is weaker the finer it is."""
+    rng = np.random.default_rng(seed)
+    total = np.full((height, width, 3), 128, np.float32)
+    for columns in (8, 32, 128, 512, 2048):
+        noise = rng.normal(size=(columns * height // width, columns, 3)).astype(np.float32) * (60 / columns ** 0.35)
+        for channel in range(3):
+            layer = Image.fromarray(noise[..., channel]).resize((width, height), Image.Resampling.BICUBIC)
+            total[..., channel] += np.asarray(layer)
+    return Image.fromarray(np.clip(total, 0, 255).astype(np.uint8))
+
+
 def write_pictures(output, per_label, seed=0):
     """Write output/<label>/NNN.jpg, `per_label` pictures each; returns how many were written."""
     for label in LABELS:

@@ -1,30 +1,38 @@
-"""The range of a detector's anchor sizes, which boxes are compared with."""
+"""The range of a model's anchor sizes, to compare the boxes of a data set with."""
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from object_detection.config import pipeline
 
 
 @dataclasses.dataclass(frozen=True)
 class AnchorRange:
-    """smallest, largest: side of a square of the anchor's area, as a share of the input's longer side.
+    """The sizes of a model's anchors.
 
-    said: whose anchors.
+    smallest, largest: side of a square of the anchor's area, as a fraction of the input's longer side.
+    description: whose anchors these are, for the report.
     """
     smallest: float
     largest: float
-    said: str
+    description: str
 
 
-# Of EfficientDet and RetinaNet.
+# EfficientDet and RetinaNet.
 USUAL = AnchorRange(4 * 2 ** 3 / 512, 4 * 2 ** 7 * 2 ** (2 / 3) / 512,
                     'the usual anchors (levels 3 to 7, anchor_scale 4, input of 512)')
 
 
-def anchor_range(path):
-    """The AnchorRange of a pipeline.config; USUAL for no path, None for a model without anchors or fixed input size.
+def anchor_range(path: Path | None) -> AnchorRange | None:
+    """Return the AnchorRange of a pipeline.config.
 
-    Raises UserError when the config cannot be read.
+    Args:
+        path: the config, or None for USUAL.
+    Returns:
+        None if the model has no anchors or its input has no fixed size.
+    Raises:
+        UserError: the config cannot be read.
     """
     if path is None:
         return USUAL
@@ -34,7 +42,7 @@ def anchor_range(path):
         return None
     family = getattr(model, architecture)
     generator = getattr(family, GENERATORS[architecture])
-    kind, sides = generator.WhichOneof('anchor_generator_oneof'), _sides(family.image_resizer)
+    kind, sides = generator.WhichOneof('anchor_generator_oneof'), _input_sides(family.image_resizer)
     if not kind or not sides:
         return None
     sizes = SIZES[kind](getattr(generator, kind), min(sides))
@@ -42,8 +50,8 @@ def anchor_range(path):
                        f'the anchors of {Path(path).as_posix()} (input of {sides[0]} x {sides[1]})')
 
 
-def _sides(resizer):
-    """Height and width of the input in pixels, or the shorter and the longer side; None if it is the picture's."""
+def _input_sides(resizer):
+    """Return the input's (height, width) or (shorter side, longer side) in pixels; None if it depends on the image."""
     if resizer.HasField('fixed_shape_resizer'):
         return resizer.fixed_shape_resizer.height, resizer.fixed_shape_resizer.width
     if resizer.HasField('keep_aspect_ratio_resizer'):
@@ -72,5 +80,7 @@ def _flexible(section, _):
 
 
 GENERATORS = {'ssd': 'anchor_generator', 'faster_rcnn': 'first_stage_anchor_generator'}
-SIZES = {'multiscale_anchor_generator': _multiscale, 'ssd_anchor_generator': _ssd, 'grid_anchor_generator': _grid,
-         'flexible_grid_anchor_generator': _flexible}
+# Sizes in pixels of some anchors, the smallest and the largest among them: f(section of the config, shorter side).
+SIZES: dict[str, Callable[[Any, int], list[float]]] = {
+    'multiscale_anchor_generator': _multiscale, 'ssd_anchor_generator': _ssd, 'grid_anchor_generator': _grid,
+    'flexible_grid_anchor_generator': _flexible}

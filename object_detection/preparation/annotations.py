@@ -3,79 +3,86 @@ import collections
 import dataclasses
 import json
 import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from object_detection.preparation.manifest import Box
-from object_detection.preparation.scan import CLASS_LISTS, text
+from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.options import Options
+from object_detection.preparation.scan import CLASS_LISTS, Scan, text
 from object_detection.utils.errors import UserError
 
-LEAST_PIXELS = 1.0  # a box thinner than that is a slip of the hand
+LEAST_PIXELS = 1.0  # a box with a shorter side is a slip of the mouse
 # EXIF orientation -> where the point (x, y) of the stored picture, 0..1, lies in the upright one.
-UPRIGHT = {1: lambda x, y: (x, y), 2: lambda x, y: (1 - x, y), 3: lambda x, y: (1 - x, 1 - y),
-           4: lambda x, y: (x, 1 - y), 5: lambda x, y: (y, x), 6: lambda x, y: (1 - y, x),
-           7: lambda x, y: (1 - y, 1 - x), 8: lambda x, y: (y, 1 - x)}
+UPRIGHT: dict[int, Callable[[float, float], tuple[float, float]]] = {
+    1: lambda x, y: (x, y), 2: lambda x, y: (1 - x, y), 3: lambda x, y: (1 - x, 1 - y),
+    4: lambda x, y: (x, 1 - y), 5: lambda x, y: (y, x), 6: lambda x, y: (1 - y, x),
+    7: lambda x, y: (1 - y, 1 - x), 8: lambda x, y: (y, 1 - x)}
 
 
 class Unreadable(Exception):
-    """An annotation file that is not what its name promises."""
+    """An annotation file that is not in the format its suffix promises."""
 
 
 @dataclasses.dataclass
 class Annotation:
-    """The boxes of one picture, and what was odd about them (lines for the review list)."""
-    boxes: list
+    """What the annotation file of one picture holds.
+
+    boxes: None if the file cannot be read. origin: voc, yolo, coco or none. findings: lines for the review list.
+    """
+    boxes: list[Box] | None
     origin: str
-    findings: list = dataclasses.field(default_factory=list)
+    findings: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """One box as its file has it. xmin .. ymax: pixels of a picture of this size (width, height), None if unknown."""
+    """One box as its file has it. xmin .. ymax: pixels of a picture of `size` (width, height), None if unknown."""
     name: str
     xmin: float
     ymin: float
     xmax: float
     ymax: float
-    size: tuple | None
+    size: tuple[int, int] | None
     difficult: bool = False
 
 
-def read(pictures, scan, options):
-    """{path: Annotation} for the Pictures that have one. The first of VOC, YOLO, COCO JSON counts.
+def read(pictures: Iterable[Picture], scan: Scan, options: Options) -> dict[str, Annotation]:
+    """Return {path: Annotation} for the pictures that have one: from VOC, else from YOLO, else from the COCO JSON.
 
-    Names of boxes are compared with the labels, whatever their case; a box whose name is no label is left out and
-    reported, for the label of the folder may be wrong for it. An empty file says that there is nothing to see.
+    The name of a box is compared with the labels, ignoring case. A box whose name is not a label is left out and
+    reported: it may be the folder that is wrong. An empty file means that the picture shows no object.
     """
-    files, coco_file = _places(scan, options)
+    files, coco_file = _find_files(scan, options)
     coco = _read_coco(coco_file, pictures) if coco_file else {}
     labels = {label.casefold(): label for label in scan.labels}
-    classes = {}
-    found = {}
+    class_names: dict[str, Sequence[str]] = {}  # {folder: names of YOLO's numbers}
+    annotations = {}
     for picture in pictures:
         stem = picture.path.rpartition('.')[0]
         for file in sorted(files.get(stem, files.get(picture.path, ())), key=lambda name: not name.endswith('.xml')):
             try:
-                marks = _voc(file) if file.lower().endswith('.xml') else _yolo(file, classes, scan.labels, options)
+                marks = _voc(file) if file.lower().endswith('.xml') else _yolo(file, class_names, scan.labels, options)
             except Unreadable as error:
-                found[picture.path] = Annotation(None, 'none', [f'{Path(file).name}: {error}'])
+                annotations[picture.path] = Annotation(None, 'none', [f'{Path(file).name}: {error}'])
                 continue
             if marks is not None:
-                found[picture.path] = _annotation(marks, picture, labels, 'voc' if file.endswith('.xml') else 'yolo')
+                annotations[picture.path] = _annotation(marks, picture, labels,
+                                                        'voc' if file.endswith('.xml') else 'yolo')
                 break
         else:
             if picture.path in coco:
-                found[picture.path] = _annotation(coco[picture.path], picture, labels, 'coco')
-    return found
+                annotations[picture.path] = _annotation(coco[picture.path], picture, labels, 'coco')
+    return annotations
 
 
-def are_there(scan, options):
-    """Whether there is any file of annotations, whatever is in it."""
-    return any(_places(scan, options))
+def any_files(scan: Scan, options: Options) -> bool:
+    """Return whether there are any annotation files, whatever they hold."""
+    return any(_find_files(scan, options))
 
 
-def _places(scan, options):
-    """Files by stem, and the COCO JSON or None."""
+def _find_files(scan, options):
+    """Return ({path without suffix: files}, COCO JSON or None)."""
     if options.annotations and options.annotations.is_dir():
         files = collections.defaultdict(list)
         for file in sorted(options.annotations.rglob('*')):
@@ -88,7 +95,7 @@ def _places(scan, options):
     candidates = [file for file in sorted(options.dataset.glob('*.json')) if _looks_like_coco(file)]
     if len(candidates) > 1:
         names = ', '.join(file.name for file in candidates)
-        raise UserError(f'{options.dataset}: several COCO files ({names}); say which counts with --annotations')
+        raise UserError(f'{options.dataset}: several COCO files ({names}); name the one to use with --annotations')
     return scan.annotations, candidates[0] if candidates else None
 
 
@@ -99,7 +106,7 @@ def _annotation(marks, picture, labels, origin):
         if label is None:
             findings.append(f'{origin} box named {mark.name!r}, which is no label: left out')
             continue
-        corners = _normalised(mark, picture)
+        corners = _normalized(mark, picture)
         if corners is None:
             findings.append(f'{origin} box of {label!r} has no area inside the picture: left out')
         else:
@@ -107,10 +114,10 @@ def _annotation(marks, picture, labels, origin):
     return Annotation(boxes, origin, findings)
 
 
-def _normalised(mark, picture):
-    """(ymin, xmin, ymax, xmax), 0..1 of the upright picture; None without area.
+def _normalized(mark: Mark, picture: Picture) -> tuple[float, float, float, float] | None:
+    """Return (ymin, xmin, ymax, xmax) of the upright picture, 0..1; None for a box without area.
 
-    Tools show pictures upright, most of them; where the size in the file is that of the picture lying on its side, the
+    Most tools show pictures upright. If the size in the file is that of the picture as it is stored, on its side, the
     box is turned with it.
     """
     upright = (picture.width, picture.height)
@@ -126,7 +133,7 @@ def _normalised(mark, picture):
 
 
 def _voc(file):
-    """Marks of a Pascal VOC file, as LabelImg writes it."""
+    """Return the Marks of a Pascal VOC file, as LabelImg writes it; None for other XML."""
     try:
         data = Path(file).read_bytes()
         if b'<!ENTITY' in data:
@@ -135,20 +142,22 @@ def _voc(file):
         if root.tag != 'annotation':
             return None
         size = tuple(int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height'))
-        return [Mark(item.findtext('name') or '', *_corners(item), size if min(size) > 0 else None,
-                     (item.findtext('difficult') or '').strip() == '1') for item in root.iter('object')]
+        return [_voc_mark(item, size if min(size) > 0 else None) for item in root.iter('object')]
     except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         raise Unreadable(f'cannot be read as Pascal VOC: {error}') from error
 
 
-def _corners(item):
-    return [float(item.findtext(f'bndbox/{side}') or 'nan') for side in ('xmin', 'ymin', 'xmax', 'ymax')]
+def _voc_mark(item, size):
+    xmin, ymin, xmax, ymax = (float(item.findtext(f'bndbox/{side}') or 'nan')
+                              for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+    return Mark(item.findtext('name') or '', xmin, ymin, xmax, ymax, size,
+                (item.findtext('difficult') or '').strip() == '1')
 
 
-def _yolo(file, classes, labels, options):
-    """Marks of a YOLO file: lines of class, centre x, centre y, width, height (0..1), or class and a polygon.
+def _yolo(file, class_names, labels, options):
+    """Return the Marks of a YOLO file: lines of class, center x, center y, width, height (0..1), or class and polygon.
 
-    None for other texts, which lie beside pictures too (captions).
+    None for other texts, such as captions.
     """
     try:
         lines = [line.split() for line in Path(file).read_text(encoding='utf-8-sig').splitlines() if line.strip()]
@@ -157,9 +166,9 @@ def _yolo(file, classes, labels, options):
     if lines and not lines[0][0].isdecimal():
         return None
     folder = str(Path(file).parent)
-    if folder not in classes:
-        classes[folder] = _class_names(Path(file).parent, options) or labels
-    return [_yolo_mark(number, line, classes[folder]) for number, line in enumerate(lines, start=1)]
+    if folder not in class_names:
+        class_names[folder] = _read_class_names(Path(file).parent, options) or labels
+    return [_yolo_mark(number, line, class_names[folder]) for number, line in enumerate(lines, start=1)]
 
 
 def _yolo_mark(number, line, names):
@@ -177,8 +186,8 @@ def _yolo_mark(number, line, names):
     raise Unreadable(f'line {number} has {len(values)} numbers after the class; a box has 4')
 
 
-def _class_names(folder, options):
-    """Names for YOLO's numbers: classes.txt beside the file or at the top; without one, the sorted labels count."""
+def _read_class_names(folder, options):
+    """Return the names of YOLO's numbers: from classes.txt beside the file or at the top of the data set, else None."""
     for place in (folder, options.annotations or options.dataset, options.dataset):
         if (file := place / 'classes.txt').is_file():
             return [line.strip() for line in file.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
@@ -196,7 +205,7 @@ def _looks_like_coco(file):
 
 
 def _read_coco(file, pictures):
-    """{path: marks}. A picture that is listed without boxes counts as not annotated: tools list all they have."""
+    """Return {path: Marks}. A picture listed without boxes counts as not annotated: tools list every picture."""
     try:
         data = json.loads(file.read_text(encoding='utf-8'))
         names = {category['id']: str(category['name']) for category in data['categories']}
@@ -217,17 +226,15 @@ def _read_coco(file, pictures):
 
 
 def _by_path(marks, pictures):
-    """File names of a COCO file are paths from the data set, or, where that is not so, names without a folder."""
+    """Replace the file names of a COCO JSON by paths in the data set; a name without its folder must be unique."""
     paths = {picture.path for picture in pictures}
-    named = collections.defaultdict(list)
+    by_name = collections.defaultdict(list)
     for path in paths:
-        named[path.rpartition('/')[2]].append(path)
-    found = {}
+        by_name[path.rpartition('/')[2]].append(path)
+    result = {}
     for name, entries in marks.items():
         name = name.replace('\\', '/')
-        alike = [name] if name in paths else named[name.rpartition('/')[2]]
-        if len(alike) == 1:
-            found[alike[0]] = entries
-    return found
-
-
+        candidates = [name] if name in paths else by_name[name.rpartition('/')[2]]
+        if len(candidates) == 1:
+            result[candidates[0]] = entries
+    return result

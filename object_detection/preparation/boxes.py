@@ -1,23 +1,35 @@
 """Which boxes a picture gets, and which pictures a person should look at."""
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from object_detection.preparation.manifest import Box
+from object_detection.preparation.annotations import Annotation
+from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.options import Options
 
-NEARLY = 0.1  # of score: a second candidate that close may be the better one
-SAME_PLACE = 0.5  # intersection over union from which two detections are one object with two names
+Detection = Sequence[float]  # [ymin, xmin, ymax, xmax, score, class id], box normalized to 0..1
+CLOSE_SCORE = 0.1  # a second candidate whose score is at most this much lower may be the better one
+SAME_OBJECT = 0.5  # IoU from which two detections are one object with two names
 
 
-def decide(pictures, annotations, detections, names, classes, options):
-    """Give boxes to the Pictures without a verdict, in place; those that get none have the verdict 'no box'.
+def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], detections: Mapping[str, str],
+           names: Mapping[int, str], classes: Set[int] | None, options: Options) -> None:
+    """Give boxes to the pictures without a verdict, in place.
 
-    annotations: {path: Annotation}, which win. detections: {jpg_sha256: JSON text} of the model. names: {class id:
-    name}; classes: ids that may be it, None for any. With options.negatives pictures without a box stay in.
+    A picture that gets none has the verdict 'no box', but with options.negatives it stays in.
+
+    Args:
+        pictures: to decide on.
+        annotations: {path: Annotation}; they take precedence over detections.
+        detections: {jpg_sha256: JSON text of a list of Detections, best first}.
+        names: {class id: name} of the detector.
+        classes: ids of the classes that a box may have; None for all.
+        options: of the run.
     """
     pictures = [picture for picture in pictures if not picture.verdict]
-    seen = {picture.path: json.loads(detections[picture.jpg_sha256]) for picture in pictures
-            if picture.jpg_sha256 in detections}
-    expected = _expected_classes(pictures, seen, names, options.min_score)
+    detected = {picture.path: json.loads(detections[picture.jpg_sha256]) for picture in pictures
+                if picture.jpg_sha256 in detections}
+    expected = _expected_classes(pictures, detected, names, options.min_score)
     for picture in pictures:
         annotation = annotations.get(picture.path)
         if annotation:
@@ -27,22 +39,24 @@ def decide(pictures, annotations, detections, names, classes, options):
         elif options.boxes == 'whole':
             picture.boxes = [Box(0.0, 0.0, 1.0, 1.0, picture.label, None, 'whole')]
         else:
-            found = seen.get(picture.path, [])
+            found = detected.get(picture.path, [])
             allowed = [detection for detection in found if classes is None or detection[5] in classes]
-            picture.boxes = _from_model(allowed, picture.label, options)
+            picture.boxes = _from_detections(allowed, picture.label, options)
             picture.review += _doubts(found, allowed, expected.get(picture.label), names, options)
         if not picture.boxes and not options.negatives:
-            picture.verdict, picture.reason = 'no box', _why_none(annotation)
+            annotated = annotation and annotation.boxes is not None
+            picture.verdict = 'no box'
+            picture.reason = 'annotated without a box' if annotated else 'the model found none'
 
 
-def needs_detector(picture, annotations):
-    """Whether a picture's boxes come from the model."""
+def needs_detector(picture: Picture, annotations: Mapping[str, Annotation]) -> bool:
+    """Return whether the boxes of a picture have to come from the detector."""
     annotation = annotations.get(picture.path)
     return not picture.verdict and (annotation is None or annotation.boxes is None)
 
 
-def overlap(a, b):
-    """Intersection over union of two boxes (ymin, xmin, ymax, xmax, ...)."""
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the intersection over union of two boxes (ymin, xmin, ymax, xmax, ...)."""
     height = min(a[2], b[2]) - max(a[0], b[0])
     width = min(a[3], b[3]) - max(a[1], b[1])
     if height <= 0 or width <= 0:
@@ -51,27 +65,28 @@ def overlap(a, b):
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def _from_model(allowed, label, options):
+def _from_detections(allowed, label, options):
     most = 1 if options.boxes == 'best' else options.max_boxes
-    good = _one_per_place([detection for detection in allowed if detection[4] >= options.min_score])
-    return [Box(*detection[:4], label, detection[4], 'model', detection[5]) for detection in good[:most]]
+    good = _one_per_object([detection for detection in allowed if detection[4] >= options.min_score])
+    return [Box(ymin, xmin, ymax, xmax, label, score, 'model', int(class_id))
+            for ymin, xmin, ymax, xmax, score, class_id in good[:most]]
 
 
-def _one_per_place(detections):
-    """Best first, without those that lie where a better one does: models name one object twice (dog, cat)."""
-    kept = []
+def _one_per_object(detections: Iterable[Detection]) -> list[Detection]:
+    """Drop detections that overlap a better one: NMS over all classes, as models find one object as dog and as cat."""
+    kept: list[Detection] = []
     for detection in detections:
-        if all(overlap(detection, other) < SAME_PLACE for other in kept):
+        if all(iou(detection, other) < SAME_OBJECT for other in kept):
             kept.append(detection)
     return kept
 
 
-def _expected_classes(pictures, seen, names, min_score):
-    """{label: class id} that pictures of a label should show: the class of that name, else what most of them show."""
+def _expected_classes(pictures, detected, names, min_score) -> dict[str, int]:
+    """Return {label: class id} that its pictures should show: the class of that name, else what most of them show."""
     ids = {name.casefold(): number for number, name in names.items()}
-    best = {}
+    best: dict[str, list[int]] = {}
     for picture in pictures:
-        found = seen.get(picture.path)
+        found = detected.get(picture.path)
         if found and found[0][4] >= min_score:
             best.setdefault(picture.label, []).append(found[0][5])
     expected = {}
@@ -84,25 +99,19 @@ def _expected_classes(pictures, seen, names, min_score):
     return expected
 
 
-def _doubts(found, allowed, expected, names, options):
-    """Lines for the review list: nothing found, several candidates alike, or another class than the folder's."""
+def _doubts(found, allowed, expected, names, options) -> Iterator[str]:
+    """Yield lines for the review list: nothing found, several candidates, or another class than the folder's."""
     best = allowed[0] if allowed else None
     if best is None or best[4] < options.min_score:
-        nearest = f'; best is {_say(best, names)}' if best else ''
+        nearest = f'; best is {_describe(best, names)}' if best else ''
         yield f'no box: nothing allowed with a score of {options.min_score:g}{nearest}'
     elif options.boxes == 'best':
-        rivals = [d for d in _one_per_place(allowed)[1:] if best[4] - d[4] <= NEARLY]
+        rivals = [d for d in _one_per_object(allowed)[1:] if best[4] - d[4] <= CLOSE_SCORE]
         if rivals:
-            yield f'several candidates: {", ".join(_say(d, names) for d in [best, *rivals[:3]])}'
+            yield f'several candidates: {", ".join(_describe(d, names) for d in [best, *rivals[:3]])}'
     if found and expected is not None and found[0][5] != expected and found[0][4] >= options.min_score:
-        yield f'shows {_say(found[0], names)}, the folder should show {names.get(expected, expected)}'
+        yield f'shows {_describe(found[0], names)}, the folder should show {names.get(expected, expected)}'
 
 
-def _say(detection, names):
+def _describe(detection, names):
     return f'{names.get(detection[5], detection[5])} {detection[4]:.2f}'
-
-
-def _why_none(annotation):
-    if annotation and annotation.boxes is not None:
-        return 'annotated without a box'
-    return 'the model found none'

@@ -1,52 +1,145 @@
-"""What the detector sees in pictures: from the manifest where it has looked before, else from the detector itself."""
-from object_detection.preparation import coco
-from object_detection.preparation.detector import Detector, class_names, digest, saved_model
-from object_detection.utils.errors import UserError
+"""The detector that --coco names: its folder and classes, and what it has found, which the manifest keeps."""
+import contextlib
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-WHENCE = ('--coco FOLDER names a detector that finds them (python -m object_detection.zoo download NAME brings one), '
-          '--boxes whole takes whole pictures, and boxes drawn by hand are read (docs/data.md)')
+from object_detection.config import label_map
+from object_detection.preparation.detector import ASPECT_STEP, KEPT, SIDES, Detector
+from object_detection.preparation.manifest import Manifest, Picture
+from object_detection.preparation.options import Options
+from object_detection.utils import console
+from object_detection.utils.errors import UserError
+from object_detection.utils.files import existing_dir, missing
+from object_detection.zoo import table
+
+BOX_SOURCES = (
+    '--coco FOLDER names a detector that finds them (python -m object_detection.zoo download NAME brings one), '
+    '--boxes whole takes whole pictures, and boxes drawn by hand are read (docs/data.md)')
+_COCO = '''
+person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant - stop_sign parking_meter bench
+bird cat dog horse sheep cow elephant bear zebra giraffe - backpack umbrella - - handbag tie suitcase frisbee skis
+snowboard sports_ball kite baseball_bat baseball_glove skateboard surfboard tennis_racket bottle - wine_glass cup fork
+knife spoon bowl banana apple sandwich orange broccoli carrot hot_dog pizza donut cake chair couch potted_plant bed -
+dining_table - - toilet - tv laptop mouse remote keyboard cell_phone microwave oven toaster sink refrigerator - book
+clock vase scissors teddy_bear hair_drier toothbrush'''
+COCO_NAMES = {number: name.replace('_', ' ') for number, name in enumerate(_COCO.split(), start=1) if name != '-'}
 
 
 class Detections:
-    """All that a run knows of its detector. names: {class id: name}. classes: ids that may be a box, None for any.
+    """The detector of a run and its detections.
 
-    With --boxes whole, or without --coco, there is no detector, and everything here is empty.
+    Without --coco, or with --boxes whole, there is no detector and nothing is ever detected.
+
+    Attributes:
+        detector: the running Detector, None before `start`.
+        names: {class id: name}.
+        classes: ids of the classes that a box may have; None for all.
     """
 
-    def __init__(self, options, manifest, stack):
-        """stack: the ExitStack that ends the detector's process."""
+    def __init__(self, options: Options, manifest: Manifest, stack: contextlib.ExitStack) -> None:
+        """stack: ends the detector's process when it closes."""
         self._options, self._manifest, self._stack = options, manifest, stack
-        self.detector, self.names, self.classes = None, {}, None
-        self._folder = self._digest = None
+        self.detector: Detector | None = None
+        self.names: dict[int, str] = {}
+        self.classes: set[int] | None = None
+        self._folder: Path | None = None
+        self._digest = ''
         if options.boxes != 'whole' and options.coco:
             self._folder = saved_model(options.coco)
             self.names = class_names(self._folder)
-            self.classes = coco.wanted(options.coco_class, self.names)
+            self.classes = class_ids(options.coco_class, self.names)
             self._digest = digest(self._folder)
 
-    def start(self):
-        """Let the detector load while pictures are read."""
+    def start(self) -> None:
+        """Start the detector's process, which loads the model while pictures are read."""
         if self._folder and not self.detector:
             self.detector = self._stack.enter_context(Detector(self._folder, self._options.detector_batch))
 
-    def look_at(self, pictures, progress):
-        """Show the detector those Pictures it has not seen yet; UserError if they need one and there is none."""
+    def detect(self, pictures: Sequence[Picture]) -> None:
+        """Run the detector on the pictures that it has not seen yet.
+
+        Raises:
+            UserError: there are pictures but no detector.
+        """
         if not self._folder:
             if pictures and self._options.boxes != 'whole':
-                raise UserError(f'{len(pictures)} pictures have no box, {pictures[0].path} for example: {WHENCE}')
+                raise UserError(f'{len(pictures)} pictures have no box, {pictures[0].path} for example: {BOX_SOURCES}')
             return
-        seen = self.found()
-        new = {picture.jpg_sha256: picture for picture in pictures if picture.jpg_sha256 not in seen}
+        known = self.by_picture()
+        new = {picture.jpg_sha256: picture for picture in pictures if picture.jpg_sha256 not in known}
         if not new:
             return
         self.start()
-        with progress('loading the detector'):
+        assert self.detector
+        with console.progress('loading the detector'):
             self.detector.ready()
-        with progress('detecting', len(new), 'pictures') as bar:
+        with console.progress('detecting', len(new), 'pictures') as bar:
             for batch in self.detector.detect(list(new.values()), self._options.output):
                 self._manifest.keep_detections(self._digest, batch)
-                bar.update(self.detector.pictures, busy=f'{self.detector.utilisation:.0%}')
+                bar.update(self.detector.pictures, busy=f'{self.detector.utilization:.0%}')
 
-    def found(self):
-        """{jpg_sha256: JSON text}, see Manifest.detections."""
+    def by_picture(self) -> dict[str, str]:
+        """Return {jpg_sha256: JSON text}, see Manifest.detections."""
         return self._manifest.detections(self._digest) if self._folder else {}
+
+
+def saved_model(folder: Path) -> Path:
+    """Return the folder of the SavedModel that --coco names: the folder itself or saved_model in it."""
+    if not folder.exists() and (known := {model.name for model in table.models()}.intersection(folder.parts)):
+        raise UserError(f'{missing(folder)}. It is a model of the zoo: python -m object_detection.zoo download '
+                        f'{known.pop()}')
+    folder = existing_dir(folder)
+    for place in (folder, folder / 'saved_model'):
+        if (place / 'saved_model.pb').is_file():
+            return place
+    raise UserError(f'{folder}: holds no SavedModel (saved_model.pb); --coco wants the saved_model folder of an '
+                    'exported detector or of a model of the TF2 detection zoo')
+
+
+def class_names(folder: Path) -> dict[int, str]:
+    """Return {class id: name}: from a label_map.pbtxt in a SavedModel's folder or the one above, else COCO's."""
+    for place in (folder, folder.parent):
+        if (file := place / 'label_map.pbtxt').is_file():
+            return {item.id: item.display_name or item.name for item in label_map.load(file).items}
+    return COCO_NAMES
+
+
+def class_ids(classes: Iterable[str], names: Mapping[int, str]) -> set[int] | None:
+    """Return the ids of classes given as names, ids or 'any'; None for all classes.
+
+    Args:
+        classes: values of --coco_class.
+        names: {class id: name} of the detector.
+    Raises:
+        UserError: the detector has no such class.
+    """
+    if not classes or 'any' in classes:
+        return None
+    ids, findings = set(), []
+    by_name = {name.casefold().replace('_', ' '): number for number, name in names.items()}
+    for text in classes:
+        known = by_name.get(text.strip().casefold().replace('_', ' '))
+        if known is None and text.strip().isdecimal() and int(text) in names:
+            known = int(text)
+        if known is None:
+            close = difflib.get_close_matches(text.casefold(), by_name, n=3)
+            advice = f'did you mean {" or ".join(close)}?' if close else f'it has {", ".join(list(by_name)[:12])} ...'
+            findings.append(f'--coco_class {text}: the detector has no such class; {advice}')
+        else:
+            ids.add(known)
+    if findings:
+        raise UserError(findings)
+    return ids
+
+
+def digest(folder: Path) -> str:
+    """Return what identifies a detector: a hash of its files, and the constants its detections depend on."""
+    total = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob('*') if path.is_file()):
+        total.update(f'{file.relative_to(folder).as_posix()} {file.stat().st_size}\n'.encode())
+        with file.open('rb') as stream:
+            while block := stream.read(1 << 20):
+                total.update(block)
+    return f'{total.hexdigest()[:32]} sides={SIDES} step={ASPECT_STEP} kept={KEPT}'

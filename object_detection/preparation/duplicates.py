@@ -1,31 +1,58 @@
-"""Copies of a picture, exact or nearly so, found among 100,000 in seconds.
+"""Exact and near duplicates, found among 100,000 pictures in seconds.
 
-Two pictures are the same when their files are equal, or when their perceptual hashes differ in at most `distance` of 64
-bits and their 16x16 colours agree. Hashes are compared by bands: cut into distance + 1 bands, two hashes that differ in
-`distance` bits agree in one band at least (pigeonhole), so only pictures that share a band are compared, by numpy.
+Two pictures are the same if their files are equal, or if their perceptual hashes differ in at most `distance` of 64
+bits and their 16x16 thumbnails agree. Hashes are cut into distance + 1 bands: two hashes that differ in `distance` bits
+have at least one band in common (pigeonhole principle), so only pictures that share a band are compared, by numpy.
 """
 import itertools
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from object_detection.preparation.fingerprint import THUMBNAIL_BYTES
+from object_detection.preparation.manifest import Picture
+from object_detection.preparation.reading import THUMBNAIL
 
-# Largest difference, of 255, of any of the 16x16 colours of copies. Photographs resized to a quarter and saved with
-# quality 40 differ by 11 from their original; drawings with equal hashes that show different things, by 33 and more.
-COLOURS = 20
+THUMBNAIL_BYTES = THUMBNAIL * THUMBNAIL * 3
+LOW = 8  # frequencies of the hash in each direction
+FLATTEST = 4.0  # gray levels, standard deviation; below (a wall, a blank page) all bits of a hash are noise
+GRAY = np.array([0.299, 0.587, 0.114])
+# [LOW, THUMBNAIL]: the lowest frequencies of the discrete cosine transform.
+_DCT = np.cos(np.pi / THUMBNAIL * (np.arange(THUMBNAIL) + 0.5) * np.arange(LOW)[:, None])
+# Largest difference, of 255, between the thumbnails of copies. Photographs resized to a quarter and saved with quality
+# 40 differ by 11 from their original; drawings of different things with equal hashes by 33 and more.
+COLOR_DIFFERENCE = 20
 PAIRS_AT_ONCE = 1 << 16
 
 
-def find(pictures, distance, keep_near=False):
-    """Decide on duplicates and conflicts among Pictures without a verdict, in place; sets `group` of all of them.
+def hashes(thumbnails: Sequence[bytes]) -> list[int | None]:
+    """Return the perceptual hashes of thumbnails (16x16 RGB) as signed 64-bit integers; None for flat pictures.
 
-    A group is what is connected by being the same. A group with several labels is a conflict: all of it is left out.
-    Otherwise the largest picture stays (keep_near: the largest of each exact copy, bound to one side of the split).
+    The hash is pHash (Zauner 2010): which of the 8x8 lowest DCT coefficients of the gray picture are above their
+    median. Resizing and recompression change few of them.
+    """
+    gray = np.frombuffer(b''.join(thumbnails), np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL, 3) @ GRAY
+    low = (_DCT @ gray @ _DCT.T).reshape(len(gray), LOW * LOW)
+    median = np.median(low[:, 1:], axis=1, keepdims=True)  # without the mean brightness, an outlier
+    bits = np.packbits(low > median, axis=1).view('>i8')[:, 0]
+    return [value if deviation >= FLATTEST else None
+            for value, deviation in zip(bits.tolist(), gray.std(axis=(1, 2)).tolist())]
+
+
+def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = False) -> None:
+    """Give verdicts to duplicates and conflicts among pictures without a verdict, and set their `group`, in place.
+
+    A group is a connected component of pictures that are the same. A group with several labels is a conflict: all of it
+    is left out. Otherwise the largest picture stays.
+
+    Args:
+        pictures: to decide on.
+        distance: bits, see above; None: only equal files are the same.
+        keep_near: keep the near duplicates in a group, which puts them into the same subset of the split.
     """
     pictures = [picture for picture in pictures if not picture.verdict]
-    groups = {}
+    groups: dict[int, list[Picture]] = {}
     for picture, root in zip(pictures, group(pictures, distance)):
         groups.setdefault(root, []).append(picture)
     for members in groups.values():
@@ -40,13 +67,13 @@ def find(pictures, distance, keep_near=False):
             _keep_best(members, keep_near)
 
 
-def bind(pictures, pattern):
-    """Make one group of those groups whose pictures have the same match of `pattern` in their path (--group_by).
+def bind(pictures: Sequence[Picture], pattern: str) -> None:
+    """Join the groups of pictures whose paths have the same match of `pattern` (--group_by), in place.
 
-    The match is what the pattern's parentheses hold, or all of it where it has none. Others stay as they are.
+    The match is the text in the pattern's parentheses, or all of it if there are none.
     """
     parents = np.arange(len(pictures))
-    first = {}
+    first: dict[tuple, int] = {}
     for i, picture in enumerate(pictures):
         _union(parents, first.setdefault(('group', picture.group), i), i)
         if match := re.search(pattern, picture.path):
@@ -56,10 +83,10 @@ def bind(pictures, pattern):
         picture.group = names[_root(parents, i)]
 
 
-def group(pictures, distance):
-    """[n] group numbers: pictures with the same number are the same. distance None: only equal files are."""
+def group(pictures: Sequence[Picture], distance: int | None) -> np.ndarray:
+    """Return group numbers [len(pictures)]: pictures with the same number are the same. distance: as in `find`."""
     parents = np.arange(len(pictures))
-    first = {}
+    first: dict[str, int] = {}
     for i, picture in enumerate(pictures):
         first.setdefault(picture.sha256, i)
         parents[i] = first[picture.sha256]
@@ -67,24 +94,24 @@ def group(pictures, distance):
         return parents
     nodes = np.array([i for i in first.values() if pictures[i].hash is not None], np.int64)
     hashes = np.array([pictures[i].hash for i in nodes], np.int64).view(np.uint64)
-    colours = np.frombuffer(b''.join(pictures[i].thumbnail for i in nodes), np.uint8).reshape(-1, THUMBNAIL_BYTES)
+    colors = np.frombuffer(b''.join(pictures[i].thumbnail for i in nodes), np.uint8).reshape(-1, THUMBNAIL_BYTES)
     leaders = []
-    for leader, alike in _equal(hashes, colours):
+    for leader, alike in _equal(hashes, colors):
         leaders.append(leader)
         for other in alike:
             _union(parents, nodes[leader], nodes[other])
-    nodes, hashes, colours = nodes[leaders], hashes[leaders], colours[leaders]
+    nodes, hashes, colors = nodes[leaders], hashes[leaders], colors[leaders]
     for a, b in near_pairs(hashes, distance):
-        same = _same_colours(colours[a], colours[b])
+        same = _same_colors(colors[a], colors[b])
         for i, j in zip(nodes[a[same]].tolist(), nodes[b[same]].tolist()):
             _union(parents, i, j)
     return np.array([_root(parents, i) for i in range(len(pictures))])
 
 
-def near_pairs(hashes, distance):
-    """Yield arrays (a, b) of the indices of all pairs among hashes uint64 [n] that differ in at most `distance` bits.
+def near_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield index arrays (a, b) of all pairs of hashes, uint64 [n], that differ in at most `distance` bits.
 
-    A pair may come several times.
+    A pair may occur several times.
     """
     bands = distance + 1
     edges = [64 * band // bands for band in range(bands + 1)]
@@ -99,33 +126,34 @@ def near_pairs(hashes, distance):
                 yield a[near], b[near]
 
 
-def _equal(hashes, colours):
-    """Yield (i, the others with the hash of i and like colours): each index stands once, so 20,000 frames of one scene
-    cost 20,000 comparisons.
+def _equal(hashes, colors):
+    """Yield (i, the others with the same hash and thumbnail as i).
+
+    Each index occurs once, so that 20,000 frames of one scene cost 20,000 comparisons.
     """
     order = np.argsort(hashes, kind='stable')
-    ends = np.flatnonzero(np.diff(hashes[order])) + 1
+    ends: np.ndarray = np.flatnonzero(np.diff(hashes[order])) + 1
     for run in np.split(order, ends):
         while len(run):
-            same = _same_colours(colours[run[0]], colours[run])
+            same = _same_colors(colors[run[0]], colors[run])
             yield run[0], run[1:][same[1:]]
             run = run[~same]
 
 
 def _pairs(starts, counts):
-    """Arrays (a, b) of all pairs of positions within runs start .. start + count, about PAIRS_AT_ONCE at a time."""
-    for step in range(1, counts.max(initial=0)):  # each with the one `step` behind it in the same run
+    """Yield arrays (a, b) of all pairs of positions within runs start .. start + count, PAIRS_AT_ONCE at a time."""
+    for step in range(1, counts.max(initial=0)):  # pair each position with the one `step` further in the same run
         longer = counts > step
         starts, counts = starts[longer], counts[longer]
-        a = np.repeat(starts - np.concatenate([[0], np.cumsum(counts - step)[:-1]]), counts - step)
+        a: np.ndarray = np.repeat(starts - np.concatenate([[0], np.cumsum(counts - step)[:-1]]), counts - step)
         a = a + np.arange(len(a))
         for i in range(0, len(a), PAIRS_AT_ONCE):
             part = a[i:i + PAIRS_AT_ONCE]
             yield part, part + step
 
 
-def _same_colours(a, b):
-    return np.abs(a.astype(np.int16) - b).max(axis=-1) <= COLOURS
+def _same_colors(a, b):
+    return np.abs(a.astype(np.int16) - b).max(axis=-1) <= COLOR_DIFFERENCE
 
 
 def _root(parents, i):
@@ -152,7 +180,7 @@ def _conflict(members):
 
 
 def _keep_best(members, keep_near):
-    best = {}
+    best: dict[str | None, Picture] = {}
     for member in members:
         kept = best.setdefault(member.sha256 if keep_near else None, member)
         if kept is not member:

@@ -1,55 +1,66 @@
-"""The records: each picture that is in, with its boxes, as a tf.train.Example."""
+"""Write the records: one tf.train.Example for each picture that is in, with its boxes."""
 import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from object_detection import records
-from object_detection.preparation.options import SIDES
-from object_detection.preparation.split import lot
+from object_detection.preparation.manifest import Manifest, Picture
+from object_detection.preparation.options import SUBSETS, Options
+from object_detection.preparation.split import stable_random
 from object_detection.utils import console
 
-RECORD_FILE = re.compile(rf'({"|".join(SIDES)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
+RECORD_FILE = re.compile(rf'({"|".join(SUBSETS)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
 
 
-def write(pictures, labels, manifest, options, progress):
-    """Write OUTPUT/train.tfrecords (in shards), validation.tfrecords, test.tfrecords; returns the names written.
+def write(pictures: Iterable[Picture], labels: Sequence[str], manifest: Manifest, options: Options) -> None:
+    """Write OUTPUT/train.tfrecords (in shards), validation.tfrecords and test.tfrecords.
 
-    Nothing is written when the files there are the result of the same pictures and boxes. The order is by lot, so that
-    labels mix; the files appear together, when all is written.
+    Nothing is written if the files there come from the same pictures and boxes. The order is random, so that labels
+    mix. The files appear together when all of them are complete.
     """
-    sides = {side: _in_order(pictures, side, options.seed) for side in SIDES}
-    sides = {side: members for side, members in sides.items() if members}
-    shards = min(options.shards, len(sides.get('train', ())))  # training refuses files without records
+    subsets = {subset: sorted((picture for picture in pictures if picture.subset == subset),
+                              key=lambda picture: (stable_random(options.seed, 'order', picture.sha256), picture.path))
+               for subset in SUBSETS}
+    subsets = {subset: members for subset, members in subsets.items() if members}
+    shards = min(options.shards, len(subsets.get('train', ())))  # training refuses files without records
     if 0 < shards < options.shards:
         console.warn(f'--shards {options.shards} is more than there are pictures to train on ({shards}); the records '
                      f'are {records.shard_pattern("train.tfrecords", shards)}')
     ids = {label: number for number, label in enumerate(labels, start=1)}
     recipe = hashlib.sha256(json.dumps([labels, shards, {
-        side: [(p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes]) for p in members]
-        for side, members in sides.items()}]).encode()).hexdigest()
+        subset: [(p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes]) for p in members]
+        for subset, members in subsets.items()}]).encode()).hexdigest()
     if manifest.value('records') == [recipe, _stats(options.output)]:
-        return []
+        return
     with contextlib.ExitStack() as stack:
-        writers = {side: stack.enter_context(records.Writer(options.output / f'{side}.tfrecords',
-                                                    shards if side == 'train' else 1)) for side in sides}
-        bar = stack.enter_context(progress('writing records', sum(map(len, sides.values())), 'pictures'))
+        writers = {subset: stack.enter_context(records.Writer(options.output / f'{subset}.tfrecords',
+                                                              shards if subset == 'train' else 1))
+                   for subset in subsets}
+        bar = stack.enter_context(console.progress('writing records', sum(map(len, subsets.values())), 'pictures'))
         done = 0
-        for side, members in sides.items():
+        for subset, members in subsets.items():
             for picture in members:
-                writers[side].write(example(picture, ids, options.output).to_bytes())
+                writers[subset].write(example(picture, ids, options.output).to_bytes())
                 done += 1
                 bar.update(done)
-    written = {name.rpartition('/')[2] for writer in writers.values() for name in map(_posix, writer.names)}
+    written = {Path(name).name for writer in writers.values() for name in writer.names}
     for file in options.output.iterdir():
         if RECORD_FILE.fullmatch(file.name) and file.name not in written:
-            file.unlink()  # of earlier shards or sides: a pattern in pipeline.config would read both
+            file.unlink()  # of other shards or subsets: a pattern in a pipeline.config would match them, too
     manifest.keep_value('records', [recipe, _stats(options.output)])
-    return sorted(written)
 
 
-def example(picture, ids, output):
-    """The Example of a Picture. ids: {label: id}. filename and source_id are the source's path in the data set."""
+def example(picture: Picture, ids: Mapping[str, int], output: Path) -> records.Example:
+    """Return the record of a picture.
+
+    Args:
+        picture: whose source's path in the data set becomes source_id.
+        ids: {label: id}.
+        output: folder that picture.jpg is relative to.
+    """
     boxes = picture.boxes
     pixels = picture.jpg_width * picture.jpg_height
     return records.Example(
@@ -61,16 +72,7 @@ def example(picture, ids, output):
         is_crowd=[0] * len(boxes))
 
 
-def _in_order(pictures, side, seed):
-    return sorted((picture for picture in pictures if picture.side == side),
-                  key=lambda picture: (lot(seed, 'order', picture.sha256), picture.path))
-
-
 def _stats(output):
-    """What tells whether the record files are still those that were written."""
+    """Return name, size and time of the record files, which change if anything else writes them."""
     return sorted([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in output.iterdir()
                   if RECORD_FILE.fullmatch(file.name))
-
-
-def _posix(name):
-    return str(name).replace('\\', '/')

@@ -1,13 +1,15 @@
-"""The manifest: for every source picture, what was found in it and what was decided about it, in one SQLite file.
+"""The manifest: the facts found in every source picture and the decisions on it, in one SQLite file.
 
-Found facts are kept from run to run and used again while they hold. Decisions follow from them and are made anew each
-time. SQLite makes each commit whole or not at all, so a run that is killed leaves a manifest the next one carries on
-from.
+Facts are kept from run to run as long as they hold. Decisions follow from them and are made again in each run. SQLite
+commits are atomic, so the next run can continue from the manifest of a run that was killed.
 """
 import dataclasses
 import errno
 import json
 import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from object_detection.utils.errors import UserError
 
@@ -21,7 +23,7 @@ CREATE TABLE IF NOT EXISTS found (
     jpg TEXT, jpg_size INTEGER, jpg_mtime_ns INTEGER, jpg_width INTEGER, jpg_height INTEGER, jpg_sha256 TEXT);
 CREATE TABLE IF NOT EXISTS detections (  -- found: [[ymin, xmin, ymax, xmax, score, class], ...], best first
     jpg_sha256 TEXT, detector TEXT, found TEXT, PRIMARY KEY (jpg_sha256, detector)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS written (jpg TEXT PRIMARY KEY);  -- every jpg we may have made, so that we delete no other
+CREATE TABLE IF NOT EXISTS written (jpg TEXT PRIMARY KEY);  -- every jpg a run may have written: no other is deleted
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS decided (
     path TEXT PRIMARY KEY, label TEXT, verdict TEXT, reason TEXT, side TEXT, grouped TEXT, boxes TEXT, review TEXT);
@@ -30,9 +32,9 @@ CREATE TABLE IF NOT EXISTS decided (
 
 @dataclasses.dataclass(slots=True)
 class Box:
-    """Coordinates normalised to 0..1. origin: model, voc, yolo, coco or whole.
+    """A box with its label; coordinates normalized to 0..1.
 
-    score, coco: the model's score and class id; None where it was not the model.
+    origin: model, voc, yolo, coco or whole. score, coco: the model's score and class id, None for other origins.
     """
     ymin: float
     xmin: float
@@ -45,17 +47,18 @@ class Box:
     difficult: bool = False
 
     @property
-    def corners(self):
+    def corners(self) -> tuple[float, float, float, float]:
         return self.ymin, self.xmin, self.ymax, self.xmax
 
 
 @dataclasses.dataclass(slots=True)
 class Picture:
-    """One source picture. The first part is what was found in the file; from `verdict` on, what was decided.
+    """One source picture: the facts found in its file and, from `verdict` on, the decisions on it.
 
-    width, height, jpg_width, jpg_height: upright, pixels. turned: the EXIF orientation that was undone. hash: 64 bits
-    as a signed integer, None for flat pictures. jpg: relative to the output folder.
-    verdict: None while a picture is in, else skipped, duplicate, conflict, no box or surplus. side: of the split.
+    Facts that need a readable file are 0 or empty without one. width, height, jpg_width, jpg_height: upright, pixels.
+    turned: the EXIF orientation that was undone. hash: 64 bits as a signed integer, None for flat pictures. jpg:
+    relative to the output folder.
+    verdict: None while a picture is in, else skipped, duplicate, conflict, no box or surplus. subset: of the split.
     """
     path: str
     label: str
@@ -64,99 +67,99 @@ class Picture:
     options: str
     problem: str | None = None
     note: str | None = None
-    sha256: str | None = None
-    format: str | None = None
-    width: int | None = None
-    height: int | None = None
-    turned: int | None = None
+    sha256: str = ''
+    format: str = ''
+    width: int = 0
+    height: int = 0
+    turned: int = 1
     hash: int | None = None
-    thumbnail: bytes | None = None
-    jpg: str | None = None
-    jpg_size: int | None = None
-    jpg_mtime_ns: int | None = None
-    jpg_width: int | None = None
-    jpg_height: int | None = None
-    jpg_sha256: str | None = None
+    thumbnail: bytes = b''
+    jpg: str = ''
+    jpg_size: int = 0
+    jpg_mtime_ns: int = 0
+    jpg_width: int = 0
+    jpg_height: int = 0
+    jpg_sha256: str = ''
     verdict: str | None = None
     reason: str | None = None
-    side: str | None = None
+    subset: str | None = None
     group: str | None = None
-    boxes: list = dataclasses.field(default_factory=list)
-    review: list = dataclasses.field(default_factory=list)
+    boxes: list[Box] = dataclasses.field(default_factory=list)
+    review: list[str] = dataclasses.field(default_factory=list)
 
 
-FOUND = tuple(field.name for field in dataclasses.fields(Picture))[:20]
+FACTS = tuple(field.name for field in dataclasses.fields(Picture))
+FACTS = FACTS[:FACTS.index('verdict')]
 
 
 class Manifest:
-    """The open manifest of an output folder; one process at a time (see object_detection.utils.files.lock)."""
+    """The open manifest of an output folder, which this process has locked."""
 
-    def __init__(self, output):
+    def __init__(self, output: Path) -> None:
         path = output / NAME
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             version = self._db.execute('PRAGMA user_version').fetchone()[0]
             if version not in (0, VERSION):
-                raise UserError(f'{path}: made by another version of prepare_data.py; delete it to start anew')
+                raise UserError(f'{path}: made by another version of prepare_data.py; delete it to start from scratch')
             self._db.execute('PRAGMA journal_mode = WAL')
             self._db.execute('PRAGMA synchronous = NORMAL')
             self._db.executescript(SCHEMA)
             self._db.execute(f'PRAGMA user_version = {VERSION}')
         except sqlite3.DatabaseError as error:
             _raise_if_full(error)
-            raise UserError(f'{path}: {error}; delete it to start anew') from error
+            raise UserError(f'{path}: {error}; delete it to start from scratch') from error
 
-    def close(self):
-        self._db.close()
-
-    def __enter__(self):
+    def __enter__(self) -> 'Manifest':
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
 
-    def found(self):
-        """{path: Picture} with the found facts of earlier runs."""
-        rows = self._db.execute(f'SELECT {", ".join(FOUND)} FROM found')
+    def facts(self) -> dict[str, Picture]:
+        """Return {path: Picture} with the facts that earlier runs found."""
+        rows = self._db.execute(f'SELECT {", ".join(FACTS)} FROM found')
         return {row[0]: Picture(*row) for row in rows}
 
-    def keep_found(self, pictures):
-        values = ([getattr(picture, name) for name in FOUND] for picture in pictures)
-        self._write(f'INSERT OR REPLACE INTO found VALUES ({", ".join("?" * len(FOUND))})', values)
+    def keep_facts(self, pictures: Iterable[Picture]) -> None:
+        values = ([getattr(picture, name) for name in FACTS] for picture in pictures)
+        self._write(f'INSERT OR REPLACE INTO found VALUES ({", ".join("?" * len(FACTS))})', values)
 
-    def forget(self, paths):
-        """Sources that are no longer in the data set."""
+    def forget(self, paths: Iterable[str]) -> None:
+        """Delete the facts of sources that are no longer in the data set."""
         self._write('DELETE FROM found WHERE path = ?', [[path] for path in paths])
 
-    def written(self):
+    def written(self) -> set[str]:
+        """Return the jpgs that a run may have written."""
         return {name for name, in self._db.execute('SELECT jpg FROM written')}
 
-    def will_write(self, jpgs):
+    def will_write(self, jpgs: Iterable[str]) -> None:
         self._write('INSERT OR IGNORE INTO written VALUES (?)', [[jpg] for jpg in jpgs])
 
-    def deleted(self, jpgs):
+    def deleted(self, jpgs: Iterable[str]) -> None:
         self._write('DELETE FROM written WHERE jpg = ?', [[jpg] for jpg in jpgs])
 
-    def detections(self, detector):
-        """{jpg_sha256: JSON text} of what this detector (its digest) has seen."""
+    def detections(self, detector: str) -> dict[str, str]:
+        """Return {jpg_sha256: JSON text} of all detections of a detector, given by its digest."""
         return dict(self._db.execute('SELECT jpg_sha256, found FROM detections WHERE detector = ?', [detector]))
 
-    def keep_detections(self, detector, found):
-        """found: {jpg_sha256: [[ymin, xmin, ymax, xmax, score, class], ...]}."""
+    def keep_detections(self, detector: str, detections: Mapping[str, list[list[float]]]) -> None:
+        """detections: {jpg_sha256: [[ymin, xmin, ymax, xmax, score, class], ...]}."""
         self._write('INSERT OR REPLACE INTO detections VALUES (?, ?, ?)',
-                    [[sha, detector, json.dumps(boxes)] for sha, boxes in found.items()])
+                    [[sha, detector, json.dumps(boxes)] for sha, boxes in detections.items()])
 
-    def value(self, name):
-        """What keep_value(name, ...) was given last; None at first."""
+    def value(self, name: str) -> Any:
+        """Return the last value given to keep_value(name, ...), or None."""
         row = self._db.execute('SELECT value FROM kept WHERE name = ?', [name]).fetchone()
         return json.loads(row[0]) if row else None
 
-    def keep_value(self, name, value):
+    def keep_value(self, name: str, value: Any) -> None:
+        """value: anything that JSON holds."""
         self._write('INSERT OR REPLACE INTO kept VALUES (?, ?)', [[name, json.dumps(value)]])
 
-    def decide(self, pictures):
+    def decide(self, pictures: Iterable[Picture]) -> None:
         """Replace all decisions by those of these pictures."""
-        rows = ([p.path, p.label, p.verdict or 'in', p.reason, p.side, p.group,
+        rows = ([p.path, p.label, p.verdict or 'in', p.reason, p.subset, p.group,
                  json.dumps([dataclasses.asdict(box) for box in p.boxes]), json.dumps(p.review)] for p in pictures)
         self._write('INSERT INTO decided VALUES (?, ?, ?, ?, ?, ?, ?, ?)', rows, first='DELETE FROM decided')
 

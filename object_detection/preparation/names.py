@@ -1,22 +1,25 @@
-"""Names of the pictures written: safe on every file system, and never the same for two sources."""
+"""File names of the written pictures: valid on every file system and unique."""
 import hashlib
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
-LONGEST = 120  # bytes; file systems allow 255, tools that add to a name need some of it
+from object_detection.preparation.scan import Source
+
+LONGEST = 120  # bytes; file systems allow 255, and some tools append to names
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 SUFFIXES = {'jpg', 'jpeg', 'jpe', 'jfif', 'png', 'gif', 'bmp', 'dib', 'tif', 'tiff', 'webp', 'avif', 'heic', 'heif',
             'jp2'}
 RESERVED = re.compile(r'(con|prn|aux|nul|com\d|lpt\d)(\..*)?', re.IGNORECASE)
 
 
-def jpg_names(sources):
-    """{source path: 'jpg/<label>/<name>.jpg'} for Sources.
+def jpg_names(sources: Iterable[Source]) -> dict[str, str]:
+    """Return {source path: 'jpg/<label>/<name>.jpg'}.
 
-    A name that would stand for two sources (a.png and a.jpg; also when they differ by case or Unicode spelling only,
-    which some file systems take for the same) gets eight digits of its path's hash, for each of them. So a name depends
-    on the sources of that name alone.
+    Sources whose names would collide (a.png and a.jpg, or names that differ only by case or Unicode normalization,
+    which some file systems ignore) each get eight digits of their path's hash. So a name depends only on the sources
+    that share it.
     """
     folders = _distinct({source.label: safe(source.label) for source in sources})
     plain = {}
@@ -28,15 +31,15 @@ def jpg_names(sources):
     return {path: f'{name}.jpg' for path, name in _distinct(plain).items()}
 
 
-def safe(name):
-    """`name` with what some file system forbids replaced, composed Unicode, and at most LONGEST bytes long."""
+def safe(name: str) -> str:
+    """Return a name of at most LONGEST bytes, in composed Unicode, without what any file system forbids."""
     clean = FORBIDDEN.sub('_', unicodedata.normalize('NFC', name)).strip(' .')
     clean = clean.encode()[:LONGEST].decode(errors='ignore').rstrip(' .')
     return f'_{clean}' if not clean or RESERVED.fullmatch(clean) else clean
 
 
-def _distinct(names):
-    """{key: name}, with as much of the key's hash added to names that collide as makes them differ."""
+def _distinct(names: Mapping[str, str]) -> Mapping[str, str]:
+    """Append digits of the key's hash to the names of {key: name} that collide: eight, or all if these collide too."""
     for digits in (8, 64):
         count = Counter(name.casefold() for name in names.values())
         names = {key: name if count[name.casefold()] == 1 else f'{name}-{_digest(key)[:digits]}'

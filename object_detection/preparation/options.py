@@ -1,26 +1,26 @@
-"""What a run of prepare_data.py was asked for, in one frozen value that every stage reads."""
+"""The options of a run of prepare_data.py, in one frozen value that every stage reads."""
 import dataclasses
 from pathlib import Path
 
-SIDES = ('train', 'validation', 'test')
-MOST_DISTANCE = 8  # bits; distinct photographs differ in 10 or more, and bands (duplicates.py) stay long enough
-LEAST_SCORE = 0.01  # of a detection that is kept; a run with another --min_score needs no second look
+SUBSETS = ('train', 'validation', 'test')
+MOST_DISTANCE = 8  # bits; distinct photographs differ in 10 or more, and the bands of duplicates.py need some length
+LEAST_SCORE = 0.01  # detections below are not kept; a run with another --min_score does not repeat the detection
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """dataset, output, coco: folders. split: shares of train, validation and test, which add up to 1.
+    """The command line of prepare_data.py; `--help` describes each option.
 
-    coco: None for no detector. mindim, maxperlabel, max_boxes: None for no limit. near_duplicates: bits of 64, None for
-    exact duplicates only.
-    coco_class: names or ids, empty for any. boxes: 'best', 'all' or 'whole'. annotations: a COCO JSON or a folder laid
-    out like the data set, None for what lies beside the pictures. workers: processes that decode.
-    pipeline_config_path: of the model to be trained, whose anchors the report compares with the boxes.
+    coco: None for no detector. split: shares of train, validation and test, which add up to 1. mindim, maxperlabel,
+    max_boxes: None for no limit. near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or
+    'whole'. coco_class: names or ids, 'any' among them or nothing for all. annotations: a COCO JSON or a folder laid
+    out like the data set; None for files beside the pictures. pipeline_config_path: of the model to train, whose
+    anchors the report compares with the boxes.
     """
     dataset: Path
     output: Path
     coco: Path | None = None
-    split: tuple = (0.8, 0.0, 0.2)
+    split: tuple[float, float, float] = (0.8, 0.0, 0.2)
     maxperlabel: int | None = None
     mindim: int | None = None
     equalcounts: bool = False
@@ -31,7 +31,7 @@ class Options:
     group_by: str | None = None
     boxes: str = 'best'
     max_boxes: int | None = None
-    coco_class: tuple = ()
+    coco_class: tuple[str, ...] = ()
     min_score: float = 0.3
     annotations: Path | None = None
     negatives: bool = False

@@ -1,29 +1,41 @@
-"""From source files to upright JPEGs, done anew only where something has changed."""
+"""Turn source files into upright JPEGs, again only where something has changed."""
 import dataclasses
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import PIL
 import pyvips
 import simplejpeg
 
-from object_detection.preparation.fingerprint import hashes
-from object_detection.preparation.manifest import Picture
+from object_detection.preparation.duplicates import hashes
+from object_detection.preparation.manifest import Manifest, Picture
+from object_detection.preparation.options import Options
 from object_detection.preparation.reading import PARTIAL, QUALITY, UNREADABLE, Task, read_picture
+from object_detection.preparation.scan import Scan
 from object_detection.preparation.workers import Crashed, unordered
+from object_detection.utils import console
 
 COMMIT_SECONDS = 1.0
 
 
-def prepare(scan, names, manifest, options, progress, on_work):
-    """Read what is new or changed, write its jpgs, and return the Pictures of all sources, sorted by path.
+def prepare(scan: Scan, names: Mapping[str, str], manifest: Manifest, options: Options,
+            on_work: Callable[[], object]) -> list[Picture]:
+    """Read new and changed sources, write their jpgs, and return the Pictures of all sources, sorted by path.
 
-    names: {source path: jpg}. A source is new or changed when the manifest has no facts of its size, time, name and
-    picture options. Killed half-way, this carries on where the manifest ends. on_work() is called if there are any.
+    A source is new or changed unless the manifest has facts with its size, time, name and picture options. A run that
+    was killed is continued where its manifest ends.
+
+    Args:
+        scan: the data set.
+        names: {source path: jpg}.
+        manifest: where the facts are kept.
+        options: of the run.
+        on_work: called before reading, if there is anything to read.
     """
     key = picture_options(options)
-    known = manifest.found()
+    known = manifest.facts()
     manifest.forget(known.keys() - {source.path for source in scan.sources})
     pictures, todo = {}, []
     for source in scan.sources:
@@ -36,21 +48,21 @@ def prepare(scan, names, manifest, options, progress, on_work):
             pictures[source.path] = old
         else:
             todo.append(Task(fresh, source.file, str(options.output), options.mindim))
-    manifest.keep_found(picture for picture in pictures.values() if picture.path not in known)
+    manifest.keep_facts(picture for picture in pictures.values() if picture.path not in known)
     if todo:
         on_work()
-    for picture in _read(todo, manifest, options, progress, 'reading pictures'):
+    for picture in _read(todo, manifest, options, 'reading pictures'):
         pictures[picture.path] = picture
     return [pictures[source.path] for source in scan.sources]
 
 
-def restore(pictures, scan, manifest, options, progress):
-    """Make jpg/ hold the jpgs of `pictures` and no other of ours: write again what is missing, delete the rest."""
+def restore(pictures: Sequence[Picture], scan: Scan, manifest: Manifest, options: Options) -> None:
+    """Write missing jpgs of `pictures` again, and delete all others that a run has written."""
     files = {source.path: source.file for source in scan.sources}
     lost = [Task(picture, files[picture.path], str(options.output), options.mindim)
             for picture in pictures if not _intact(picture, options.output)]
     again = {picture.path: picture for picture in pictures}
-    for result in _read(lost, manifest, options, progress, 'writing pictures again'):
+    for result in _read(lost, manifest, options, 'writing pictures again'):
         if result.problem:  # the source has changed since it was read
             again[result.path].verdict, again[result.path].reason = 'skipped', result.problem
     unwanted = manifest.written() - {picture.jpg for picture in pictures}
@@ -63,8 +75,8 @@ def restore(pictures, scan, manifest, options, progress):
             folder.rmdir()
 
 
-def picture_options(options):
-    """All that the bytes of a jpg depend on besides its source."""
+def picture_options(options: Options) -> str:
+    """Return everything that the bytes of a jpg depend on, other than its source."""
     vips = '.'.join(str(pyvips.version(part)) for part in range(3))
     return (f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips} '
             f'simplejpeg={simplejpeg.__version__}')
@@ -78,14 +90,14 @@ def _same_source(old, new):
 
 def _intact(picture, output):
     try:
-        found = os.stat(output / picture.jpg)  # noqa: PTH116, 100,000 of them
+        stat = os.stat(output / picture.jpg)  # noqa: PTH116, faster for 100,000 of them
     except FileNotFoundError:
         return False
-    return (found.st_size, found.st_mtime_ns) == (picture.jpg_size, picture.jpg_mtime_ns)
+    return (stat.st_size, stat.st_mtime_ns) == (picture.jpg_size, picture.jpg_mtime_ns)
 
 
-def _read(tasks, manifest, options, progress, title):
-    """Yield the Pictures of tasks as they are done, after the manifest has them."""
+def _read(tasks, manifest, options, title) -> Iterator[Picture]:
+    """Yield the Pictures of tasks in the order they finish, once they are in the manifest."""
     if not tasks:
         return
     manifest.will_write(task.picture.jpg for task in tasks)
@@ -93,13 +105,13 @@ def _read(tasks, manifest, options, progress, title):
     for folder in {(options.output / task.picture.jpg).parent for task in tasks} | {partial}:
         folder.mkdir(parents=True, exist_ok=True)
     workers = min(options.workers, len(tasks))
-    with progress(title, len(tasks), 'pictures') as bar:
+    with console.progress(title, len(tasks), 'pictures') as bar:
         results = (_crashed(task) if isinstance(result, Crashed) else result
                    for task, result in unordered(read_picture, tasks, workers))
         done = 0
         for batch in _by_time(results):
             _add_hashes(batch)
-            manifest.keep_found(batch)
+            manifest.keep_facts(batch)
             done += len(batch)
             bar.update(done)
             yield from batch
@@ -107,8 +119,8 @@ def _read(tasks, manifest, options, progress, title):
 
 
 def _by_time(results):
-    """Lists of results, one a second: a commit for each would take longer than the picture."""
-    batch, start = [], time.monotonic()
+    """Yield lists of results, one a second: a commit for each picture would take longer than reading it."""
+    batch, start = list[Picture](), time.monotonic()
     for result in results:
         batch.append(result)
         if time.monotonic() - start > COMMIT_SECONDS:

@@ -1,6 +1,6 @@
-"""One source file -> one upright JPEG and what is known of it: one read and one decode for all. Runs in the workers.
+"""Turn one source file into an upright JPEG and the facts about it, with one read and one decode; runs in the workers.
 
-Workers import what this imports: nothing more than decoding needs, for the time it takes them to start.
+Workers import what this module imports, so it imports only what decoding needs: they start faster.
 """
 import dataclasses
 import hashlib
@@ -15,22 +15,22 @@ from object_detection.preparation.manifest import Picture
 from object_detection.utils.files import named
 
 QUALITY = 95
-CELLS = 16
-PARTIAL = '.partial'  # half-written pictures, under the output folder
+THUMBNAIL = 16  # pixels a side
+PARTIAL = '.partial'  # folder in --output for half-written pictures
 UNREADABLE = 'cannot be read'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
-    """One source to read. file: where it lies; output: the folder under which `picture.jpg` is written."""
+    """One source to read. file: its path; output: the folder in which picture.jpg is written."""
     picture: Picture
     file: str
     output: str
     mindim: int | None
 
 
-def read_picture(task):
-    """Read one source, write its jpg, and return its Picture with all that was found; runs in a worker."""
+def read_picture(task: Task) -> Picture:
+    """Read one source, write its jpg, and return its Picture with the facts found, `problem` among them."""
     try:
         data = Path(task.file).read_bytes()
     except OSError as error:
@@ -48,13 +48,13 @@ def read_picture(task):
         jpg_mtime_ns=stat.st_mtime_ns, jpg_width=image.width, jpg_height=image.height, jpg_sha256=jpg)
 
 
-def thumbnail(image):
-    """The colours of a picture, 16x16 RGB, as bytes."""
-    return image.resize((CELLS, CELLS), Image.Resampling.BILINEAR, reducing_gap=3.0).tobytes()
+def thumbnail(image: Image.Image) -> bytes:
+    """Return the pixels of a picture shrunk to 16x16 RGB."""
+    return image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=3.0).tobytes()
 
 
 def _write(image, output, name):
-    """Save a jpg whole or not at all; its SHA-256 and stat."""
+    """Save a jpg atomically; return its SHA-256 and stat."""
     partial = Path(output, PARTIAL, f'{os.getpid()}.jpg')
     image.info = {}
     stream = io.BytesIO()

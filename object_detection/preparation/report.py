@@ -10,8 +10,8 @@ import jinja2
 
 from object_detection.preparation.decode import Unusable, decode
 from object_detection.preparation.manifest import Picture
-from object_detection.preparation.options import SIDES, Options
-from object_detection.preparation.split import lot
+from object_detection.preparation.options import SUBSETS, Options
+from object_detection.preparation.split import stable_random
 from object_detection.utils import files
 
 THUMBNAIL = 150  # pixels of the shorter side
@@ -41,7 +41,7 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping
                 'Conflicts': numbers['conflicts'], 'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
     page = TEMPLATES.get_template('report_template.html').render(
         title=f'Data set {options.dataset.resolve().name}', sections=[title for title in sections if sections[title]],
-        numbers=numbers, sides=[side for side in SIDES if numbers['totals'][side]],
+        numbers=numbers, subsets=[subset for subset in SUBSETS if numbers['totals'][subset]],
         histograms=list(_histograms(numbers)), samples=samples, hidden_labels=len(numbers['labels']) - LABELS,
         reasons=[(reason, count, True) for reason, count in numbers['skipped_by_reason'].items()],
         picture=by_path.get, thumbnail=lambda picture: _thumbnail(picture, sources[picture.path], options.output))
@@ -67,7 +67,7 @@ def _samples(numbers, pictures, seed) -> Iterator[tuple[str, list[Picture]]]:
     """Yield (label, some of its pictures that are in) for the first labels."""
     for row in numbers['labels'][:LABELS]:
         members = sorted((p for p in pictures if p.label == row['label'] and not p.verdict),
-                         key=lambda p: lot(seed, 'show', p.sha256))
+                         key=lambda p: stable_random(seed, 'show', p.sha256))
         if members:
             yield row['label'], members[:SAMPLES]
 

@@ -1,21 +1,23 @@
-"""Which pictures are taken, and on which side of the split they go. Chance is a hash of the seed and the picture.
+"""Balance the labels and split the pictures. A picture's random number is a hash of the seed and the picture itself.
 
-So a picture's lot does not depend on the other pictures: adding some moves only those few that stand at a border.
+So it does not depend on the other pictures: adding some moves only the few pictures next to a boundary of the split.
 """
 import collections
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 
-from object_detection.preparation.options import SIDES
+from object_detection.preparation.manifest import Picture
+from object_detection.preparation.options import SUBSETS, Options
 
 
-def lot(seed, purpose, key):
-    """A number from 0 to 1, the same for the same arguments everywhere and for ever."""
+def stable_random(seed: int, purpose: str, key: str | None) -> float:
+    """Return a number in [0, 1] that depends only on the arguments, on any machine."""
     digest = hashlib.sha256(f'{seed} {purpose} {key}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2 ** 64
 
 
-def balance(pictures, options):
-    """Leave out, in place, what is over --maxperlabel, or with --equalcounts over the smallest label.
+def balance(pictures: Iterable[Picture], options: Options) -> None:
+    """Leave out, in place, pictures beyond --maxperlabel or, with --equalcounts, beyond the count of the rarest label.
 
     Pictures without boxes (negatives) belong to no label and stay.
     """
@@ -31,53 +33,51 @@ def balance(pictures, options):
         return
     why = 'equal counts' if options.equalcounts else 'maximum per label'
     for members in labels.values():
-        members.sort(key=lambda picture: (lot(options.seed, 'take', picture.sha256), picture.path))
+        members.sort(key=lambda picture: (stable_random(options.seed, 'take', picture.sha256), picture.path))
         for picture in members[most:]:
             picture.verdict, picture.reason = 'surplus', f'{why}: {most}'
 
 
-def assign(pictures, options):
-    """Set `side` of the Pictures that are in: train, validation or test, each label in the same proportion.
+def assign(pictures: Iterable[Picture], options: Options) -> None:
+    """Set `subset` of the pictures that are in, so that each label is split in the same proportion.
 
-    Within a label groups are lined up by lot and the line is cut at the shares; a group on a border goes to the side
-    its middle lies on. A group with pictures of several labels (--group_by) goes by the mean of their borders.
+    The groups of a label are ordered by their random numbers and the sequence is cut at the shares; a group on a
+    boundary goes where its middle lies. A group with several labels (--group_by) uses the mean of their boundaries.
     """
     pictures = [picture for picture in pictures if not picture.verdict]
-    lots = {picture.group: lot(options.seed, 'split', picture.group) for picture in pictures}
-    labels = collections.defaultdict(collections.Counter)
-    of_group = collections.defaultdict(collections.Counter)
+    numbers = {picture.group: stable_random(options.seed, 'split', picture.group) for picture in pictures}
+    strata: dict = collections.defaultdict(collections.Counter)  # {(label, has boxes): {group: pictures}}
+    of_group: dict = collections.defaultdict(collections.Counter)  # {group: {(label, has boxes): pictures}}
     for picture in pictures:
         stratum = (picture.label, bool(picture.boxes))
-        labels[stratum][picture.group] += 1
+        strata[stratum][picture.group] += 1
         of_group[picture.group][stratum] += 1
-    borders = {label: _borders(groups, lots, options.split) for label, groups in labels.items()}
+    boundaries = {stratum: _boundaries(groups, numbers, options.split) for stratum, groups in strata.items()}
     for picture in pictures:
         counts = of_group[picture.group]
         total = sum(counts.values())
-        cuts = [sum(borders[label][i] * count for label, count in counts.items()) / total for i in range(2)]
-        picture.side = SIDES[sum(lots[picture.group] >= cut for cut in cuts)]
+        cuts = [sum(boundaries[stratum][i] * count for stratum, count in counts.items()) / total for i in range(2)]
+        picture.subset = SUBSETS[sum(numbers[picture.group] >= cut for cut in cuts)]
 
 
-def _borders(groups, lots, shares):
-    """The two lots at which the line of groups {group: count} is cut into the shares of train, validation, test."""
-    line = sorted(groups, key=lambda group: (lots[group], group))
+def _boundaries(groups: Mapping, numbers: Mapping, shares: Sequence[float]) -> list[float]:
+    """Return the two random numbers that cut the groups {group: pictures} into train, validation and test."""
+    ordered = sorted(groups, key=lambda group: (numbers[group], group))
     wanted = _counts(sum(groups.values()), shares)
-    borders = []
+    boundaries = []
     for cut in (wanted[0], wanted[0] + wanted[1]):
-        passed, border = 0, 0.0
-        for group in line:
+        passed, boundary = 0, 1.0
+        for group in ordered:
             if passed + groups[group] / 2 >= cut:
-                border = lots[group]
+                boundary = numbers[group]
                 break
             passed += groups[group]
-        else:
-            border = 1.0
-        borders.append(border)
-    return borders
+        boundaries.append(boundary)
+    return boundaries
 
 
-def _counts(total, shares):
-    """Whole numbers in the proportion of the shares; a side with a share gets one at least, where there are enough."""
+def _counts(total: int, shares: Sequence[float]) -> list[int]:
+    """Return integers in proportion to the shares; a nonzero share gets at least one if there are enough."""
     counts = [round(total * share) for share in shares]
     counts[0] = total - counts[1] - counts[2]
     for i, share in enumerate(shares):

@@ -1,11 +1,13 @@
-"""The numbers of a prepared data set: what stats.json holds and report.html shows. No times, so that runs compare."""
+"""The numbers of a prepared data set, for stats.json and report.html. No times, so that equal runs give equal files."""
 import collections
-import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from object_detection.preparation.anchors import anchor_range
-from object_detection.preparation.options import SIDES
+from object_detection.preparation.anchors import AnchorRange, anchor_range
+from object_detection.preparation.manifest import Picture
+from object_detection.preparation.options import SUBSETS, Options
 
 VERDICTS = ('skipped', 'duplicate', 'conflict', 'no box', 'surplus')
 STEPS = ('files', 'readable', 'without duplicates', 'without conflicts', 'with a box', 'taken')
@@ -15,8 +17,8 @@ BOX_EDGES = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.001)  # see _rela
 SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
 
 
-def collect(pictures, labels, options):
-    """A JSON-ready dict of all that is worth knowing about the Pictures and the decisions on them."""
+def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options) -> dict[str, Any]:
+    """Return the content of stats.json: everything worth knowing about the pictures and the decisions on them."""
     taken = [picture for picture in pictures if not picture.verdict]
     readable = [picture for picture in pictures if picture.verdict != 'skipped']
     boxes = [box for picture in taken for box in picture.boxes]
@@ -37,11 +39,11 @@ def collect(pictures, labels, options):
             'box size': histogram(sizes, BOX_EDGES),
             'score': histogram([box.score for box in boxes if box.score is not None], SCORE_EDGES),
         },
-        'anchors': _beside_anchors(sizes, anchor_range(options.pipeline_config_path)),
+        'anchors': _compare_with_anchors(sizes, anchor_range(options.pipeline_config_path)),
         'formats': dict(sorted(collections.Counter(p.format for p in readable).items())),
         'skipped': [_named(p) for p in pictures if p.verdict == 'skipped'],
         'skipped_by_reason': dict(collections.Counter(
-            p.reason.partition(':')[0] for p in pictures if p.verdict == 'skipped').most_common()),
+            (p.reason or '').partition(':')[0] for p in pictures if p.verdict == 'skipped').most_common()),
         'duplicates': _groups(pictures, 'duplicate'),
         'conflicts': _groups(pictures, 'conflict'),
         'no_box': [_named(p) for p in pictures if p.verdict == 'no box'],
@@ -52,26 +54,29 @@ def collect(pictures, labels, options):
     }
 
 
-def histogram(values, edges):
-    """{'edges': [n + 1], 'counts': [n]}; an edge belongs to the bin it begins."""
+def histogram(values: Sequence[float], edges: Sequence[float]) -> dict[str, list]:
+    """Return {'edges': [n + 1], 'counts': [n]}; a value on an edge belongs to the bin that starts there."""
     counts, _ = np.histogram(values, edges)
     return {'edges': list(edges), 'counts': counts.tolist()}
 
 
-def _beside_anchors(sizes, anchors):
-    """How boxes of these relative sizes lie in the range of the anchors; None for a model without."""
+def _compare_with_anchors(sizes: Sequence[float], anchors: AnchorRange | None) -> dict[str, Any] | None:
+    """Count the boxes, given by their relative sizes, that are outside the range of the anchors; None without anchors.
+
+    A box of half an anchor's area has an IoU of at most a half with it, and so has one of twice its area.
+    """
     if not anchors:
         return None
-    # A box of half an anchor's area overlaps it by half at most, and so does one of twice its area.
-    return {**dataclasses.asdict(anchors), 'boxes_below': sum(size < anchors.smallest / 2 ** 0.5 for size in sizes),
+    return {'smallest': anchors.smallest, 'largest': anchors.largest, 'said': anchors.description,
+            'boxes_below': sum(size < anchors.smallest / 2 ** 0.5 for size in sizes),
             'boxes_above': sum(size > anchors.largest * 2 ** 0.5 for size in sizes)}
 
 
 def _options(options):
-    """The options that decide about the result, as text; folders and workers do not."""
-    apart = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch', 'pipeline_config_path')
+    """Return the options that the result depends on, without paths and numbers of processes."""
+    left_out = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch', 'pipeline_config_path')
     return {name: list(value) if isinstance(value, tuple) else value
-            for name, value in vars(options).items() if name not in apart}
+            for name, value in vars(options).items() if name not in left_out}
 
 
 def _label_row(number, label, pictures):
@@ -86,11 +91,11 @@ def _counts(pictures):
         left -= verdicts[verdict]
         after[step] = left
     return {'after': after, 'negatives': sum(not p.verdict and not p.boxes for p in pictures),
-            **{side: sum(p.side == side for p in pictures) for side in SIDES}}
+            **{subset: sum(p.subset == subset for p in pictures) for subset in SUBSETS}}
 
 
 def _relative_size(box, picture):
-    """Side of a square of the box's area, as a share of the picture's longer side: a resized picture has the same."""
+    """Return the side of a square of the box's area as a fraction of the longer side; resizing does not change it."""
     pixels = (box.ymax - box.ymin) * picture.jpg_height * (box.xmax - box.xmin) * picture.jpg_width
     return pixels ** 0.5 / max(picture.jpg_width, picture.jpg_height)
 
@@ -100,7 +105,7 @@ def _named(picture):
 
 
 def _groups(pictures, verdict):
-    """Each group with a picture of that verdict: paths with labels, and what happened to each."""
+    """Return the groups with a picture of that verdict: path, label, verdict and reason of each of their pictures."""
     groups = collections.defaultdict(list)
     for picture in pictures:
         if picture.group:

@@ -76,5 +76,6 @@ def end_with_parent() -> None:
 
 
 def _wait_for_parent():
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

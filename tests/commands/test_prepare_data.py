@@ -203,7 +203,7 @@ def test_duplicates_and_conflicts_are_named(things, tmp_path):
 
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda d: shutil.rmtree(d), 'does not exist'),
-    (lambda d: [shutil.rmtree(f) for f in d.iterdir()], 'is empty; one folder per label'),
+    (lambda d: [shutil.rmtree(f) for f in d.iterdir()], 'is empty; it needs one folder per label'),
     (lambda d: [f.unlink() for f in d.glob('*/*')], 'hold no files'),
     (lambda d: [f.write_text('no picture') for f in d.glob('*/*')], 'no picture is left to train on')])
 def test_bad_data_sets(things, tmp_path, change, message):

@@ -1,4 +1,4 @@
-"""Ranges worked out by hand from the released configs' numbers."""
+"""Ranges computed by hand from the numbers of released configs."""
 import pytest
 
 from object_detection.preparation.anchors import USUAL, anchor_range
@@ -23,8 +23,8 @@ ANCHORS = {
 def test_range(tmp_path, model, expected):
     path = tmp_path / 'pipeline.config'
     path.write_text(f'model {{ {model} }}')
-    found = anchor_range(path)
-    assert (found.smallest, found.largest) == pytest.approx(expected)
+    anchors = anchor_range(path)
+    assert (anchors.smallest, anchors.largest) == pytest.approx(expected)
 
 
 def test_without_anchors(tmp_path):

@@ -1,4 +1,4 @@
-"""Boxes by hand: what LabelImg, YOLO and COCO tools write, and what people do to it."""
+"""Boxes drawn by hand: what LabelImg, YOLO and COCO tools write, and the mistakes people make in it."""
 import json
 
 import pytest
@@ -45,20 +45,20 @@ def test_voc_without_a_size(read):
     assert corners(read({'Sit/1.xml': VOC.format(name='Down', size=(0, 0))})) == [('Down', 0.1, 0.1, 0.5, 0.3)]
 
 
-def test_voc_drawn_on_the_picture_lying_on_its_side(read):
-    """Orientation 6, stored 100x200: stored (x, y) stands at (1 - y, x) of the upright picture."""
+def test_voc_drawn_on_a_picture_stored_on_its_side(read):
+    """Orientation 6, stored 100x200: the stored (x, y) is at (1 - y, x) of the upright picture."""
     found = read({'Sit/1.xml': VOC.format(name='Sit', size=(100, 200))}, turned=6)
     assert corners(found) == [('Sit', 0.2, 0.75, 0.6, 0.95)]
 
 
-def test_names_that_are_no_labels_are_left_out_and_said(read):
+def test_boxes_whose_names_are_not_labels_are_left_out_and_reported(read):
     found = read({'Sit/1.xml': VOC.format(name='dog', size=(200, 100))})
     assert found.boxes == [] and 'dog' in found.findings[0]
 
 
 @pytest.mark.parametrize('text', ['', '<annotation><object>', '<!DOCTYPE a [<!ENTITY b "b">]><annotation/>',
                                   VOC.format(name='Sit', size=('wide', 1))])
-def test_broken_voc_is_reported_and_leaves_the_model_its_say(read, text):
+def test_broken_voc_is_reported_and_left_to_the_detector(read, text):
     found = read({'Sit/1.xml': text})
     assert found.boxes is None and found.findings
 
@@ -68,7 +68,7 @@ def test_yolo(read):
     assert corners(read(files)) == [('Sit', 0.3, 0.4, 0.7, 0.6), ('Down', 0.2, 0.2, 0.3, 0.3)]
 
 
-def test_yolo_without_class_names_counts_sorted_labels(read):
+def test_yolo_without_class_names_uses_the_sorted_labels(read):
     assert corners(read({'Sit/1.txt': '0 0.5 0.5 1 1 0.87'})) == [('Down', 0.0, 0.0, 1.0, 1.0)]
 
 
@@ -86,11 +86,11 @@ def test_captions_are_not_boxes(read):
     assert read({'Sit/1.txt': 'a dog sits on the lawn'}) is None
 
 
-def test_an_empty_file_says_there_is_nothing(read):
+def test_an_empty_file_means_no_object(read):
     assert read({'Sit/1.txt': ''}).boxes == []
 
 
-def test_boxes_outside_are_cut_or_left_out(read):
+def test_boxes_outside_are_clipped_or_left_out(read):
     found = read({'Sit/1.txt': '1 0.0 0.5 0.4 0.4\n1 1.5 0.5 0.2 0.2\n1 nan 0.5 0.1 0.1'})
     assert corners(found) == [('Sit', 0.3, 0.0, 0.7, 0.2)]
     assert len(found.findings) == 2
@@ -104,7 +104,7 @@ def coco(**changes):
                        'categories': [{'id': 3, 'name': 'Sit'}]} | changes)
 
 
-def test_coco_json_is_found(read):
+def test_coco_json(read):
     assert corners(read({'instances.json': coco()})) == [('Sit', 0.1, 0.1, 0.5, 0.3)]
 
 
@@ -112,7 +112,7 @@ def test_coco_without_boxes_is_not_annotated(read):
     assert read({'instances.json': coco(annotations=[])}) is None
 
 
-def test_coco_by_file_name_alone(read, tmp_path):
+def test_coco_matches_by_file_name_alone(read, tmp_path):
     (tmp_path / 'elsewhere').mkdir()
     file = tmp_path / 'elsewhere' / 'boxes.json'
     file.write_text(coco(images=[{'id': 7, 'file_name': 'C:\\pictures\\1.jpg'}]))
@@ -124,7 +124,7 @@ def test_voc_comes_before_yolo_and_coco(read):
     assert read(files).origin == 'voc'
 
 
-def test_a_folder_of_annotations_of_its_own(read, tmp_path):
+def test_a_separate_folder_of_annotations(read, tmp_path):
     other = tmp_path.parent / f'{tmp_path.name} drawn'
     (other / 'Sit').mkdir(parents=True)
     (other / 'Sit' / '1.xml').write_text(VOC.format(name='Sit', size=(200, 100)))

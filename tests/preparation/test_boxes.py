@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from object_detection.preparation import boxes, coco
+from object_detection.preparation import boxes
 from object_detection.preparation.annotations import Annotation
+from object_detection.preparation.detections import COCO_NAMES, class_ids
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import Options
 from object_detection.utils.errors import UserError
@@ -14,11 +15,11 @@ PERSON, CAT, DOG = 1, 17, 18
 
 
 def decide(detections, annotation=None, classes=None, others=(), **options):
-    """The Picture Sit/1 after the choice. others: detections of more pictures of its folder."""
+    """Return the Picture Sit/0 after `decide`. others: detections of more pictures in its folder."""
     made = [Picture(f'Sit/{i}', 'Sit', 1, 1, '', jpg_sha256=f'{i}') for i in range(1 + len(others))]
     seen = {f'{i}': json.dumps(found) for i, found in enumerate([detections, *others])}
     annotated = {'Sit/0': annotation} if annotation else {}
-    boxes.decide(made, annotated, seen, coco.NAMES, classes, Options(None, None, **options))
+    boxes.decide(made, annotated, seen, COCO_NAMES, classes, Options(None, None, **options))
     return made[0]
 
 
@@ -26,7 +27,7 @@ def chosen(picture):
     return [(list(box.corners), box.score, box.coco) for box in picture.boxes]
 
 
-def test_the_best_of_the_allowed():
+def test_the_best_of_the_allowed_classes():
     found = [[*LEFT, 0.9, PERSON], [*RIGHT, 0.7, DOG]]
     assert chosen(decide(found)) == [(LEFT, 0.9, PERSON)]
     assert chosen(decide(found, classes={DOG, CAT})) == [(RIGHT, 0.7, DOG)]
@@ -35,7 +36,7 @@ def test_the_best_of_the_allowed():
 
 def test_all_above_the_score():
     found = [[*LEFT, 0.9, DOG], [*NEARLY_LEFT, 0.8, CAT], [*RIGHT, 0.5, DOG], [0, 0, 0.1, 0.1, 0.2, DOG]]
-    assert chosen(decide(found, boxes='all')) == [(LEFT, 0.9, DOG), (RIGHT, 0.5, DOG)]  # the cat is the dog again
+    assert chosen(decide(found, boxes='all')) == [(LEFT, 0.9, DOG), (RIGHT, 0.5, DOG)]  # the cat is the dog
     assert chosen(decide(found, boxes='all', max_boxes=1)) == [(LEFT, 0.9, DOG)]
 
 
@@ -56,7 +57,7 @@ def test_whole_picture():
     assert (picture.boxes[0].corners, picture.boxes[0].origin) == ((0, 0, 1, 1), 'whole')
 
 
-def test_annotations_win():
+def test_annotations_take_precedence():
     drawn = [Box(0.2, 0.2, 0.5, 0.5, 'Down', None, 'voc')]
     picture = decide([[*LEFT, 0.9, DOG]], Annotation(drawn, 'voc', ['odd']))
     assert picture.boxes == drawn and picture.review == ['odd']
@@ -69,7 +70,7 @@ def test_annotations_win():
 def test_several_candidates_go_to_review():
     assert 'several candidates: dog 0.80, dog 0.75' in decide([[*LEFT, 0.8, DOG], [*RIGHT, 0.75, DOG]]).review
     assert decide([[*LEFT, 0.8, DOG], [*RIGHT, 0.65, DOG]]).review == []
-    assert decide([[*LEFT, 0.8, DOG], [*NEARLY_LEFT, 0.79, CAT]]).review == []  # one thing, two names
+    assert decide([[*LEFT, 0.8, DOG], [*NEARLY_LEFT, 0.79, CAT]]).review == []  # one object, two names
 
 
 def test_another_class_than_the_folder_goes_to_review():
@@ -79,12 +80,12 @@ def test_another_class_than_the_folder_goes_to_review():
 
 
 def test_class_names():
-    assert coco.wanted(('dog', '17', 'Traffic_Light'), coco.NAMES) == {18, 17, 10}
-    assert coco.wanted(('any',), coco.NAMES) is None
+    assert class_ids(('dog', '17', 'Traffic_Light'), COCO_NAMES) == {18, 17, 10}
+    assert class_ids(('any',), COCO_NAMES) is None
     with pytest.raises(UserError, match='did you mean dog'):
-        coco.wanted(('dogg',), coco.NAMES)
+        class_ids(('dogg',), COCO_NAMES)
 
 
-def test_overlap():
-    assert boxes.overlap((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
-    assert boxes.overlap((0, 0, 1, 1), (1, 1, 2, 2)) == 0
+def test_iou():
+    assert boxes.iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert boxes.iou((0, 0, 1, 1), (1, 1, 2, 2)) == 0

@@ -1,4 +1,4 @@
-"""Copies are found among many, conflicts named, and groups held together."""
+"""Copies are found among many pictures, conflicts are reported, and groups stay together."""
 import itertools
 import time
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.preparation import photograph
+from demo.make_scenes import photograph
 from object_detection.preparation import duplicates
 from object_detection.preparation.decode import decode
-from object_detection.preparation.fingerprint import THUMBNAIL_BYTES, hashes
+from object_detection.preparation.duplicates import THUMBNAIL_BYTES, hashes
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.reading import thumbnail
 from tests.support.hostile import encoded
@@ -17,8 +17,8 @@ from tests.support.hostile import encoded
 PHOTOGRAPHS = [photograph(seed, 300, 200) for seed in range(4)]
 
 
-def picture(path, sha, hashed=None, colours=bytes(THUMBNAIL_BYTES), size=100):
-    return Picture(path, path.partition('/')[0], 1, 1, '', sha256=sha, hash=hashed, thumbnail=colours, width=size,
+def picture(path, sha, hashed=None, colors=bytes(THUMBNAIL_BYTES), size=100):
+    return Picture(path, path.partition('/')[0], 1, 1, '', sha256=sha, hash=hashed, thumbnail=colors, width=size,
                    height=size)
 
 
@@ -30,7 +30,7 @@ def verdicts(pictures):
 def test_near_pairs_equal_brute_force(distance):
     rng = np.random.default_rng(distance)
     hashes = rng.integers(0, 2 ** 64, 300, dtype=np.uint64)
-    for i in range(0, 200, 2):  # neighbours at 0 to 10 bits
+    for i in range(0, 200, 2):  # neighbors that differ in 1 to 10 bits
         flips = np.bitwise_or.reduce(np.uint64(1) << rng.choice(64, i // 20 + 1, replace=False).astype(np.uint64))
         hashes[i + 1] = hashes[i] ^ flips
     expected = {(i, j) for i, j in itertools.combinations(range(300), 2)
@@ -67,7 +67,7 @@ def test_exact_near_and_conflict():
     assert pictures[0].group == pictures[2].group != pictures[5].group
 
 
-def test_near_ones_are_kept_bound_or_told_apart():
+def test_near_duplicates_may_be_kept_or_ignored():
     def make():
         return [picture('a/1', 'x', 0b1), picture('a/2', 'x', 0b1), picture('a/3', 'y', 0b11)]
     kept, off = make(), make()
@@ -79,14 +79,14 @@ def test_near_ones_are_kept_bound_or_told_apart():
     assert off[0].group != off[2].group
 
 
-def test_equal_hashes_of_other_colours_are_other_pictures():
-    pictures = [picture('a/1', 'x', 5), picture('b/1', 'y', 5, colours=bytes(THUMBNAIL_BYTES - 1) + bytes([50]))]
+def test_equal_hashes_with_other_colors_are_different_pictures():
+    pictures = [picture('a/1', 'x', 5), picture('b/1', 'y', 5, colors=bytes(THUMBNAIL_BYTES - 1) + bytes([50]))]
     duplicates.find(pictures, 6)
     assert verdicts(pictures) == {'a/1': None, 'b/1': None}
 
 
 def test_groups_connect():
-    """a is like b, b is like c: one group, though a and c are farther apart."""
+    """a is near b and b is near c: one group, though a and c are farther apart."""
     pictures = [picture('a/1', 'a', 0), picture('a/2', 'b', 0b111111), picture('a/3', 'c', 0b111111111111)]
     duplicates.find(pictures, 6)
     assert sum(item.verdict is None for item in pictures) == 1
@@ -109,11 +109,11 @@ def test_group_by():
     lambda image: encoded(image, 'WEBP', quality=50)])
 def test_hash_survives_resizing_and_recompression(change):
     for image in PHOTOGRAPHS:
-        colours, other = (thumbnail(decode(data).image) for data in (encoded(image, 'PNG'), change(image)))
-        first, second = hashes([colours, other])
+        colors, other = (thumbnail(decode(data).image) for data in (encoded(image, 'PNG'), change(image)))
+        first, second = hashes([colors, other])
         assert ((first ^ second) & (2 ** 64 - 1)).bit_count() <= 6
-        difference = np.frombuffer(colours, np.uint8).astype(int) - np.frombuffer(other, np.uint8)
-        assert np.abs(difference).max() <= duplicates.COLOURS
+        difference = np.frombuffer(colors, np.uint8).astype(int) - np.frombuffer(other, np.uint8)
+        assert np.abs(difference).max() <= duplicates.COLOR_DIFFERENCE
 
 
 def test_flat_pictures_have_no_hash():

@@ -1,4 +1,4 @@
-"""Every kind of file gets its verdict, and what is a picture becomes an upright sRGB JPEG under a name of its own."""
+"""Every kind of file gets its verdict, and every picture becomes an upright sRGB JPEG with a unique name."""
 import io
 
 import numpy as np
@@ -32,7 +32,7 @@ def test_verdicts(run, tmp_path):
         with Image.open(io.BytesIO(example.encoded)) as image:
             assert (image.format, image.mode, image.size) == ('JPEG', 'RGB', (example.width, example.height))
             assert not image.getexif() and 'icc_profile' not in image.info
-    assert contents_of(tmp_path / 'pictures') == before  # the data set has not been touched
+    assert contents_of(tmp_path / 'pictures') == before  # the data set is only read
 
 
 def contents_of(folder):
@@ -41,10 +41,10 @@ def contents_of(folder):
 
 @pytest.mark.parametrize('turned', range(1, 9))
 def test_orientation(turned):
-    """What a viewer shows: Pillow's own exif_transpose of the undamaged picture is the independent answer."""
+    """`decode` undoes what a camera held in each of the eight orientations stores."""
     undo = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
             5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_270}  # how a camera held like that has stored the upright picture
+            8: Image.Transpose.ROTATE_270}  # upright -> stored
     upright = scene(5)
     stored = upright if turned == 1 else upright.transpose(undo[turned])
     decoded = decode(encoded(stored, 'PNG', exif=orientation(turned)))
@@ -55,7 +55,7 @@ def test_orientation(turned):
 def test_embedded_profile_is_converted():
     red = Image.new('RGB', (32, 32), (200, 0, 0))
     pixel = decode(encoded(red, 'PNG', icc_profile=swapped_profile())).image.getpixel((5, 5))
-    assert pixel[1] > 190 and pixel[0] < 20 and pixel[2] < 20  # its red is our green
+    assert pixel[1] > 190 and pixel[0] < 20 and pixel[2] < 20  # red and green are swapped in this profile
 
 
 def test_transparent_is_white():

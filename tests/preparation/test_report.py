@@ -1,4 +1,4 @@
-"""report.html in a real browser, and its numbers, which are those of stats.json."""
+"""report.html in a real browser, and its numbers, which equal those of stats.json."""
 import json
 import re
 import shutil
@@ -18,7 +18,7 @@ BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', '
 
 @pytest.fixture
 def output(run, tmp_path):
-    """A run over two labels with a duplicate, a conflict, a broken file, an odd annotation and odd names."""
+    """Run on two labels with a duplicate, a conflict, a broken file, a faulty annotation and odd names."""
     folder = tmp_path / 'pictures <b>'
     for i in range(12):
         (folder / 'ab'[i % 2]).mkdir(parents=True, exist_ok=True)
@@ -43,10 +43,10 @@ def test_numbers(output):
         'to review': 1, 'conflicts': 1, 'skipped': 1}
 
 
-def test_needs_nothing_else(output):
+def test_is_one_file_and_escapes_names(output):
     html = (output / 'report.html').read_text()
     assert not re.search(r'(src|href)="(?!data:image/|#)', html) and '@import' not in html and '<script' not in html
-    assert '<i>ü' not in html and '&lt;i&gt;ü' in html  # names are text
+    assert '<i>ü' not in html and '&lt;i&gt;ü' in html  # names are text, not markup
 
 
 @pytest.mark.skipif(BROWSER is None, reason='no Chromium or Chrome here (Debian: apt install chromium)')

@@ -1,4 +1,4 @@
-"""Balance and split: shares by label, groups whole, and a lot that other pictures do not change."""
+"""Balance and split: shares by label, whole groups, and random numbers that other pictures do not change."""
 import collections
 
 import pytest
@@ -11,7 +11,7 @@ BOX = Box(0, 0, 1, 1, 'a', None, 'whole')
 
 
 def pictures(counts, start=0):
-    """{label: count} Pictures with a box, each its own group."""
+    """Return Pictures for {label: count}, each with a box and a group of its own."""
     return [Picture(f'{label}/{i}', label, 1, 1, '', sha256=f'{label}{i}', group=f'{label}{i}', boxes=[BOX])
             for label, count in counts.items() for i in range(start, start + count)]
 
@@ -20,12 +20,12 @@ def options(**values):
     return Options(None, None, **values)
 
 
-def sides(made):
-    return {picture.path: picture.side for picture in made}
+def subsets(made):
+    return {picture.path: picture.subset for picture in made}
 
 
 def counts(made):
-    return collections.Counter((picture.label, picture.side) for picture in made)
+    return collections.Counter((picture.label, picture.subset) for picture in made)
 
 
 def test_each_label_in_proportion():
@@ -52,32 +52,32 @@ def test_adding_pictures_moves_few_others():
     before, after = pictures({'a': 1000}), pictures({'a': 1100})
     split.assign(before, options())
     split.assign(after, options())
-    moved = sum(side != sides(after)[path] for path, side in sides(before).items())
-    assert moved <= 20  # about the share of the new ones that lie between the old border and the new; shuffling: 320
+    moved = sum(side != subsets(after)[path] for path, side in subsets(before).items())
+    assert moved <= 20  # those between the old boundary and the new one; shuffling would move 320
 
 
 def test_other_labels_do_not_matter():
     alone, together = pictures({'a': 40}), pictures({'a': 40, 'b': 77})
     split.assign(alone, options())
     split.assign(together, options())
-    assert sides(alone).items() <= sides(together).items()
+    assert subsets(alone).items() <= subsets(together).items()
 
 
 def test_the_seed_matters():
     first, second = pictures({'a': 100}), pictures({'a': 100})
     split.assign(first, options())
     split.assign(second, options(seed=1))
-    assert sides(first) != sides(second)
+    assert subsets(first) != subsets(second)
 
 
-def test_groups_lie_on_one_side():
+def test_groups_are_not_split():
     made = pictures({'a': 100, 'b': 60})
     for i, picture in enumerate(made):
-        picture.group = f'video {i % 40}'  # of both labels
+        picture.group = f'video {i % 40}'  # with both labels
     split.assign(made, options(split=(0.6, 0.2, 0.2)))
     of_group = collections.defaultdict(set)
     for picture in made:
-        of_group[picture.group].add(picture.side)
+        of_group[picture.group].add(picture.subset)
     assert all(len(found) == 1 for found in of_group.values())
     for label, total in (('a', 100), ('b', 60)):
         assert abs(counts(made)[label, 'train'] / total - 0.6) < 0.15
@@ -89,7 +89,7 @@ def test_one_group_larger_than_the_test_share():
     for picture in made[:6]:
         picture.group = 'video'
     split.assign(made, options())
-    assert len({picture.side for picture in made[:6]}) == 1
+    assert len({picture.subset for picture in made[:6]}) == 1
 
 
 @pytest.mark.parametrize(('given', 'expected'), [
@@ -101,7 +101,7 @@ def test_balance(given, expected):
     assert collections.Counter(picture.label for picture in made if not picture.verdict) == expected
 
 
-def test_choice_depends_on_the_picture():
+def test_choice_depends_on_the_picture_alone():
     before, after = pictures({'a': 100}), pictures({'a': 110})
     for made in (before, after):
         split.balance(made, options(maxperlabel=30))
@@ -116,8 +116,8 @@ def test_negatives_are_split_but_not_balanced():
     split.balance(made, options(maxperlabel=5))
     split.assign(made, options())
     assert sum(picture.verdict is None for picture in made) == 15
-    assert sum(picture.side == 'test' for picture in made[10:]) == 2
+    assert sum(picture.subset == 'test' for picture in made[10:]) == 2
 
 
-def test_lot_is_the_same_for_ever():
-    assert split.lot(0, 'split', 'abc') == pytest.approx(0x47ebd1f644ce20c5 / 2 ** 64)  # as sha256sum says
+def test_random_numbers_never_change():
+    assert split.stable_random(0, 'split', 'abc') == pytest.approx(0x47ebd1f644ce20c5 / 2 ** 64)  # as sha256sum says

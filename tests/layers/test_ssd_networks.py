@@ -47,8 +47,7 @@ def _fields(message):
     return {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
 
 
-@pytest.mark.parametrize('name', [*SMALL, *(pytest.param(name, marks=pytest.mark.skipif(
-    not parity.names(name), reason='the parity kit is not here')) for name in LARGE)])
+@pytest.mark.parametrize('name', map(parity.case, (*SMALL, *LARGE)))
 def test_keys_shapes_and_numbers_are_the_references(name):
     golden = parity.Golden(name)
     network = Network(config.read(parity.config_path(name)).model.ssd)

@@ -18,15 +18,17 @@ LARGER = ['centernet_hourglass104_kpts', 'centernet_resnet50_v1_fpn_kpts', 'cent
 RUN = parity.KIT / 'reference_run'
 
 
-def larger(name):
-    """A slow case; skipped if its golden files belong to the parity kit and the kit is not here."""
-    missing = name in parity.CONFIGS and not parity.names(name)
-    return pytest.param(name, marks=[pytest.mark.slow, pytest.mark.skipif(missing, reason='needs the parity kit')])
-
-
-@pytest.mark.parametrize('name', [*GOLDENS, *map(larger, LARGER)])
+@pytest.mark.parametrize('name', [*map(parity.case, GOLDENS),
+                                  *(parity.case(name, pytest.mark.slow) for name in LARGER)])
 def test_golden(name):
     assert model_parity.compare(name).failures() == []
+
+
+def test_golden_files_of_the_repository_are_required():
+    """Their tests are never skipped, and fail with the name of the file that is missing."""
+    assert not any(mark.args[0] for name in [*GOLDENS, 'lost'] for mark in parity.case(name).marks)
+    with pytest.raises(FileNotFoundError, match=r'golden.lost\.json'):
+        parity.Golden('lost')
 
 
 @pytest.mark.skipif(not RUN.exists(), reason='needs the reference run of the parity kit')

@@ -1,13 +1,14 @@
 """Golden numbers of the reference, and the inputs they were made from (golden/fixture.py).
 
 A golden is NAME.json (checkpoint keys and shapes, losses, gradient norms, how far the reference is from itself) and
-NAME.npz (BatchNorm moments, every stride-th element of each prediction). Small ones live in tests/golden; all of them,
-when the parity kit is there, in ../shared/parity/golden.
+NAME.npz (BatchNorm moments, every stride-th element of each prediction). Small ones are in tests/golden and required;
+large ones (CONFIGS) are in the parity kit, ../shared/parity, which may be absent.
 """
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.golden import fixture
@@ -17,7 +18,7 @@ KIT = Path(__file__).parents[3] / 'shared' / 'parity'
 SUFFIX = '/.ATTRIBUTES/VARIABLE_VALUE'
 
 
-CONFIGS = {  # those of the kit that are not in tests/golden
+CONFIGS = {  # goldens that are only in the kit: name of their config there
     'centernet_hourglass104_kpts': 'centernet_hourglass104_512x512_kpts_coco17_tpu-32',
     'centernet_resnet50_v1_fpn_kpts': 'centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8',
     'centernet_resnet50_v2_kpts': 'centernet_resnet50_v2_512x512_kpts_coco17_tpu-8',
@@ -28,26 +29,26 @@ CONFIGS = {  # those of the kit that are not in tests/golden
 }
 
 
-def names(*wanted):
-    """Those of the goldens that are here or in the kit."""
-    return [name for name in wanted if _find(name)]
+def case(name, *marks):
+    """Return a pytest parameter; it is skipped only if its golden is in the kit and the kit is absent."""
+    absent = name in CONFIGS and not _path(name).with_suffix('.json').exists()
+    return pytest.param(name, marks=[*marks, pytest.mark.skipif(absent, reason='needs the parity kit')])
 
 
 def config_path(name):
-    """The pipeline.config a golden was made from."""
-    here = HERE / f'{name}.config'
-    return here if here.exists() else KIT / 'configs' / f'{CONFIGS[name]}.config'
+    """Return the path of the pipeline.config that a golden was made from."""
+    return KIT / 'configs' / f'{CONFIGS[name]}.config' if name in CONFIGS else HERE / f'{name}.config'
 
 
-def _find(name):
-    return next((folder / name for folder in (HERE, KIT / 'golden') if (folder / f'{name}.json').exists()), None)
+def _path(name):
+    return (KIT / 'golden' if name in CONFIGS else HERE) / name
 
 
 class Golden:
     """One golden: `meta` is the json, `arrays` the npz."""
 
     def __init__(self, name, folder=None):
-        path = Path(folder) / name if folder else _find(name)
+        path = Path(folder) / name if folder else _path(name)
         self.name = name
         self.meta = json.loads(path.with_suffix('.json').read_text())
         self.arrays = np.load(path.with_suffix('.npz'))

@@ -6,9 +6,12 @@
 After a stop (Ctrl-C), a kill or a power cut, the same command continues exactly from the last checkpoint. Each phase
 runs in a process of its own, because only the end of a process gives GPU memory back.
 """
+import argparse
 import itertools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from object_detection.config import paths
 from object_detection.training import screen
@@ -17,12 +20,12 @@ from object_detection.utils import args, console, errors, files, phases
 
 PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluator']
 START = 'ckpt-1'  # the checkpoint of step 0, which training writes before its first step; not worth an evaluation
-# First line of the pipeline.config that this command writes into model_dir and overwrites at each start. A file without
-# it is the user's own and left alone.
+# The first line of the pipeline.config that this command writes into model_dir, anew at each start. Without that line
+# the file is the user's own and is left alone.
 GENERATED = '# Written by train_and_eval_tf2.py'
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     parser = args.Parser(__doc__)
     args.add_model_dir(parser)
     args.add_pipeline_config(parser)
@@ -52,14 +55,16 @@ def main(argv=None):
             print('\a', end='', file=sys.stderr, flush=True)
 
 
-def train_and_evaluate(worker, config, options):
+def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace) -> None:
     """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
 
     What comes next depends on the files in model_dir alone, so the same command continues a run that was killed at any
     moment.
 
     Args:
-        worker: phases.Worker for the first phase.
+        worker: for the first phase.
+        config: TrainEvalPipelineConfig, checked.
+        options: from the command line.
     """
     from object_detection.config import pipeline
     record = Record(options.model_dir)
@@ -67,7 +72,7 @@ def train_and_evaluate(worker, config, options):
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n}
-    evaluations = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
+    evaluations: dict[str, dict[str, Any]] = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
     if options.eval_on_train_data:
         evaluations['eval_train'] = {'sample_1_of_n': options.sample_1_of_n_eval_on_train_examples,
                                      'on_train_data': True}
@@ -92,7 +97,8 @@ def train_and_evaluate(worker, config, options):
     screen.show_summary(record)
 
 
-def run_phase(worker, phase, title, arguments, record):
+def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments: dict[str, Any],
+              record: Record) -> dict[str, Any]:
     """Run a phase in a fresh process, print its events, and return its data.
 
     Raises:
@@ -116,20 +122,20 @@ def run_phase(worker, phase, title, arguments, record):
     return outcome.data
 
 
-def train_phase(report, stopping, **arguments):
+def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
     """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
     from object_detection.training.train import train
     return train(report, stopping, **arguments)
 
 
-def evaluate_phase(report, stopping, **arguments):
+def evaluate_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
     """The phase that evaluates a checkpoint; only its process imports TensorFlow."""
     from object_detection.evaluation.evaluator import evaluate
     return evaluate(report, stopping, **arguments)
 
 
-def checked(options):
-    """Read the config; UserError with everything that is wrong, warnings printed."""
+def checked(options: argparse.Namespace) -> Any:
+    """Read the pipeline.config and print warnings; UserError with everything that is wrong with it."""
     from object_detection.config import checks, pipeline
     config = pipeline.read(options.pipeline_config_path)
     if options.num_train_steps:
@@ -144,7 +150,7 @@ def checked(options):
     return config
 
 
-def keep_config(config, options):
+def keep_config(config: Any, options: argparse.Namespace) -> None:
     """Write the resolved config into model_dir, ready for --pipeline_config_path of the exporter."""
     from object_detection.config import pipeline
     kept = options.model_dir / 'pipeline.config'
@@ -158,6 +164,6 @@ def keep_config(config, options):
                            f'the changes, delete this line\n{pipeline.to_text(config)}')
 
 
-def run():
-    """The command: main, with a user's mistakes as messages and exit codes."""
+def run() -> None:
+    """Run main; a user's mistakes end it with a message and an exit code."""
     errors.run_main(main)

@@ -5,12 +5,14 @@ their pictures and boxes, all at once. Then builds the model, trains it for a fe
 pictures, in a folder that is deleted afterwards. Ends with code 0 if all is well, else with 1 and the list of findings.
 """
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from object_detection.utils import args, console, errors, phases
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     parser = args.Parser(__doc__)
     args.add_pipeline_config(parser)
     parser.add_argument('--num_train_steps', type=args.positive_int, default=10, metavar='N', help='steps to try')
@@ -21,8 +23,8 @@ def main(argv=None):
         return verify(options.pipeline_config_path, options.num_train_steps, options.sample or None, worker)
 
 
-def verify(path, num_steps, sample, worker):
-    """Print what is found; return the exit code."""
+def verify(path: Path, num_steps: int, sample: int | None, worker: phases.Worker) -> int:
+    """Print all findings about the pipeline.config at `path`; return the exit code."""
     from object_detection import records
     from object_detection.config import checks, pipeline
 
@@ -38,18 +40,20 @@ def verify(path, num_steps, sample, worker):
     return conclude(findings)
 
 
-def describe_records(name, report):
+def describe_records(name: str, report: Any) -> None:
+    """Print what an input reader's records hold: a records.Report."""
     boxes = ', '.join(f'{label} {count}' for label, count in sorted(report.boxes_of.items(), key=str))
     console.log(f'{name}: {report.records} records, {report.checked} opened; boxes: {boxes or "none"}'
                 + (f'; {report.without_boxes} pictures without a box' if report.without_boxes else ''))
 
 
-def try_out(worker, config, num_steps, reports):
-    """Build, restore, and unless num_steps is 0 train and evaluate; return the findings."""
+def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[str, Any]) -> list[Any]:
+    """Build, restore, and unless num_steps is 0 train and evaluate; return the checks.Findings."""
     from object_detection.config.checks import Finding
     from object_detection.config.pipeline import to_text
 
-    findings, speeds = [], []
+    findings: list[Finding] = []
+    speeds: list[float] = []
 
     def on_event(name, **values):
         if name == 'device' and not speeds:  # evaluation reports it again
@@ -80,24 +84,25 @@ def try_out(worker, config, num_steps, reports):
     return findings
 
 
-def try_out_phase(report, stopping, **arguments):
+def try_out_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
     """The phase that tries the config out; only its process imports TensorFlow."""
     from object_detection.training import verify
     return verify.try_out(report, stopping, **arguments)
 
 
-def describe_cost(steps_per_second, memory):
+def describe_cost(steps_per_second: float, memory: dict[str, int | None]) -> None:
     """Print the time of a step, unless it is unknown (0, after a single step), and the memory that training took."""
     parts = []
     if steps_per_second:
         parts.append(f'{1 / steps_per_second:.3g} s a step ({steps_per_second:.3g} steps a second)')
-    parts += [f'at most {memory[key] / 1e9:.1f} GB of {words}' for key, words in
-              (('peak_memory', 'main memory'), ('peak_gpu_memory', 'GPU memory')) if memory[key]]
+    for key, words in (('peak_memory', 'main memory'), ('peak_gpu_memory', 'GPU memory')):
+        if size := memory[key]:
+            parts.append(f'at most {size / 1e9:.1f} GB of {words}')
     if parts:
         console.log('; '.join(parts))
 
 
-def conclude(findings):
+def conclude(findings: list[Any]) -> int:
     """Print all findings; return the exit code."""
     for finding in findings:
         console.log(f'{finding.severity}: {finding}')
@@ -106,6 +111,6 @@ def conclude(findings):
     return 1 if count else 0
 
 
-def run():
-    """The command: main, with a user's mistakes as messages and exit codes."""
+def run() -> None:
+    """Run main; a user's mistakes end it with a message and an exit code."""
     errors.run_main(main)

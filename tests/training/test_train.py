@@ -81,6 +81,16 @@ def test_a_resumed_run_is_the_same_run(straight, config, tmp_path):
             np.testing.assert_array_equal(value, other[key], key)
 
 
+def test_a_renamed_checkpoint_is_continued_above_its_number(straight, config, tmp_path):
+    """ckpt-2 was kept as ckpt-50; its save_counter says 2."""
+    for path in straight[0].glob('ckpt-2.*'):
+        shutil.copy(path, tmp_path / path.name.replace('ckpt-2', 'ckpt-50'))
+    _, data = run(tmp_path, config, 9)
+    assert data == {'step': 9, 'checkpoint': str(tmp_path / 'ckpt-51'), 'trained': 1}
+    _, data = run(tmp_path, config, 9)
+    assert data == {'step': 9, 'checkpoint': str(tmp_path / 'ckpt-51'), 'trained': 0}
+
+
 def test_nothing_left_to_do(straight, config):
     log, data = run(straight[0], config, 8)
     assert data['trained'] == 0 and data['step'] == 8 and not log.of('saved')

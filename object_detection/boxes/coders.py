@@ -1,8 +1,9 @@
-"""Box coders: a box as numbers relative to its anchor, and back.
+"""Box coders: from boxes to encodings relative to anchors, and back.
 
-`encode(boxes, anchors)` and `decode(codes, anchors)` take float tensors [..., 4] or [..., code_size] whose leading
-dimensions broadcast, so that anchors [A, 4] serve a batch [B, A, 4].
+`code_size` is the length of an encoding. Leading dimensions broadcast, so that anchors [A, 4] serve a batch [B, A, 4].
 """
+from collections.abc import Iterable
+
 import tensorflow as tf
 
 from object_detection.boxes import ops
@@ -11,17 +12,18 @@ EPSILON = 1e-8  # added to sizes before a division or logarithm, as the referenc
 
 
 class FasterRcnnCoder:
-    """Offsets of the centre in anchor sizes, and logarithms of the size ratio (Ren et al. 2015): ty, tx, th, tw.
+    """Center offsets in units of the anchor size, and logarithms of the size ratio: ty, tx, th, tw (Ren et al. 2015).
 
     Args:
-        scales: four factors for ty, tx, th, tw.
+        scales: factors of ty, tx, th, tw.
     """
     code_size = 4
 
-    def __init__(self, scales=(10., 10., 5., 5.)):
+    def __init__(self, scales: Iterable[float] = (10., 10., 5., 5.)):
         self._scales = tuple(scales)
 
-    def encode(self, boxes, anchors):
+    def encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+        """Boxes and anchors float [..., 4], in one unit -> encodings [..., 4]."""
         anchor_y, anchor_x, anchor_height, anchor_width = ops.center_and_size(anchors)
         y, x, height, width = ops.center_and_size(boxes)
         anchor_height, anchor_width = anchor_height + EPSILON, anchor_width + EPSILON
@@ -29,22 +31,28 @@ class FasterRcnnCoder:
                          tf.math.log((height + EPSILON) / anchor_height),
                          tf.math.log((width + EPSILON) / anchor_width)], -1) * self._scales
 
-    def decode(self, codes, anchors):
+    def decode(self, encodings: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+        """Encodings and anchors float [..., 4] -> boxes [..., 4] in the unit of the anchors."""
         anchor_y, anchor_x, anchor_height, anchor_width = ops.center_and_size(anchors)
-        ty, tx, th, tw = tf.unstack(codes / self._scales, axis=-1)
+        ty, tx, th, tw = tf.unstack(encodings / self._scales, axis=-1)
         return ops.from_center_and_size(ty * anchor_height + anchor_y, tx * anchor_width + anchor_x,
                                         tf.exp(th) * anchor_height, tf.exp(tw) * anchor_width)
 
 
 class MeanStddevCoder:
-    """Corner offsets in units of `stddev` (Erhan et al. 2014)."""
+    """Offsets of the four coordinates from the anchor's, in units of `stddev` (Erhan et al. 2014)."""
     code_size = 4
 
-    def __init__(self, stddev=.01):
+    def __init__(self, stddev: float = .01):
         self._stddev = stddev
 
-    def encode(self, boxes, anchors):
+    def encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+        """Boxes and anchors float [..., 4], in one unit -> encodings [..., 4]."""
         return (boxes - anchors) / self._stddev
 
-    def decode(self, codes, anchors):
-        return codes * self._stddev + anchors
+    def decode(self, encodings: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+        """Encodings and anchors float [..., 4] -> boxes [..., 4] in the unit of the anchors."""
+        return encodings * self._stddev + anchors
+
+
+BoxCoder = FasterRcnnCoder | MeanStddevCoder

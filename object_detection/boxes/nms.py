@@ -1,10 +1,15 @@
-"""Non-max suppression of a batch, many classes at once.
+"""Non-max suppression (NMS) of a batch of images, for many classes at once.
 
-Greedy suppression treats each class on its own, so it may as well run through the (class, box) pairs of all classes in
-one order of falling score. The detections asked for are nearly always among the best few hundred pairs, so with many
-classes these are tried first: one sort and one suppression of a short list, instead of one over every box for each
-class. Where a short list does not fill its image's detections although pairs are left, all is done class by class.
-Both ways give what the reference gives, ties included: equal scores go by class, then by box.
+NMS treats each class on its own, so one pass over the (class, box) pairs of all classes, best score first, gives the
+same result. The detections asked for are nearly always among the best few hundred pairs. With more than _FEW_CLASSES:
+
+1. Take the top pairs of all classes by score, _TOP_PAIRS for each detection asked for.
+2. Run one greedy NMS on them, with an IoU of 0 between boxes of different classes.
+3. Keep the best max_per_class of each class, and of these the best max_total inside the window.
+4. If an image has fewer than max_total detections, and a pair that was not taken could be one: run NMS over all boxes,
+   class by class, instead.
+
+Both ways give the reference's detections, ties included: equal scores are ordered by class, then by box.
 """
 import dataclasses
 import typing
@@ -13,16 +18,17 @@ import tensorflow as tf
 
 from object_detection.boxes import ops
 
-_SHORTLIST = 10  # pairs tried first, per detection asked for
-_FEW_CLASSES = 4  # up to here the short list costs more than it saves
+_TOP_PAIRS = 10
+_FEW_CLASSES = 4  # with so few, the top pairs cost more than they save
 
 
 class Detections(typing.NamedTuple):
-    """The selected boxes of B images, best first, zero beyond `count`.
+    """The selected boxes of B images, best first; zeros beyond `count`.
 
-    boxes: float32 [B, D, 4], clipped; in the window's frame where asked for.
-    scores, classes: float32 [B, D]; classes count from 0.
-    indices: int32 [B, D], the box selected.
+    boxes: float32 [B, D, 4], clipped to the window, and relative to it with change_frame.
+    scores: float32 [B, D].
+    classes: float32 [B, D], counting from 0.
+    indices: int32 [B, D], the indices of the selected boxes.
     count: int32 [B].
     """
     boxes: tf.Tensor
@@ -34,15 +40,17 @@ class Detections(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class NonMaxSuppression:
-    """Settings of batch_non_max_suppression, and the call.
+    """The reference's batch_non_max_suppression: call it with boxes, scores and window.
 
-    score_threshold: only higher scores are looked at; negative scores never are.
-    iou_threshold: a box that overlaps a better one of its class by more than this is dropped.
-    max_per_class: a class's best boxes that are kept; counted before those outside the window are dropped.
+    score_threshold: drop boxes whose score is not higher. Negative scores are always dropped.
+    iou_threshold: drop a box whose IoU with a better box of its class is higher.
+    max_per_class: boxes kept per class, counted before those outside the window are dropped.
     max_total: D, detections per image.
-    soft_sigma: above 0, overlap lowers scores by exp(-iou**2 / (2 sigma)) instead (Bodla et al. 2017).
-    class_agnostic: each box has its best class only, and suppresses boxes of all classes. max_per_class is unused.
-    change_frame: boxes come out in coordinates of the window.
+    soft_sigma: above 0, multiply scores by exp(-iou**2 / (2 * soft_sigma)) instead of dropping boxes (Soft-NMS, Bodla
+        et al. 2017).
+    class_agnostic: give each box its best class only and suppress boxes of all classes together. max_per_class is
+        unused.
+    change_frame: return boxes relative to the window.
     """
     score_threshold: float = 0.
     iou_threshold: float = .6
@@ -52,102 +60,112 @@ class NonMaxSuppression:
     class_agnostic: bool = False
     change_frame: bool = True
 
-    def __call__(self, boxes, scores, window):
-        """Select detections.
+    def __call__(self, boxes: tf.Tensor, scores: tf.Tensor, window: tf.Tensor) -> Detections:
+        """Select the detections of a batch.
 
         Args:
             boxes: float32 [B, A, 4], shared by the classes, or [B, A, C, 4], one for each class (not with
                 class_agnostic).
-            scores: float32 [B, A, C], background left out; below 0 for boxes that are none.
-            window: float32 [B, 4] in the unit of the boxes. Boxes are clipped to it after the suppression, and those
-                without area are dropped.
-        Returns:
-            Detections.
+            scores: float32 [B, A, C].
+            window: float32 [B, 4] in the unit of the boxes. Selected boxes are clipped to it; those without any area
+                inside are dropped.
         """
-        stride = 0
-        if boxes.shape.rank == 4:  # class by class; those of one class begin `stride` after those of the class before
-            stride = tf.shape(boxes)[1]
+        class_offset = 0
+        if boxes.shape.rank == 4:
+            class_offset = tf.shape(boxes)[1]
             boxes = tf.reshape(tf.transpose(boxes, [0, 2, 1, 3]), [tf.shape(boxes)[0], -1, 4])
-        inside = ops.area(ops.clip(boxes, window)) > 0.
-        rows, classes, scores = self._select(boxes, scores, inside, stride)
+        has_area = ops.area(ops.clip(boxes, window)) > 0.
+        flat_indices, classes, scores = self._select(boxes, scores, has_area, class_offset)
         valid = scores >= 0.
-        rows, classes = tf.where(valid, rows, 0), tf.where(valid, classes, 0)
-        selected = ops.clip(tf.gather(boxes, rows, batch_dims=1), window)
+        flat_indices, classes = tf.where(valid, flat_indices, 0), tf.where(valid, classes, 0)
+        selected = ops.clip(tf.gather(boxes, flat_indices, batch_dims=1), window)
         if self.change_frame:
             selected = ops.change_frame(selected, window)
         return Detections(boxes=tf.where(valid[..., tf.newaxis], selected, 0.), scores=tf.where(valid, scores, 0.),
-                          classes=tf.cast(classes, tf.float32), indices=rows - classes * stride,
+                          classes=tf.cast(classes, tf.float32), indices=flat_indices - classes * class_offset,
                           count=tf.reduce_sum(tf.cast(valid, tf.int32), -1))
 
-    def _select(self, boxes, scores, inside, stride):
-        """Rows of boxes [B, rows, 4], classes and scores [B, max_total] of the detections, score -1 where there is
-        nothing. Box i of class c is row c * stride + i."""
+    # Below, boxes are float32 [B, F, 4]. Box i of class c is number c * class_offset + i of them: class_offset is A if
+    # each class has boxes of its own (F = C * A), 0 if classes share them (F = A). has_area is bool [B, F]. Selections
+    # are triples of flat indices, classes (int32) and scores (float32, -1 where there is no detection), each [B, D].
+
+    def _select(self, boxes, scores, has_area, class_offset):
+        """Select D boxes of each image, for scores [B, A, C]."""
         if self.class_agnostic:
-            indices, best = self._suppress(boxes, tf.reduce_max(scores, -1)[:, tf.newaxis], self.max_total, stride)
+            indices, best = self._nms_per_class(boxes, tf.reduce_max(scores, -1)[:, tf.newaxis], self.max_total,
+                                                class_offset)
             classes = tf.gather(tf.argmax(scores, -1, tf.int32), indices, batch_dims=1)
-            return self._best(indices, classes, best, inside)
+            return self._take_best(indices, classes, best, has_area)
         scores = tf.transpose(scores, [0, 2, 1])
         if self.soft_sigma > 0. or scores.shape[1] <= _FEW_CLASSES:
-            return self._class_by_class(boxes, scores, inside, stride)
-        *selected, complete = self._shortlist(boxes, scores, inside, stride)
-        return tf.cond(complete, lambda: tuple(selected), lambda: self._class_by_class(boxes, scores, inside, stride))
+            return self._select_class_by_class(boxes, scores, has_area, class_offset)
+        *selection, complete = self._select_from_top_pairs(boxes, scores, has_area, class_offset)
+        return tf.cond(complete, lambda: tuple(selection),
+                       lambda: self._select_class_by_class(boxes, scores, has_area, class_offset))
 
-    def _shortlist(self, boxes, scores, inside, stride):
-        """As _select, from the best pairs only, for scores [B, C, A]; and whether no other pair can matter."""
+    def _select_class_by_class(self, boxes, scores, has_area, class_offset):
+        """Select from all boxes, for scores [B, C, A]."""
+        indices, best = self._nms_per_class(boxes, scores, self.max_per_class, class_offset)
+        classes = tf.repeat(tf.range(tf.shape(scores)[1]), self.max_per_class)[tf.newaxis]
+        return self._take_best(indices + classes * class_offset, tf.broadcast_to(classes, tf.shape(indices)), best,
+                               has_area)
+
+    def _select_from_top_pairs(self, boxes, scores, has_area, class_offset):
+        """Select from the top pairs, for scores [B, C, A]. Also return whether no other pair can be a detection (bool).
+        """
         num_images, num_classes, num_boxes = tf.unstack(tf.shape(scores))
-        pairs = tf.reshape(scores, [num_images, num_classes * num_boxes])
-        length = tf.minimum(_SHORTLIST * self.max_total, num_classes * num_boxes)
-        best, order = tf.math.top_k(pairs, length)
-        classes = order // num_boxes
-        rows = classes * stride + order % num_boxes
+        length = tf.minimum(_TOP_PAIRS * self.max_total, num_classes * num_boxes)
+        top_scores, pairs = tf.math.top_k(tf.reshape(scores, [num_images, num_classes * num_boxes]), length)
+        classes = pairs // num_boxes
+        flat_indices = classes * class_offset + pairs % num_boxes
         same_class = tf.equal(classes[:, :, tf.newaxis], classes[:, tf.newaxis])
-        candidates = _ordered(tf.gather(boxes, rows, batch_dims=1))
-        overlaps = tf.where(same_class, ops.iou(candidates, candidates), 0.)
-        kept = tf.map_fn(lambda image: self._kept(*image), (overlaps, best),
+        top_boxes = _ordered(tf.gather(boxes, flat_indices, batch_dims=1))
+        overlaps = tf.where(same_class, ops.iou(top_boxes, top_boxes), 0.)
+        kept = tf.map_fn(lambda image: self._greedy_nms(*image), (overlaps, top_scores),
                          fn_output_signature=tf.TensorSpec([None], tf.bool))
-        earlier = tf.linalg.band_part(tf.cast(tf.logical_and(same_class, kept[:, tf.newaxis]), tf.int32), -1, 0)
-        kept = tf.logical_and(kept, tf.reduce_sum(earlier, -1) <= self.max_per_class)  # rank within the class
-        last = best[:, -1]
-        *selected, best = self._best(rows, classes, tf.where(kept, best, -1.), inside)
-        complete = tf.logical_or(best[:, -1] >= 0., last <= self.score_threshold)
-        return *selected, best, tf.logical_or(tf.reduce_all(complete), length == num_classes * num_boxes)
+        kept_before = tf.linalg.band_part(tf.cast(tf.logical_and(same_class, kept[:, tf.newaxis]), tf.int32), -1, 0)
+        rank_in_class = tf.reduce_sum(kept_before, -1)
+        kept = tf.logical_and(kept, rank_in_class <= self.max_per_class)
+        selection = self._take_best(flat_indices, classes, tf.where(kept, top_scores, -1.), has_area)
+        full = selection[-1][:, -1] >= 0.
+        complete = tf.logical_or(full, top_scores[:, -1] <= self.score_threshold)
+        return *selection, tf.logical_or(tf.reduce_all(complete), length == num_classes * num_boxes)
 
-    def _kept(self, overlaps, scores):
-        """Which of L candidates, best first, survive: bool [L], for overlaps [L, L]."""
+    def _greedy_nms(self, overlaps, scores):
+        """Return which of L boxes NMS keeps, bool [L], for their IoU [L, L] and falling scores [L]."""
         length = tf.size(scores)
         kept = tf.image.non_max_suppression_overlaps(overlaps, scores, length, self.iou_threshold,
                                                      self.score_threshold)
         return tf.scatter_nd(kept[:, tf.newaxis], tf.ones_like(kept, tf.bool), [length])
 
-    def _class_by_class(self, boxes, scores, inside, stride):
-        """As _select, one suppression per class, for scores [B, C, A]."""
-        indices, best = self._suppress(boxes, scores, self.max_per_class, stride)
-        classes = tf.repeat(tf.range(tf.shape(scores)[1]), self.max_per_class)[tf.newaxis]
-        return self._best(indices + classes * stride, tf.broadcast_to(classes, tf.shape(indices)), best, inside)
+    def _nms_per_class(self, boxes, scores, size, class_offset):
+        """Run NMS for each class, for scores [B, C, A].
 
-    def _suppress(self, boxes, scores, size, stride):
-        """Box indices and scores [B, C * size] of each class in turn, score -1 where there is nothing."""
-        def one_class(row):
-            first = row % num_classes * stride
+        Returns:
+            Box indices and scores [B, C * size], `size` for each class in turn, score -1 where there are fewer.
+        """
+        def one_class(number):
+            first = number % num_classes * class_offset
             indices, kept_scores, count = tf.raw_ops.NonMaxSuppressionV5(
-                boxes=boxes[row // num_classes, first:first + num_boxes], scores=rows[row], max_output_size=size,
-                iou_threshold=self.iou_threshold, score_threshold=self.score_threshold,
+                boxes=boxes[number // num_classes, first:first + num_boxes], scores=class_scores[number],
+                max_output_size=size, iou_threshold=self.iou_threshold, score_threshold=self.score_threshold,
                 soft_nms_sigma=self.soft_sigma, pad_to_max_output_size=True)
             return indices, tf.where(tf.range(size) < count, kept_scores, -1.)
         num_images, num_classes, num_boxes = tf.unstack(tf.shape(scores))
-        rows = tf.reshape(scores, [num_images * num_classes, num_boxes])
+        class_scores = tf.reshape(scores, [num_images * num_classes, num_boxes])
         signature = tf.TensorSpec([size], tf.int32), tf.TensorSpec([size], tf.float32)
         kept = tf.map_fn(one_class, tf.range(num_images * num_classes), fn_output_signature=signature)
         return tuple(tf.reshape(v, [num_images, num_classes * size]) for v in kept)
 
-    def _best(self, rows, classes, scores, inside):
-        """The max_total best of candidates [B, N] inside the window, the earlier of equals first."""
-        scores = tf.where(tf.gather(inside, rows, batch_dims=1), scores, -1.)
+    def _take_best(self, flat_indices, classes, scores, has_area):
+        """Select the max_total best of N boxes inside the window, the first of equals first. All inputs but has_area
+        are [B, N]."""
+        scores = tf.where(tf.gather(has_area, flat_indices, batch_dims=1), scores, -1.)
         missing = [[0, 0], [0, tf.maximum(self.max_total - tf.shape(scores)[1], 0)]]
         scores, order = tf.math.top_k(tf.pad(scores, missing, constant_values=-1.), self.max_total)
-        return (*(tf.gather(tf.pad(v, missing), order, batch_dims=1) for v in (rows, classes)), scores)
+        return (*(tf.gather(tf.pad(v, missing), order, batch_dims=1) for v in (flat_indices, classes)), scores)
 
 
 def _ordered(boxes):
-    """The same boxes with their smaller coordinates first, as the suppression kernel takes them."""
+    """Swap coordinates of boxes [..., 4] so that ymin <= ymax and xmin <= xmax, as TensorFlow's NMS kernel does."""
     return tf.concat([tf.minimum(boxes[..., :2], boxes[..., 2:]), tf.maximum(boxes[..., :2], boxes[..., 2:])], -1)

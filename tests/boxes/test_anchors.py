@@ -40,7 +40,7 @@ def test_ssd_with_own_scales_strides_and_offsets():
 
 def test_grid_and_flexible_grid():
     grid = anchors.Grid([.5, 1.], [1., 4.], (8, 8), (16, 16))
-    np.testing.assert_array_equal(grid.generate([(1, 1)]), [
+    np.testing.assert_array_equal(grid.generate([(1, 1)], None), [
         [-2, -2, 2, 2], [-4, -4, 4, 4], [-1, -4, 1, 4], [-2, -8, 2, 8]])  # scales run faster than ratios
     flexible = anchors.FlexibleGrid([(4., 8.), (6.,)], [(1., 1.), (1.,)], [(8, 8), (16, 16)], [(0, 0), (8, 8)])
     np.testing.assert_allclose(flexible.generate([(1, 1), (1, 1)], (16, 32)) * [16, 32, 16, 32], [

@@ -19,42 +19,42 @@ def run(suppression, *inputs):
     return tf.function(suppression.__call__, autograph=False)(*(tf.constant(value) for value in inputs))
 
 
-@pytest.mark.parametrize('few_classes', [0, 100], ids=['short list', 'class by class'])
+@pytest.mark.parametrize('few_classes', [0, 100], ids=['top pairs', 'class by class'])
 @pytest.mark.parametrize('name', boxes_golden.names('nms'))
 def test_equals_the_reference_bit_for_bit(name, few_classes, monkeypatch):
     monkeypatch.setattr(nms, '_FEW_CLASSES', few_classes)
     inputs, outputs = boxes_golden.case(f'nms {name}')
-    found = run(NonMaxSuppression(**DEFAULTS | SETTINGS.get(name, {})), *inputs.values())
+    detections = run(NonMaxSuppression(**DEFAULTS | SETTINGS.get(name, {})), *inputs.values())
     for key, expected in outputs.items():
-        np.testing.assert_array_equal(getattr(found, key), expected, err_msg=key)
+        np.testing.assert_array_equal(getattr(detections, key), expected, err_msg=key)
 
 
-def test_short_lists_that_do_not_do_are_noticed(monkeypatch):
-    monkeypatch.setattr(nms, '_SHORTLIST', 1)
+def test_too_few_top_pairs_fall_back_to_class_by_class(monkeypatch):
+    monkeypatch.setattr(nms, '_TOP_PAIRS', 1)
     inputs, outputs = boxes_golden.case('nms crowded')
-    found = run(NonMaxSuppression(**DEFAULTS | SETTINGS['crowded']), *inputs.values())
-    np.testing.assert_array_equal(found.indices, outputs['indices'])
+    detections = run(NonMaxSuppression(**DEFAULTS | SETTINGS['crowded']), *inputs.values())
+    np.testing.assert_array_equal(detections.indices, outputs['indices'])
 
 
 def test_by_hand():
     boxes = tf.constant([[[0., 0., .5, .5], [0., .1, .5, .6], [.5, .5, 1.5, 1.5], [2., 2., 3., 3.]]])
     scores = tf.constant([[[.6, .1], [.9, .2], [.3, .8], [.95, 0.]]])
-    found = run(NonMaxSuppression(.15, .5, max_total=4), boxes, scores, WINDOW)
-    # Box 3 lies outside; box 1 suppresses box 0 in class 0; of class 1 box 0 is below the score threshold.
-    np.testing.assert_array_equal(found.indices, [[1, 2, 2, 1]])
-    np.testing.assert_array_equal(found.classes, [[0., 1., 0., 1.]])
-    np.testing.assert_allclose(found.scores, [[.9, .8, .3, .2]])
-    np.testing.assert_allclose(found.boxes[0, 1], [.5, .5, 1., 1.])
-    assert found.count.numpy() == [4]
+    detections = run(NonMaxSuppression(.15, .5, max_total=4), boxes, scores, WINDOW)
+    # Box 3 is outside the window; box 1 suppresses box 0 in class 0; box 0 is below the score threshold in class 1.
+    np.testing.assert_array_equal(detections.indices, [[1, 2, 2, 1]])
+    np.testing.assert_array_equal(detections.classes, [[0., 1., 0., 1.]])
+    np.testing.assert_allclose(detections.scores, [[.9, .8, .3, .2]])
+    np.testing.assert_allclose(detections.boxes[0, 1], [.5, .5, 1., 1.])
+    assert detections.count.numpy() == [4]
 
 
-def test_empty_places_hold_zeros():
+def test_slots_without_a_detection_hold_zeros():
     boxes, scores = tf.constant([[[.1, .1, .4, .4], [.5, .5, .9, .9]]]), tf.constant([[[.9], [.05]]])
-    found = run(NonMaxSuppression(.1, .5, max_total=3), boxes, scores, WINDOW)
-    assert found.count.numpy() == [1]
-    np.testing.assert_allclose(found.boxes, [[[.1, .1, .4, .4], [0.] * 4, [0.] * 4]])
-    np.testing.assert_allclose(found.scores, [[.9, 0., 0.]])
-    np.testing.assert_array_equal(found.indices, [[0, 0, 0]])
+    detections = run(NonMaxSuppression(.1, .5, max_total=3), boxes, scores, WINDOW)
+    assert detections.count.numpy() == [1]
+    np.testing.assert_allclose(detections.boxes, [[[.1, .1, .4, .4], [0.] * 4, [0.] * 4]])
+    np.testing.assert_allclose(detections.scores, [[.9, 0., 0.]])
+    np.testing.assert_array_equal(detections.indices, [[0, 0, 0]])
 
 
 @pytest.mark.parametrize('seed', range(4))
@@ -62,14 +62,14 @@ def test_against_plain_python(seed):
     random = np.random.default_rng(seed)
     boxes = np.sort(random.integers(0, 8, (1, 60, 2, 2)), -2).reshape(1, 60, 4).astype(np.float32) / 8
     scores = (random.integers(0, 9, (1, 60, 6)) / 8).astype(np.float32)
-    found = run(NonMaxSuppression(.1, .4, max_per_class=9, max_total=40), boxes, scores, WINDOW)
+    detections = run(NonMaxSuppression(.1, .4, max_per_class=9, max_total=40), boxes, scores, WINDOW)
     expected = _greedy(boxes[0], scores[0], .1, .4, 9, 40)
-    assert found.count.numpy() == [len(expected)]
-    assert [(int(c), int(i)) for c, i in zip(found.classes[0], found.indices[0])][:len(expected)] == expected
+    assert detections.count.numpy() == [len(expected)]
+    assert [(int(c), int(i)) for c, i in zip(detections.classes[0], detections.indices[0])][:len(expected)] == expected
 
 
 def _greedy(boxes, scores, score_threshold, iou_threshold, max_per_class, max_total):
-    """(class, box) of the detections, by the textbook."""
+    """Return (class, box) of the detections, by textbook NMS."""
     def overlap(a, b):
         height, width = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
         shared = max(height, 0.) * max(width, 0.)

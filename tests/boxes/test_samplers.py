@@ -21,7 +21,7 @@ def test_positives_fill_their_share_and_negatives_the_rest():
         assert none == []
 
 
-def test_positives_do_not_take_the_place_of_missing_negatives():
+def test_positives_do_not_fill_up_for_missing_negatives():
     drawn, = sample(BalancedSampler(6, .5), np.ones((1, 10), bool), np.arange(10)[np.newaxis] < 9)
     assert len(drawn) == 4 and 9 in drawn
 
@@ -31,7 +31,7 @@ def test_fewer_candidates_than_asked_for():
     assert sorted(drawn) == [0, 1, 2] and drawn[0] == 0
 
 
-def test_number_of_candidates_known_when_the_graph_runs():
+def test_number_of_candidates_unknown_when_the_graph_is_traced():
     sampler = BalancedSampler(6, .5)
     traced = tf.function(sampler.sample, autograph=False, input_signature=[
         tf.TensorSpec([1, None], tf.bool), tf.TensorSpec([1, None], tf.bool), tf.TensorSpec([2], tf.int32)])

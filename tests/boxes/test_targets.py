@@ -21,7 +21,8 @@ def test_match_by_hand():
 def test_forced_matches():
     similarity = tf.constant([[[.9, .4, .4], [.95, .2, .1], [0., 0., 0.], [.1, .3, .3]]])
     matcher = matchers.ArgmaxMatcher(.5, .5, force_match_for_each_row=True)
-    # Anchor 0 is like box 1 most, but 0 and 1 claim it and the first has it; of equal anchors box 3 claims the first.
+    # Anchor 0 is most similar to box 1, but boxes 0 and 1 claim it and the first gets it. Of equals, box 3 claims the
+    # first.
     np.testing.assert_array_equal(matcher.match(similarity, tf.constant([[True] * 4])), [[0, 3, -1]])
     np.testing.assert_array_equal(matcher.match(similarity, tf.constant([[False, True, False, False]])), [[1, -1, -1]])
 
@@ -31,27 +32,27 @@ def test_targets_equal_the_reference(name):
     inputs, outputs = boxes_golden.case(f'targets {name}')
     assigner = targets.TargetAssigner(matchers.ArgmaxMatcher(*SETTINGS[name]), coders.FasterRcnnCoder(),
                                       negative_class_weight=.7)
-    found = assigner.assign(*(tf.constant(inputs[key]) for key in ('anchors', 'boxes', 'labels', 'weights')),
+    assigned = assigner.assign(*(tf.constant(inputs[key]) for key in ('anchors', 'boxes', 'labels', 'weights')),
                             [1., 0., 0., 0., 0.])
     for key in ('matches', 'classes', 'box_weights'):
-        np.testing.assert_array_equal(getattr(found, key), outputs[key], err_msg=key)
-    np.testing.assert_array_equal(found.class_weights, outputs['class_weights'][..., 0])
-    np.testing.assert_allclose(found.boxes, outputs['boxes'], rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(getattr(assigned, key), outputs[key], err_msg=key)
+    np.testing.assert_array_equal(assigned.class_weights, outputs['class_weights'][..., 0])
+    np.testing.assert_allclose(assigned.boxes, outputs['boxes'], rtol=1e-5, atol=1e-5)
 
 
 def test_padding_alone_leaves_background():
     anchors = tf.constant([[0., 0., .5, .5], [.5, .5, 1., 1.]])
-    found = targets.TargetAssigner(matchers.ArgmaxMatcher(force_match_for_each_row=True), coders.FasterRcnnCoder()
+    assigned = targets.TargetAssigner(matchers.ArgmaxMatcher(force_match_for_each_row=True), coders.FasterRcnnCoder()
                                    ).assign(anchors, tf.zeros([1, 2, 4]), tf.zeros([1, 2, 3]), tf.zeros([1, 2]),
                                             [0.] * 3)
-    np.testing.assert_array_equal(found.matches, [[-1, -1]])
-    np.testing.assert_array_equal(found.class_weights, [[1., 1.]])
-    assert not found.boxes.numpy().any() and not found.box_weights.numpy().any()
+    np.testing.assert_array_equal(assigned.matches, [[-1, -1]])
+    np.testing.assert_array_equal(assigned.class_weights, [[1., 1.]])
+    assert not assigned.boxes.numpy().any() and not assigned.box_weights.numpy().any()
 
 
 def test_other_similarities():
     anchors, boxes = tf.constant([[0., 0., 1., 1.], [0., 0., 4., 4.]]), tf.constant([[[0., 0., 2., 2.]]])
     for similarity, expected in ((ops.ioa, [[0, -1]]), (lambda a, b: -ops.squared_distance(a, b), [[-1, -1]])):
         assigner = targets.TargetAssigner(matchers.ArgmaxMatcher(), coders.FasterRcnnCoder(), similarity)
-        found = assigner.assign(anchors, boxes, tf.ones([1, 1, 1]), tf.ones([1, 1]), [0.])
-        np.testing.assert_array_equal(found.matches, expected)
+        assigned = assigner.assign(anchors, boxes, tf.ones([1, 1, 1]), tf.ones([1, 1]), [0.])
+        np.testing.assert_array_equal(assigned.matches, expected)

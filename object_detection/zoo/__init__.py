@@ -1,4 +1,4 @@
-"""The TF2 Detection Zoo: its models listed, downloaded, and configured for records of one's own.
+"""The TF2 Detection Zoo: list its models, download one, configure it for your own records.
 
 python -m object_detection.zoo --help
 """

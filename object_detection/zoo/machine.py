@@ -1,15 +1,16 @@
-"""How many pictures this machine trains on at once. Asks the driver (nvidia-smi) and never loads TensorFlow."""
+"""The batch size that fits this machine. Asks the driver (nvidia-smi) and never loads TensorFlow."""
 import csv
 import os
 import re
 import subprocess
 from dataclasses import dataclass
 
+from object_detection import protos
 from object_detection.config.pipeline import architecture
 
-# GB that training takes for each megapixel of a picture, float32; the first pattern counts that is found in
-# 'ARCHITECTURE FEATURE_EXTRACTOR'. Measured on a CPU, as the growth of the peak from one batch size to another:
-# MobileNet V2, EfficientNet b0 and b3, ResNet50. The others are estimates from these, by depth and width.
+# GB of memory that training takes per megapixel of input, in float32; the first pattern that matches
+# 'ARCHITECTURE FEATURE_EXTRACTOR' counts. MobileNet V2, EfficientNet b0 and b3, and ResNet50 were measured on a CPU, as
+# the growth of the peak from one batch size to the next; the others are estimated from these by depth and width.
 _PER_MEGAPIXEL = (
     ('mobilenet', 1.5), ('hourglass_104', 7.), ('hourglass', 4.),
     ('efficientnet-b0', 2.7), ('efficientnet-b1', 3.5), ('efficientnet-b2', 4.4), ('efficientnet-b3', 5.6),
@@ -17,58 +18,59 @@ _PER_MEGAPIXEL = (
     ('inception_resnet', 6.), ('resnet.*152', 4.2), ('resnet.*101', 3.2), ('center_net resnet', 1.7), ('', 2.2),
 )
 _MODEL = 2.5  # GB for weights, optimizer and libraries
-_USABLE = .8  # of the memory: the rest is for the screen, fragmentation and evaluation
-_SUPPOSED = 8  # GB where the memory is not known
-_CPU_LIMIT = 4  # a step takes long there as it is
+_USABLE = .8  # fraction of the memory; the rest is for the screen, fragmentation and evaluation
+_DEFAULT_MEMORY = 8  # GB, where the memory is not known
+_CPU_LIMIT = 4  # a larger batch fits, but a step takes long
 
 
 @dataclass(frozen=True)
 class Machine:
-    """name: of the device. gpus: how many. memory: GB of one of them, or of the computer; None if not known."""
+    """name: of the device. gpus: their number. memory: GB of one GPU, or of the computer without one; None: unknown."""
     name: str
     gpus: int
     memory: float | None
 
 
-def look():
-    """The Machine that this is."""
+def look() -> Machine:
+    """Return this machine, with the GPU that has the least memory."""
     if gpus := _gpus():
         name, memory = min(gpus, key=lambda gpu: gpu[1])
         return Machine(name, len(gpus), memory)
     return Machine('a CPU', 0, _main_memory())
 
 
-def batch_size(config, records=None, machine=None):
-    """The batch_size to train a config with instead of its own, and the reason.
+def batch_size(config: protos.TrainEvalPipelineConfig, records: int | None = None,
+               machine: Machine | None = None) -> tuple[int, str]:
+    """Return a batch_size for this machine in place of the config's, and the reason.
 
-    For each GPU a power of two that fits into its memory by a rough estimate, in all at most the batch_size of the
-    config and the number of records.
+    Per GPU it is a power of two that fits into the memory by a rough estimate, in all at most the config's batch_size
+    and the number of records.
     """
     machine = machine or look()
     devices = max(1, machine.gpus)
-    height, width = _picture(architecture(config)[1].image_resizer)
+    height, width = _input_size(architecture(config)[1].image_resizer)
     if not height:
-        return devices, 'pictures keep their own sizes, so that they go one by one'
-    each = picture_memory(config)
-    memory = machine.memory or _SUPPOSED
+        return devices, 'pictures keep their own sizes, so each is a batch of its own'
+    per_picture = picture_memory(config)
+    memory = machine.memory or _DEFAULT_MEMORY
     limit = min(config.train_config.batch_size, records or config.train_config.batch_size) // devices
-    most = min(int((memory * _USABLE - _MODEL) / each), limit if machine.gpus else min(limit, _CPU_LIMIT))
+    most = min(int((memory * _USABLE - _MODEL) / per_picture), limit if machine.gpus else min(limit, _CPU_LIMIT))
     batch = devices * 2 ** (max(1, most).bit_length() - 1)
     several = f'{devices} x ' if devices > 1 else ''
-    return batch, (f'for {several}{machine.name} with {memory:.0f} GB, at about {each:.2g} GB for each picture of '
-                   f'{height}x{width}; --batch_size says it otherwise')
+    return batch, (f'for {several}{machine.name} with {memory:.0f} GB, at about {per_picture:.2g} GB per picture of '
+                   f'{height}x{width}; --batch_size overrides it')
 
 
-def picture_memory(config):
-    """GB that training takes for one picture more in the batch, roughly."""
+def picture_memory(config: protos.TrainEvalPipelineConfig) -> float:
+    """Estimate the GB of memory that one more picture in the batch takes in training."""
     name, model = architecture(config)
-    height, width = _picture(model.image_resizer)
+    height, width = _input_size(model.image_resizer)
     kind = f'{name} {model.feature_extractor.type}'
     return next(value for pattern, value in _PER_MEGAPIXEL if re.search(pattern, kind)) * height * width / 1e6
 
 
-def _picture(resizer):
-    """(height, width) that an ImageResizer message gives to all pictures; (0, 0) if they keep their own."""
+def _input_size(resizer: protos.ImageResizer) -> tuple[int, int]:
+    """Return the height and width that the resizer gives to all images; (0, 0) if their sizes differ."""
     fixed, kept = resizer.fixed_shape_resizer, resizer.keep_aspect_ratio_resizer
     if resizer.HasField('fixed_shape_resizer'):
         return fixed.height, fixed.width
@@ -77,8 +79,8 @@ def _picture(resizer):
     return 0, 0
 
 
-def _gpus():
-    """[(name, GB)] of the GPUs that TensorFlow may use, by CUDA_VISIBLE_DEVICES."""
+def _gpus() -> list[tuple[str, float]]:
+    """Return name and GB of the GPUs that CUDA_VISIBLE_DEVICES lets TensorFlow use."""
     try:
         done = subprocess.run(['nvidia-smi', '--query-gpu=name,memory.total', '--format=csv,noheader,nounits'],
                               capture_output=True, text=True, timeout=20, check=True)
@@ -96,8 +98,8 @@ def _gpus():
     return [] if chosen[0].startswith('-') else gpus[:len(chosen)]  # named by UUID
 
 
-def _main_memory():
-    """GB of this computer; None where the system does not say (Windows)."""
+def _main_memory() -> float | None:
+    """Return the GB of main memory; None where the system does not tell (Windows)."""
     try:
         return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9
     except (AttributeError, ValueError, OSError):

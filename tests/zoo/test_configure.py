@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from object_detection import protos, records
-from object_detection.config import checks as config_checks
-from object_detection.config import pipeline as config
+from object_detection.config import checks, pipeline
 from object_detection.config.pipeline import architecture
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
@@ -54,13 +53,13 @@ def unpacked(source, name='some_model'):
     return folder
 
 
-def wishes(**others):
-    return configure.Wishes('data/train.tfrecords', 'data/test.tfrecords', 'data/label_map.pbtxt', **others)
+def options(**others):
+    return configure.Options('data/train.tfrecords', 'data/test.tfrecords', 'data/label_map.pbtxt', **others)
 
 
 def changed(source, **others):
     """The configured config, and {field: (old, new)} of its changes."""
-    result, changes = configure.configure(unpacked(source), wishes(**others))
+    result, changes = configure.configure(unpacked(source), options(**others))
     assert all(change.why for change in changes)
     return result, {change.field: (change.old, change.new) for change in changes}
 
@@ -68,17 +67,17 @@ def changed(source, **others):
 @pytest.mark.parametrize('path', RELEASED, ids=lambda path: f'{path.parent.name}-{path.stem}')
 def test_every_released_config_passes_the_checks(project, path):
     result, changes = changed(path)
-    config.write(result, 'models/mine/pipeline.config')
-    findings = config_checks.check(config.read('models/mine/pipeline.config'))
+    pipeline.write(result, 'models/mine/pipeline.config')
+    findings = checks.check(pipeline.read('models/mine/pipeline.config'))
     assert [str(finding) for finding in findings if finding.severity == 'error'] == []
-    assert 'PATH_TO_BE' not in config.to_text(result)
+    assert 'PATH_TO_BE' not in pipeline.to_text(result)
     _, model = architecture(result)
     assert model.num_classes == 3
     assert result.train_config.fine_tune_checkpoint == 'models/some_model/checkpoint/ckpt-0'
     batch = result.train_config.batch_size
     assert batch in (1, 2, 4) and result.train_config.num_steps == max(2500, 50 * 200 // batch)
     notes = {finding.field.rpartition('.')[2] for finding in findings if finding.severity == 'note'}
-    assert not notes & configure.LEFT_OUT
+    assert not notes & configure.OBSOLETE
     assert changes['train_config.batch_size'][1] == str(result.train_config.batch_size)
 
 
@@ -147,7 +146,7 @@ MASKS = GOLDEN / 'configs/zoo_mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu
 
 
 def test_mask_rcnn(project):
-    """Its released config has a typing error, and no label map for training; masks are read as they are written."""
+    """Its released config has a typo, and no label map for training; masks are read as they are written."""
     assert '"PATH_TO_BE_CONFIGURED"s' in MASKS.read_text()
     result, changes = changed(MASKS)
     line, = (field for field in changes if field.startswith('line '))
@@ -197,7 +196,7 @@ def test_some_of_coco_s_keypoints_keep_their_sigmas(project):
     ('item { id: 1 name: "dog" }', 3, r'no class has any; add keypoints \{ id: 0 label: "nose" \}'),
     ('item { id: 1 name: "dog" keypoints { id: 1 label: "nose" } }', 3, 'ids of the keypoints are 1; they must be 0'),
     ('item { id: 1 name: "a" keypoints { id: 0 label: "x" } } item { id: 2 name: "b" keypoints { id: 1 label: "y" } }',
-     2, r'2 have some \(a, b\); leave them to one'),
+     2, r'2 have some \(a, b\); keep those of one'),
     ('item { id: 1 name: "dog" keypoints { id: 0 label: "nose" } }', 3, 'with 2 boxes has 6 keypoints, but .* has 1')])
 def test_keypoints_that_do_not_fit(project, labels, points, message):
     files.write_text('data/label_map.pbtxt', labels)
@@ -216,14 +215,14 @@ def test_the_command_says_what_it_changed_and_overwrites_nothing(project, capsys
     said = capsys.readouterr().out
     assert re.search(r'model.ssd.num_classes: 90 -> 3\n    the largest id in data/label_map.pbtxt', said)
     assert 'train_t2.py --pipeline_config_path models/mine/pipeline.config' in said
-    with pytest.raises(UserError, match='is there already, and nothing is overwritten'):
+    with pytest.raises(UserError, match='already exists, and nothing is overwritten'):
         run()
     unpacked(MASKS, 'masks')
     run(model='masks', output='models/other')
     said = capsys.readouterr().out
-    assert said.startswith('line 153: "PATH_TO_BE_CONFIGURED"s -> "PATH_TO_BE_CONFIGURED"\n    a typing error')
+    assert said.startswith('line 153: "PATH_TO_BE_CONFIGURED"s -> "PATH_TO_BE_CONFIGURED"\n    a typo')
     assert 'train_config ... learning_rate_base: 0.008 -> 0.0005\n' in said
-    with pytest.raises(UserError, match='is there already'):
+    with pytest.raises(UserError, match='already exists'):
         run(output='models/some_model')
 
 
@@ -234,7 +233,7 @@ def test_all_that_is_missing_is_said_at_once(project):
     with pytest.raises(UserError) as caught:
         run()
     assert len(caught.value.findings) == 2
-    with pytest.raises(UserError, match=r'not there; download it first: python -m object_detection.zoo download eff'):
+    with pytest.raises(UserError, match=r'not exist; download it first: python -m object_detection.zoo download eff'):
         run(model='efficientdet_d1_coco17_tpu-32')
     with pytest.raises(UserError, match=r"no model 'models/som'; python"):
         run(model='models/som')
@@ -244,7 +243,7 @@ def test_all_that_is_missing_is_said_at_once(project):
 def test_nothing_is_read_from_a_remote_store(project):
     unpacked(GOLDEN / 'efficientdet_d0.config')
     with pytest.raises(UserError) as caught:
-        configure.configure('models/some_model', configure.Wishes('gs://a/train', 's3://a/test', 'gs://a/labels'))
+        configure.configure('models/some_model', configure.Options('gs://a/train', 's3://a/test', 'gs://a/labels'))
     assert len(caught.value.findings) == 3
     assert all('is on a remote store' in finding for finding in caught.value.findings)
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,20 +59,20 @@ def test_a_model_that_is_there_is_left_alone(download, server, capsys):
     folder = download()
     assert (folder / 'download.json').stat().st_mtime_ns == before
     assert len(server.requests) == 1
-    assert 'is there already; nothing to do' in capsys.readouterr().out
+    assert 'already there; nothing to do' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('make', [lambda path: path.mkdir(parents=True), lambda path: files.write_text(path, 'mine')])
 def test_something_else_of_that_name_is_not_overwritten(download, server, make):
     make(download.output / NAME)
-    with pytest.raises(UserError, match='is not a whole model'):
+    with pytest.raises(UserError, match='is not a complete model'):
         download()
     assert server.requests == []
 
 
 def test_broken_off_and_run_again(download, server):
     server.faults = [{'drop': 1000}] + [{'drop': 0}] * transfer.ATTEMPTS
-    with pytest.raises(UserError, match='are kept, and the same command goes on'):
+    with pytest.raises(UserError, match='are kept, and the same command resumes'):
         download()
     assert names(download.output) == [f'.{NAME}.download']
     del server.requests[:]
@@ -91,13 +92,13 @@ def test_a_checkpoint_of_another_number(download, server):
 
 
 @pytest.mark.parametrize(('body', 'message'), [
-    (BODY[:-20], 'is no whole .tar.gz'),
+    (BODY[:-20], 'is no complete .tar.gz'),
     (b'<html>login</html>', 'begins with b'),
     (tarball({'readme': b'hello'}), 'no pipeline.config with a checkpoint'),
     (tarball({'../../../escaped': b'hello'}), 'leads out of the folder')])
 def test_what_is_not_a_model_is_deleted(download, server, body, message):
     server.body = body
-    with pytest.raises(UserError, match=f'(?s)what came .*{message}.*has been deleted'):
+    with pytest.raises(UserError, match=f'(?s)the download .*{message}.*has been deleted'):
         download()
     assert names(download.output / f'.{NAME}.download') == ['.lock']
     assert names(download.output.parent) == ['models']
@@ -107,10 +108,10 @@ def test_what_is_not_a_model_is_deleted(download, server, body, message):
 
 def test_checksums_that_do_not_agree(download, server):
     server.with_md5(b'another file')
-    with pytest.raises(UserError, match=r'MD5 of the server: [0-9a-f]{32} was expected'):
+    with pytest.raises(UserError, match=r'MD5 of the server: expected [0-9a-f]{32}'):
         download()
     server.headers.clear()
-    with pytest.raises(UserError, match=f'--sha256: {"0" * 64} was expected'):
+    with pytest.raises(UserError, match=f'--sha256: expected {"0" * 64}'):
         download('--sha256', '0' * 64)
     folder = download('--sha256', hashlib.sha256(BODY).hexdigest().upper())
     assert '--sha256' in json.loads((folder / 'download.json').read_text())['verified']
@@ -150,6 +151,14 @@ def test_mistakes_without_traceback(tmp_path):
                               text=True)
         assert done.returncode == 1
         assert message in done.stderr and 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize('arguments', [['list'], ['download', NAME], ['configure', NAME]])
+def test_without_packages_the_command_says_how_to_install_them(arguments):
+    done = subprocess.run([sys.executable, '-S', '-m', 'object_detection.zoo', *arguments], capture_output=True,
+                          text=True, cwd=Path(__file__).parents[2], env=os.environ | {'PYTHONPATH': ''})
+    assert done.returncode == 1
+    assert done.stderr.count('\n') == 1 and 'lacks the packages of requirements.txt' in done.stderr
 
 
 def test_an_output_that_cannot_be_made(download, tmp_path):

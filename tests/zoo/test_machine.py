@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
 from object_detection.zoo import machine
 from object_detection.zoo.machine import Machine
 
@@ -14,7 +14,7 @@ RETINA = 'ssd_resnet50_v1_fpn_640x640_coco17_tpu-8'
 
 
 def released(name):
-    return config.read(CONFIGS / f'{name}.config')
+    return pipeline.read(CONFIGS / f'{name}.config')
 
 
 def batch(name, gpus, memory, **others):

@@ -14,7 +14,7 @@ from object_detection.utils import files, shards
 def remote(path: str) -> str | None:
     """Return an error message if the path is remote (gs://, s3://, hdfs://), else None."""
     if re.match(r'[a-z][a-z0-9]+://', path):
-        return f'{path}: is on a remote store, and only files of this machine are read; copy it here and name the copy'
+        return f'{path}: is on a remote store, and only local files are read; copy it here and name the copy'
     return None
 
 
@@ -29,16 +29,16 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
         return
     found = shards.expand(pattern)
     if not found:
-        if re.search(r'[*?\[]', pattern):
-            folder = Path(pattern).parent
+        folder, name = Path(pattern).parent, Path(pattern).name
+        if re.search(r'[*?\[]', name if folder.is_dir() else pattern):  # folders may have brackets in their names
             near = files.contents(folder) if folder.is_dir() else f'; {files.missing(folder)}'
             yield 'error', f'{pattern}: no file matches{near}'
         elif sets := shards.shard_patterns(pattern):
-            yield 'error', f'{pattern}: does not exist, but in shards; write {" or ".join(map(repr, sets))}'
+            yield 'error', f'{pattern}: is in shards; write {" or ".join(map(repr, sets))}'
         else:
             yield 'error', files.missing(pattern)
     if lost := shards.missing_shards(found):
-        yield 'error', f'{pattern}: {len(lost)} shards are missing, the first is {lost[0]}'
+        yield 'error', f'{pattern}: {len(lost)} of its shards are missing, starting with {lost[0]}'
     for path in found:
         if path.stat().st_size == 0:
             yield 'error', f'{path}: is empty; was its preparation interrupted?'

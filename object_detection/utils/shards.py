@@ -18,8 +18,8 @@ def shard_pattern(path: str | os.PathLike, count: int) -> str:
 
 def shard_patterns(path: str | os.PathLike) -> list[str]:
     """Return the patterns of all sets of shards that lie beside `path` under its name."""
-    path = Path(path)
-    counts = {int(match[1]) for shard in path.parent.glob(f'{glob.escape(path.name)}-*-of-*')
+    folder, name = Path(path).parent, Path(path).name
+    counts = {int(match[1]) for shard in folder.glob(f'{glob.escape(name)}-*-of-*')
               if (match := re.search(r'-\d{5}-of-(\d{5})$', shard.name))}
     return [shard_pattern(path, count) for count in sorted(counts)]
 

@@ -110,7 +110,7 @@ def test_sound_config_has_no_findings(project):
     ('"test.tfrecords"', '"test.tfrecord"', 'eval_input_reader[0].tf_record_input_reader.input_path[0]',
      'did you mean test.tfrecords?', 'test.tf'),
     ('train.tfrecords-?????-of-00002', 'train.tfrecords', 'train_input_reader.tf_record_input_reader.input_path[0]',
-     "train.tfrecords: does not exist, but in shards; write 'train.tfrecords-?????-of-00002'", 'train.tf'),
+     "train.tfrecords: is in shards; write 'train.tfrecords-?????-of-00002'", 'train.tf'),
     ('train.tfrecords-?', 'trian.tfrecords-?', 'train_input_reader.tf_record_input_reader.input_path[0]',
      'no file matches; the current folder has', 'trian'),
     ('eval_config {}', 'eval_config { metrics_set: "coco_detection_metric" }', 'eval_config.metrics_set[0]',
@@ -122,7 +122,7 @@ def test_sound_config_has_no_findings(project):
     ('eval_input_reader {\n  label_map_path: "label_map.pbtxt"', 'eval_input_reader {',
      'eval_input_reader[0].label_map_path', 'is missing; evaluation takes names', 'eval_input_reader'),
     ('"test.tfrecords"', '"gs://b/test.tfrecords"', 'eval_input_reader[0].tf_record_input_reader.input_path[0]',
-     'gs://b/test.tfrecords: is on a remote store, and only files of this machine are read; copy it here', 'gs:'),
+     'gs://b/test.tfrecords: is on a remote store, and only local files are read; copy it here', 'gs:'),
     ('"zoo/checkpoint/ckpt-0"', '"s3://b/ckpt-0"', 'train_config.fine_tune_checkpoint', 'copy it here', 's3:'),
     ('"label_map.pbtxt"\n', '"hdfs://labels.pbtxt"\n', 'train_input_reader.label_map_path', 'copy it here', 'hdfs'),
     ('input_path: "test.tfrecords"', '', 'eval_input_reader[0].tf_record_input_reader.input_path',
@@ -157,7 +157,7 @@ def test_everything_wrong_is_reported_at_once(project):
 def test_shards_that_are_missing_or_empty(project):
     Path('train.tfrecords-00001-of-00002').unlink()
     found, _ = only(SOUND)
-    assert '1 shards are missing, the first is train.tfrecords-00001-of-00002' in found
+    assert '1 of its shards are missing, starting with train.tfrecords-00001-of-00002' in found
     Path('train.tfrecords-00001-of-00002').touch()
     found, _ = only(SOUND)
     assert 'train.tfrecords-00001-of-00002: is empty' in found

@@ -4,8 +4,7 @@ import pytest
 
 from demo import make_records, make_scenes
 from object_detection import records
-from object_detection.config import label_map
-from object_detection.config import pipeline as config
+from object_detection.config import label_map, pipeline
 
 
 @pytest.fixture
@@ -14,7 +13,7 @@ def data_set(tmp_path):
     make_records.write_data_set(tmp_path, train=8, test=4, seed=0)
     reader = (f'label_map_path: "{tmp_path.as_posix()}/label_map.pbtxt" '
               'tf_record_input_reader {{ input_path: "{}" }}')
-    return config.parse(f'train_input_reader {{ {reader.format((tmp_path / "train.tfrecords").as_posix())} }}'
+    return pipeline.parse(f'train_input_reader {{ {reader.format((tmp_path / "train.tfrecords").as_posix())} }}'
                         f'eval_input_reader {{ {reader.format((tmp_path / "test.tfrecords").as_posix())} }}')
 
 

@@ -79,7 +79,8 @@ class MultiscaleGrid(AnchorGenerator):
     """
 
     def __init__(self, min_level: int = 3, max_level: int = 7, anchor_scale: float = 4.,
-                 aspect_ratios: Sequence[float] = (1., 2., .5), scales_per_octave: int = 2, normalize: bool = True):
+                 aspect_ratios: Sequence[float] = (1., 2., .5), scales_per_octave: int = 2,
+                 normalize: bool = True) -> None:
         octave = [2 ** (i / scales_per_octave) for i in range(scales_per_octave)]
         self._levels = range(min_level, max_level + 1)
         self._anchor_scale, self._normalize = anchor_scale, normalize
@@ -114,7 +115,7 @@ class SsdGrid(AnchorGenerator):
     def __init__(self, num_layers: int = 6, min_scale: float = .2, max_scale: float = .95,
                  scales: Sequence[float] = (), aspect_ratios: Sequence[float] = (1., 2., .5, 3., 1 / 3),
                  interpolated_aspect_ratio: float = 1., reduce_lowest: bool = True, base_size: Size = (1., 1.),
-                 strides: Sequence[Size] | None = None, offsets: Sequence[Size] | None = None):
+                 strides: Sequence[Size] | None = None, offsets: Sequence[Size] | None = None) -> None:
         scales = [*(scales or np.linspace(0, 1, num_layers) * (max_scale - min_scale) + min_scale), 1.]
         self._base_size, self._strides, self._offsets = base_size, strides, offsets
         self._anchors = []
@@ -144,7 +145,7 @@ class Grid(AnchorGenerator):
     """Anchors of Faster R-CNN (Ren et al. 2015) on one feature map, in pixels: every scale in every aspect ratio."""
 
     def __init__(self, scales: Sequence[float] = (.5, 1., 2.), aspect_ratios: Sequence[float] = (.5, 1., 2.),
-                 base_size: Size = (256, 256), stride: Size = (16, 16), offset: Size = (0, 0)):
+                 base_size: Size = (256, 256), stride: Size = (16, 16), offset: Size = (0, 0)) -> None:
         self._scales = [scale for _ in aspect_ratios for scale in scales]
         self._aspect_ratios = [ratio for ratio in aspect_ratios for _ in scales]
         self._base_size, self._stride, self._offset = base_size, stride, offset
@@ -166,7 +167,7 @@ class FlexibleGrid(AnchorGenerator):
     """
 
     def __init__(self, base_sizes: Sequence[Sequence[float]], aspect_ratios: Sequence[Sequence[float]],
-                 strides: Iterable[Size], offsets: Iterable[Size], normalize: bool = True):
+                 strides: Iterable[Size], offsets: Iterable[Size], normalize: bool = True) -> None:
         self._anchors, self._normalize = list(zip(base_sizes, aspect_ratios, strides, offsets)), normalize
         self.per_location = [len(sizes) for sizes in base_sizes]
 

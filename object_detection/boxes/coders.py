@@ -19,7 +19,7 @@ class FasterRcnnCoder:
     """
     code_size = 4
 
-    def __init__(self, scales: Iterable[float] = (10., 10., 5., 5.)):
+    def __init__(self, scales: Iterable[float] = (10., 10., 5., 5.)) -> None:
         self._scales = tuple(scales)
 
     def encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
@@ -43,7 +43,7 @@ class MeanStddevCoder:
     """Offsets of the four coordinates from the anchor's, in units of `stddev` (Erhan et al. 2014)."""
     code_size = 4
 
-    def __init__(self, stddev: float = .01):
+    def __init__(self, stddev: float = .01) -> None:
         self._stddev = stddev
 
     def encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:

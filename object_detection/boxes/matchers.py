@@ -22,7 +22,7 @@ class ArgmaxMatcher:
     """
 
     def __init__(self, matched_threshold: float | None = .5, unmatched_threshold: float | None = .5,
-                 negatives_lower_than_unmatched: bool = True, force_match_for_each_row: bool = False):
+                 negatives_lower_than_unmatched: bool = True, force_match_for_each_row: bool = False) -> None:
         self._matched_threshold, self._unmatched_threshold = matched_threshold, unmatched_threshold
         self._below, self._between = BACKGROUND, IGNORED
         if not negatives_lower_than_unmatched:

@@ -75,7 +75,7 @@ class L1:
 class Network(Layer):
     """Layers tracked as layer_with_weights-0, -1, ... in the order added: the keys of a Keras functional model."""
 
-    def __init__(self, layers: Iterable[Layer] = ()):
+    def __init__(self, layers: Iterable[Layer] = ()) -> None:
         super().__init__()
         self.num_layers = 0
         for layer in layers:
@@ -99,7 +99,7 @@ class Sequence(Layer):
         steps: layers and plain functions of a tensor. None does nothing but take up a position.
     """
 
-    def __init__(self, steps: Collection[Callable | None]):
+    def __init__(self, steps: Collection[Callable | None]) -> None:
         super().__init__()
         for position, step in enumerate(steps):
             if isinstance(step, tf.Module):
@@ -126,7 +126,7 @@ class Conv2D(Layer):
                  padding: str = 'SAME', dilation: int = 1, use_bias: bool = True,
                  kernel_initializer: Initializer = initializers.glorot_uniform,
                  bias_initializer: Initializer = initializers.zeros, regularizer: Regularizer | None = None,
-                 bias_regularizer: Regularizer | None = None, trainable: bool = True):
+                 bias_regularizer: Regularizer | None = None, trainable: bool = True) -> None:
         super().__init__()
         self.strides, self.padding, self.dilation = strides, padding, dilation
         self.regularizer, self.bias_regularizer = regularizer, bias_regularizer
@@ -148,7 +148,7 @@ class DepthwiseConv2D(Layer):
     def __init__(self, in_channels: int, kernel_size: int, strides: int = 1, padding: str = 'SAME',
                  use_bias: bool = True, kernel_initializer: Initializer = initializers.glorot_uniform,
                  bias_initializer: Initializer = initializers.zeros, regularizer: Regularizer | None = None,
-                 trainable: bool = True):
+                 trainable: bool = True) -> None:
         super().__init__()
         self.strides, self.padding = strides, padding
         self.regularizer = regularizer
@@ -174,7 +174,7 @@ class SeparableConv2D(Layer):
                  depthwise_regularizer: Regularizer | None = None,
                  pointwise_initializer: Initializer = initializers.glorot_uniform,
                  pointwise_regularizer: Regularizer | None = None, bias_initializer: Initializer = initializers.zeros,
-                 trainable: bool = True):
+                 trainable: bool = True) -> None:
         super().__init__()
         self.strides, self.padding = strides, padding
         self.depthwise_regularizer, self.pointwise_regularizer = depthwise_regularizer, pointwise_regularizer
@@ -198,7 +198,7 @@ class Dense(Layer):
     def __init__(self, in_channels: int, units: int, use_bias: bool = True,
                  kernel_initializer: Initializer = initializers.glorot_uniform,
                  bias_initializer: Initializer = initializers.zeros, regularizer: Regularizer | None = None,
-                 bias_regularizer: Regularizer | None = None, trainable: bool = True):
+                 bias_regularizer: Regularizer | None = None, trainable: bool = True) -> None:
         super().__init__()
         self.regularizer, self.bias_regularizer = regularizer, bias_regularizer
         self.kernel = _variable(kernel_initializer, (in_channels, units), trainable)
@@ -226,7 +226,7 @@ class BatchNorm(Layer):
     """
 
     def __init__(self, channels: int, momentum: float = .99, epsilon: float = 1e-3, center: bool = True,
-                 scale: bool = True, frozen: bool = False, trainable: bool = True):
+                 scale: bool = True, frozen: bool = False, trainable: bool = True) -> None:
         super().__init__()
         self.momentum, self.epsilon, self.frozen = momentum, epsilon, frozen
         self.gamma = _variable(initializers.ones, (channels,), trainable) if scale else None
@@ -279,7 +279,7 @@ class Dropout(Layer):
         per_image: zero all values of an image or none (stochastic depth, Huang et al. 2016).
     """
 
-    def __init__(self, rate: float, per_image: bool = False):
+    def __init__(self, rate: float, per_image: bool = False) -> None:
         super().__init__()
         self.rate, self.per_image = rate, per_image
 

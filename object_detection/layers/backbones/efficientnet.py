@@ -33,7 +33,7 @@ class EfficientNet(core.Network):
     """
 
     def __init__(self, version: str, regularizer: core.Regularizer | None = REGULARIZER,
-                 freeze_batch_norm: bool = False):
+                 freeze_batch_norm: bool = False) -> None:
         super().__init__()
         width, depth = COEFFICIENTS[version]
         make = _Maker(self.add, regularizer, freeze_batch_norm)
@@ -106,7 +106,7 @@ class _Maker:
 
     initializer = staticmethod(initializers.variance_scaling(2., 'fan_out'))
 
-    def __init__(self, add: Callable, regularizer: core.Regularizer | None, freeze_batch_norm: bool):
+    def __init__(self, add: Callable, regularizer: core.Regularizer | None, freeze_batch_norm: bool) -> None:
         self.add, self.regularizer, self.freeze_batch_norm = add, regularizer, freeze_batch_norm
 
     def conv(self, in_channels, filters, kernel_size, strides=1, bias=False):

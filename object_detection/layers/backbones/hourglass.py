@@ -23,7 +23,7 @@ class Hourglass(core.Layer):
         multiple: the image's height and width must be multiples of it.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int) -> None:
         super().__init__()
         first, channels, blocks, count = SIZES[size]
         width = channels[0]

@@ -21,7 +21,7 @@ class InceptionResNetV2(core.Network):
     """The layers up to block17_20: stride 16, MIDDLE_CHANNELS channels. Every layer pads with 'SAME', as the reference
     does for detection (align_feature_maps)."""
 
-    def __init__(self, hyperparams: Hyperparams):
+    def __init__(self, hyperparams: Hyperparams) -> None:
         super().__init__()
         stem = _branches(self, hyperparams, 3, [
             [(32, 3, 2), (32, 3), (64, 3), _max_pool, (80, 1), (192, 3), _max_pool]])
@@ -43,7 +43,7 @@ class InceptionResNetV2(core.Network):
 class InceptionResNetV2Top(core.Network):
     """The layers after block17_20 up to conv_7b: stride 2, TOP_CHANNELS channels."""
 
-    def __init__(self, hyperparams: Hyperparams):
+    def __init__(self, hyperparams: Hyperparams) -> None:
         super().__init__()
         mixed_7a = _branches(self, hyperparams, MIDDLE_CHANNELS, [
             [(256, 1), (384, 3, 2)], [(256, 1), (288, 3, 2)], [(256, 1), (288, 3), (320, 3, 2)], [_max_pool]])

@@ -33,7 +33,7 @@ class MobileNetV1(core.Network):
     """
 
     def __init__(self, hyperparams: Hyperparams, alpha: float = 1., min_depth: int = 0,
-                 use_explicit_padding: bool = False, filters: dict[int, int] | None = None):
+                 use_explicit_padding: bool = False, filters: dict[int, int] | None = None) -> None:
         super().__init__()
         padding = [functools.partial(core.pad_for_kernel, kernel_size=3)] if use_explicit_padding else []
         spatial: dict[str, Any] = {'use_bias': False, 'padding': 'VALID' if padding else 'SAME'}

@@ -32,7 +32,7 @@ class MobileNetV2(core.Network):
     """
 
     def __init__(self, hyperparams: Hyperparams, alpha: float = 1., min_depth: int = 0,
-                 use_explicit_padding: bool = False):
+                 use_explicit_padding: bool = False) -> None:
         super().__init__()
         make = _Maker(self.add, hyperparams, use_explicit_padding)
 

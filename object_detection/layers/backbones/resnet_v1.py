@@ -31,7 +31,7 @@ class ResNetV1(core.Network):
     """
 
     def __init__(self, depth: int, hyperparams: Hyperparams, depth_multiplier: float = 1., min_depth: int = 8,
-                 keras: bool = False, levels: tuple[int, ...] = (2, 3, 4, 5)):
+                 keras: bool = False, levels: tuple[int, ...] = (2, 3, 4, 5)) -> None:
         super().__init__()
 
         def scaled(count):

@@ -23,7 +23,7 @@ class ResNetV2(core.Network):
         channels: list with the channels of each stage.
     """
 
-    def __init__(self, depth: int):
+    def __init__(self, depth: int) -> None:
         super().__init__()
         make = _bottleneck if depth >= 50 else _basic
         stem = core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=7),

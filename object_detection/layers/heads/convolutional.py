@@ -18,7 +18,7 @@ class Head(core.Layer):
         steps: as for core.Sequence.
     """
 
-    def __init__(self, kind: str, steps: Collection[Callable | None]):
+    def __init__(self, kind: str, steps: Collection[Callable | None]) -> None:
         super().__init__()
         self._layers = _LAYERS[kind]
         setattr(self, self._layers, core.Sequence(steps))
@@ -63,7 +63,7 @@ class ConvolutionalBoxPredictor(core.Layer):
                  hyperparams: Hyperparams, kernel_size: int = 1, num_layers_before_predictor: int = 0,
                  min_depth: int = 0, max_depth: int = 0, use_depthwise: bool = False,
                  class_prediction_bias_init: float = 0., dropout_rate: float = 0.,
-                 box_encodings_clip_range: tuple[float, float] | None = None):
+                 box_encodings_clip_range: tuple[float, float] | None = None) -> None:
         super().__init__()
         self._slots, self._clip = num_class_slots, box_encodings_clip_range
 
@@ -116,7 +116,7 @@ class RPNFeatures(core.Network):
     """
 
     def __init__(self, in_channels: int, hyperparams: Hyperparams, depth: int = 512, kernel_size: int = 3,
-                 dilation: int = 1):
+                 dilation: int = 1) -> None:
         super().__init__()
         convolution = self.add(hyperparams.conv(in_channels, depth, kernel_size, dilation=dilation))
         norm = hyperparams.norm(depth)
@@ -137,7 +137,7 @@ class PixelHead(core.Network):
     """
 
     def __init__(self, in_channels: int, out_channels: int, filters: tuple[int, ...] = (256,),
-                 kernel_sizes: tuple[int, ...] = (3,), bias: float = 0., use_depthwise: bool = False):
+                 kernel_sizes: tuple[int, ...] = (3,), bias: float = 0., use_depthwise: bool = False) -> None:
         super().__init__()
         make: Callable = core.SeparableConv2D if use_depthwise else core.Conv2D
         steps: list[Callable] = []

@@ -26,7 +26,7 @@ class MaskRCNNBoxPredictor(core.Layer):
 
     def __init__(self, in_channels: int, num_classes: int, hyperparams: Hyperparams,
                  share_box_across_classes: bool = False, dropout_rate: float = 0.,
-                 mask_head: 'MaskHead | None' = None):
+                 mask_head: 'MaskHead | None' = None) -> None:
         super().__init__()
         self._boxes, self._classes = 1 if share_box_across_classes else num_classes, num_classes
 
@@ -73,7 +73,7 @@ class MaskHead(core.Layer):
 
     def __init__(self, in_channels: int, in_size: tuple[int, int], num_classes: int, hyperparams: Hyperparams,
                  size: tuple[int, int] = (15, 15), num_convolutions: int = 2, depth: int = 256,
-                 class_agnostic: bool = False, convolve_then_upsample: bool = False):
+                 class_agnostic: bool = False, convolve_then_upsample: bool = False) -> None:
         super().__init__()
         depth = depth or 2 ** round((2 * math.log2(in_channels) + 3 * math.log2(num_classes)) / 5)
         self._size = None if convolve_then_upsample else list(size)

@@ -36,7 +36,7 @@ class WeightSharedBoxPredictor(core.Layer):
                  class_prediction_bias_init: float = 0., share_prediction_tower: bool = False,
                  use_depthwise: bool = False, apply_conv_hyperparams_pointwise: bool = False,
                  apply_conv_hyperparams_to_heads: bool = False, dropout_rate: float = 0.,
-                 box_encodings_clip_range: tuple[float, float] | None = None, sigmoid_scores: bool = False):
+                 box_encodings_clip_range: tuple[float, float] | None = None, sigmoid_scores: bool = False) -> None:
         super().__init__()
         self._slots, self._clip, self._sigmoid = num_class_slots, box_encodings_clip_range, sigmoid_scores
         use_bias = hyperparams.force_use_bias or hyperparams.batch_norm is None
@@ -89,7 +89,7 @@ class WeightSharedBoxPredictor(core.Layer):
         return {BOXES: boxes, CLASSES: tf.sigmoid(classes) if self._sigmoid and not training else classes}
 
 
-def _tower(convs, depth, hyperparams):
+def _tower(convs: list[Callable], depth: int, hyperparams: Hyperparams) -> core.Sequence:
     steps: list[Callable | None] = []
     for conv in convs:
         steps.append(conv)

@@ -33,7 +33,7 @@ class BiFPN(core.Layer):
     """
 
     def __init__(self, in_channels: list[int], filters: int, iterations: int, min_level: int, max_level: int,
-                 hyperparams: Hyperparams, combine_method: str = 'fast_attention'):
+                 hyperparams: Hyperparams, combine_method: str = 'fast_attention') -> None:
         super().__init__()
         if combine_method not in WEIGHTINGS:
             raise UserError(f'bifpn combine_method is "{combine_method}"; allowed: {", ".join(WEIGHTINGS)}')

@@ -23,7 +23,7 @@ class TopDownFPN(core.Layer):
     """
 
     def __init__(self, in_channels: list[int], filters: int, hyperparams: Hyperparams, use_depthwise: bool = False,
-                 use_explicit_padding: bool = False):
+                 use_explicit_padding: bool = False) -> None:
         super().__init__()
         self._crops = use_explicit_padding
         *lower, top = in_channels

@@ -24,7 +24,7 @@ class MultiResolution(core.Layer):
 
     def __init__(self, in_channels: list[int], depths: tuple[int, ...], hyperparams: Hyperparams,
                  depth_multiplier: float = 1., min_depth: int = 0, use_depthwise: bool = False,
-                 use_explicit_padding: bool = False):
+                 use_explicit_padding: bool = False) -> None:
         super().__init__()
 
         def scaled(depth):

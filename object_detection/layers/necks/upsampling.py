@@ -37,7 +37,7 @@ class UpsamplingFPN(_Neck):
     """
 
     def __init__(self, in_channels: list[int], top: int, filters: tuple[int, ...], separable: bool = False,
-                 interpolation: str = 'nearest'):
+                 interpolation: str = 'nearest') -> None:
         super().__init__()
         *lower, highest = in_channels
         make: Callable = core.SeparableConv2D if separable else core.Conv2D
@@ -76,7 +76,7 @@ class Deconvolution(_Neck):
         channels: channels of the output.
     """
 
-    def __init__(self, in_channels: int, filters: tuple[int, ...] = (256, 128, 64), kernel_size: int = 3):
+    def __init__(self, in_channels: int, filters: tuple[int, ...] = (256, 128, 64), kernel_size: int = 3) -> None:
         super().__init__()
         steps = []
         for count in filters:
@@ -94,7 +94,7 @@ class Deconvolution(_Neck):
 class Conv2DTranspose(core.Layer):
     """Transposed 2-D convolution. Variables: kernel [k, k, filters, in], bias [filters]."""
 
-    def __init__(self, in_channels: int, filters: int, kernel_size: int, strides: int):
+    def __init__(self, in_channels: int, filters: int, kernel_size: int, strides: int) -> None:
         super().__init__()
         self.strides = strides
         self.kernel = tf.Variable(initializers.glorot_uniform((kernel_size, kernel_size, filters, in_channels)))

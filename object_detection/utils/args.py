@@ -70,7 +70,7 @@ def fraction(text: str) -> float:
     return _number(text, float, 0, 1, 'a number from 0 to 1')
 
 
-def add_switch(parser: argparse.ArgumentParser, name: str, help: str) -> None:
+def add_switch(parser: argparse._ActionsContainer, name: str, help: str) -> None:
     """Add --NAME, --NAME=true or --NAME true, and their opposites --noNAME, --NAME=false; off by default."""
     parser.add_argument(f'--{name}', f'--no{name}', dest=name, action=_Switch, help=help)
 

@@ -13,7 +13,7 @@ def save(tmp_path):
     return write
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_round_trip(tmp_path):
     path = tmp_path / 'new/label_map.pbtxt'
     label_map.write(path, ['Down', 'Sit "still"', 'Größe'])
     assert path.read_text(encoding='utf-8').startswith('item {\n  name: "Down"\n  id: 1\n}\n')
@@ -38,7 +38,7 @@ def test_display_names_keypoints_gaps_and_background(save):
     assert len(labels.warnings) == 1 and 'no class has id 2, 3;' in labels.warnings[0]
 
 
-def test_unknown_name_is_answered_with_similar_ones(save):
+def test_unknown_name_suggests_similar_ones(save):
     labels = label_map.load(save('item { id: 1 name: "Stand" } item { id: 2 name: "Sit" }'))
     with pytest.raises(UserError, match=r"no class 'Stnad'; did you mean Stand"):
         labels.id_of('Stnad')
@@ -46,7 +46,7 @@ def test_unknown_name_is_answered_with_similar_ones(save):
         labels.id_of('xxxxxx')
 
 
-def test_all_broken_entries_are_named_with_their_lines(save):
+def test_all_broken_entries_are_reported_with_their_lines(save):
     path = save('''item { name: "a"
         id: 1 }
 item { name: "a" id: 2 }
@@ -67,12 +67,12 @@ item { name: "f" id: -1 }
         assert words in finding
 
 
-def test_empty_and_misspelt(save):
+def test_empty_and_misspelled(save):
     with pytest.raises(UserError, match='has no class'):
         label_map.load(save('# nothing\n'))
     with pytest.raises(UserError, match=r":2:1: 'itme' is not a field .* did you mean item\?"):
         label_map.load(save('\nitme { id: 1 name: "a" }'))
 
 
-def test_spaces_around_a_name_are_noticed(save):
+def test_spaces_around_a_name_are_a_warning(save):
     assert 'begins or ends with a space' in label_map.load(save('item { id: 1 name: "dog " }')).warnings[0]

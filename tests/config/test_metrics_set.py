@@ -1,4 +1,4 @@
-"""What is said of metrics that cannot be computed."""
+"""Findings about metrics that cannot be computed."""
 import subprocess
 import sys
 
@@ -34,7 +34,7 @@ def faults(model, evaluation, reader=''):
     (CENTER_NET, f'metrics_set: "coco_keypoint_metrics" {PERSON}', 'num_keypoints: 4'),
     (CENTER_NET, PERSON.replace('person', '/m/01g317'), 'num_keypoints: 4'),
 ])
-def test_nothing_to_say(model, evaluation, reader):
+def test_no_fault(model, evaluation, reader):
     assert faults(model, evaluation, reader) == []
 
 

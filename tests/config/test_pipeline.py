@@ -1,4 +1,4 @@
-"""Reading, overriding and writing pipeline.config, and what is said about one that does not parse."""
+"""Reading, overriding and writing pipeline.config, and the errors for one that does not parse."""
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ def is_typo(path):
 
 
 @pytest.mark.parametrize('path', [path for path in CONFIGS if not is_typo(path)], ids=lambda path: path.stem)
-def test_config_of_the_reference_reads_and_survives_writing(path, tmp_path):
+def test_configs_of_the_reference_survive_a_round_trip(path, tmp_path):
     config = pipeline.read(path)
     _, model = pipeline.architecture(config)
     assert model.num_classes in (1, 37, 90)
@@ -40,7 +40,7 @@ def test_values_of_a_zoo_config():
     assert not config.train_config.freeze_variables  # not in the file: the schema's default
 
 
-def test_typing_error_of_the_mask_rcnn_tarball_is_placed():
+def test_typing_error_of_the_mask_rcnn_tarball_is_located():
     with pytest.raises(UserError) as error:
         pipeline.read(COPIES / TYPO)
     message = str(error.value)
@@ -79,7 +79,7 @@ def test_syntax_errors_say_where_what_and_what_to_do(text, place, words, tmp_pat
 
 
 def test_independent_mistakes_are_reported_together():
-    """One in every kind of value; what stands behind a mistake in the structure is not looked at."""
+    """One in every kind of value; nothing is checked behind a mistake in the structure."""
     text = '''
 model { ssd {
   num_clases: 3
@@ -115,13 +115,13 @@ def test_a_missing_brace_is_one_mistake():
     assert len(error.value.findings) == 1 and 'a brace may be missing' in str(error.value)
 
 
-def test_a_file_of_mistakes_ends_somewhere():
+def test_at_most_20_mistakes_are_reported():
     with pytest.raises(UserError) as error:
         pipeline.parse('zzz: 1\n' * 1000)
     assert len(error.value.findings) == 20
 
 
-def test_missing_file_names_its_neighbours(tmp_path):
+def test_missing_file_suggests_similar_names(tmp_path):
     (tmp_path / 'pipeline.config').touch()
     with pytest.raises(UserError, match=r'pipline.config: does not exist; did you mean .*pipeline\.config\?'):
         pipeline.read(tmp_path / 'pipline.config')

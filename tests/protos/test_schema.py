@@ -23,7 +23,7 @@ MODULES = [  # one for each .proto file of the reference
 ]
 
 
-def test_every_field_and_enum_is_the_reference_s():
+def test_every_field_and_enum_equals_the_reference():
     describe = runpy.run_path(str(GOLDEN / 'make_schema.py'))['describe']
     ours = describe(protos.TrainEvalPipelineConfig.DESCRIPTOR, protos.StringIntLabelMap.DESCRIPTOR)
     theirs = (GOLDEN / 'schema.txt').read_text(encoding='utf-8').splitlines()

@@ -1,4 +1,4 @@
-"""Records that do not go with the config that names them."""
+"""Records compared with the config that names them."""
 import numpy as np
 import pytest
 
@@ -21,7 +21,7 @@ def _messages(findings):
     return [(f.severity, f.field.split('.')[0], f.message) for f in findings]
 
 
-def test_a_sound_data_set_has_no_findings_and_is_counted(data_set):
+def test_a_correct_data_set_has_no_findings_and_is_counted(data_set):
     findings, reports = records.check_data(data_set)
     assert findings == []
     assert list(reports) == ['train_input_reader', 'eval_input_reader[0]']
@@ -34,7 +34,7 @@ def test_a_sample_is_spread_over_the_records(data_set):
     assert [(report.records, report.checked) for report in reports.values()] == [(8, 3), (4, 3)]
 
 
-def test_labels_that_only_one_side_knows_are_named(data_set, tmp_path):
+def test_labels_that_only_one_side_has_are_reported(data_set, tmp_path):
     label_map.write(tmp_path / 'label_map.pbtxt', ['cross', 'disc', 'hexagon', 'star'])
     findings = _messages(records.check_data(data_set)[0])
     for reader in ('train_input_reader', 'eval_input_reader[0]'):
@@ -44,7 +44,7 @@ def test_labels_that_only_one_side_knows_are_named(data_set, tmp_path):
         assert said[1][1].endswith('has the label hexagon')
 
 
-def test_a_broken_picture_and_a_truncated_file_are_both_told(data_set, tmp_path):
+def test_a_broken_picture_and_a_truncated_file_are_both_reported(data_set, tmp_path):
     image, box = make_scenes.scene(np.random.default_rng(0), 'disc')
     whole = make_records.example(image, box, 'disc', 2, 'whole.jpg')
     broken = make_records.example(image, box, 'disc', 2, 'broken.jpg')
@@ -61,7 +61,7 @@ def test_a_broken_picture_and_a_truncated_file_are_both_told(data_set, tmp_path)
     assert 'test.tfrecords is truncated: record 3' in errors[1][1]
 
 
-def test_records_without_any_box_are_worth_a_warning(data_set, tmp_path):
+def test_records_without_any_box_are_a_warning(data_set, tmp_path):
     image, _ = make_scenes.scene(np.random.default_rng(0), 'disc')
     empty = make_records.example(image, (0, 0, 1, 1), 'disc', 2, 'empty.jpg')
     empty.boxes, empty.labels, empty.texts = [], [], []
@@ -71,7 +71,7 @@ def test_records_without_any_box_are_worth_a_warning(data_set, tmp_path):
         ('warning', 'eval_input_reader[0]', 'none of the 1 records looked at has a box')]
 
 
-def test_what_the_config_checks_tell_already_is_not_told_again(data_set):
+def test_findings_of_the_config_checks_are_not_repeated(data_set):
     data_set.train_input_reader.tf_record_input_reader.input_path[0] = 'nowhere.tfrecords'
     data_set.train_input_reader.label_map_path = 'nowhere.pbtxt'
     findings, reports = records.check_data(data_set)

@@ -77,7 +77,7 @@ class TestExample:
         with pytest.raises(UserError, match='not a tf'):
             records.Example.from_bytes(b'\x0a\xff\xff')
 
-    def test_coordinates_that_do_not_belong_together(self):
+    def test_unequal_numbers_of_coordinates(self):
         message = tf.train.Example.FromString(example().to_bytes())
         message.features.feature['image/object/bbox/ymin'].float_list.value.append(0.5)
         with pytest.raises(UserError, match='its boxes have unequal numbers of coordinates: 3 of ymin, 2 of xmin'):
@@ -167,7 +167,7 @@ class TestCheck:
         assert not report.errors
         assert not report.warnings
 
-    def test_labels_that_the_map_lacks(self, tmp_path):
+    def test_labels_missing_from_the_map(self, tmp_path):
         report = self.check(tmp_path, example(), example(filename='b.jpg', texts=['cow', 'cow']),
                             example(filename='c.jpg', texts=[], labels=[3, 1]))
         assert len(report.errors) == 2
@@ -176,7 +176,7 @@ class TestCheck:
         assert report.errors[0].endswith('; 2 boxes)')
         assert report.errors[1].startswith('label 3 is not in the label map: c.jpg')
 
-    def test_broken_pictures_are_named(self, tmp_path):
+    def test_broken_pictures_are_reported(self, tmp_path):
         report = self.check(tmp_path, example(encoded=jpeg()[:-200], filename='cut.jpg'),
                             example(encoded=b'', filename='none.jpg'), example())
         line, = report.errors

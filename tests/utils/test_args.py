@@ -21,7 +21,7 @@ def parser():
     ('--alert true', True), ('--alert=false', False), ('--alert=F', False), ('--noalert', False),
     ('--alert --noalert', False), ('--noalert --alert', True), ('--alert --steps 3', True),
 ])
-def test_switches_as_absl_takes_them(parser, given, alert):
+def test_switches_work_like_absl_flags(parser, given, alert):
     assert parser.parse_args(given.split()).alert is alert
 
 
@@ -37,7 +37,7 @@ def test_switches_as_absl_takes_them(parser, given, alert):
     ('--eval-on-train-data', 'did you mean --eval_on_train_data?'),
     ('--eval_on_train', 'unrecognized arguments: --eval_on_train'),
 ])
-def test_mistakes_end_with_code_2_and_advice(parser, given, words, capsys):
+def test_mistakes_exit_with_code_2_and_advice(parser, given, words, capsys):
     with pytest.raises(SystemExit) as end:
         parser.parse_args(given.split())
     assert end.value.code == 2
@@ -60,7 +60,7 @@ def test_paths(capsys, tmp_path, monkeypatch):
         assert words in capsys.readouterr().err
 
 
-def test_help_is_laid_out_as_written_and_has_defaults_worth_telling(capsys):
+def test_help_keeps_its_layout_and_shows_defaults(capsys):
     parser = args.Parser('What it does.\n\n    python script.py\n')
     parser.add_argument('--size', default=3, help='in pixels')
     parser.add_argument('--names', nargs='+', default=['any', 1], help='of classes')

@@ -18,7 +18,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_plain_lines_have_the_time_in_front(capsys):
+def test_plain_lines_start_with_the_time(capsys):
     console.log('hello [bold] 5 %')
     console.warn('careful')
     first, second = capsys.readouterr().out.splitlines()
@@ -36,7 +36,7 @@ def test_plain_table_is_aligned(capsys):
         'mobilenet     0.4  12345\n')
 
 
-def test_progress_when_piped_is_a_line_now_and_then_and_a_last_one(capsys, clock):
+def test_progress_in_a_pipe_prints_a_line_at_intervals_and_at_the_end(capsys, clock):
     with console.progress('train', 200, 'steps', start=100) as bar:
         for done in range(101, 151):
             clock[0] += 0.5
@@ -47,7 +47,7 @@ def test_progress_when_piped_is_a_line_now_and_then_and_a_last_one(capsys, clock
                      'train: 150/200 steps, 2 steps/s, 0:25 left, loss 0.5']
 
 
-def test_rate_is_of_the_last_minute(capsys, clock):
+def test_rate_covers_the_last_minute(capsys, clock):
     with console.progress('scan', None, 'files') as bar:
         for done in range(1, 1001):
             clock[0] += 0.1
@@ -58,7 +58,7 @@ def test_rate_is_of_the_last_minute(capsys, clock):
     assert capsys.readouterr().out.splitlines()[-1][9:] == 'scan: 1100 files, 1 files/s'
 
 
-def test_slow_work_is_told_in_seconds_each(capsys, clock):
+def test_slow_work_is_shown_in_seconds_each(capsys, clock):
     with console.progress('export', 3, 'models') as bar:
         clock[0] += 40
         bar.update(1)
@@ -69,7 +69,7 @@ def test_durations():
     assert [console.duration(s) for s in (0.4, 59.6, 750, 3723)] == ['0:00', '1:00', '12:30', '1:02:03']
 
 
-def test_letters_that_the_output_does_not_know(monkeypatch):
+def test_characters_that_the_output_cannot_encode(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(raw, encoding='ascii'))
     console.log('Größe')

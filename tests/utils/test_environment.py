@@ -3,7 +3,7 @@ import os
 from object_detection.utils import environment
 
 
-def test_variables_are_set_and_those_of_the_user_are_kept(monkeypatch):
+def test_variables_are_set_unless_the_user_set_them(monkeypatch):
     for name in environment.TENSORFLOW:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('TF_ENABLE_ONEDNN_OPTS', '0')

@@ -1,4 +1,4 @@
-"""How a script ends on what a user can put right."""
+"""Exit codes and messages of commands."""
 import pytest
 
 from object_detection.utils import errors
@@ -17,7 +17,7 @@ def test_a_package_that_is_not_installed(capsys):
     assert code == 1 and "(No module named 'package_that_nobody_has')" in said and 'make setup' in said
 
 
-def test_a_module_of_ours_that_is_missing_is_a_bug():
+def test_a_missing_module_of_this_package_is_a_bug():
     def main(argv):
         import object_detection.utils.nothing_like_it  # noqa: F401
     with pytest.raises(ModuleNotFoundError):

@@ -72,7 +72,7 @@ def test_folder_in_the_way(tmp_path):
     ('~/x.config', '~ is not expanded'),
     ('models', 'is a folder; give a file; models has d0/'),
 ])
-def test_advice_for_what_is_missing(path, words, tmp_path, monkeypatch):
+def test_advice_for_missing_paths(path, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path('models/d0').mkdir(parents=True)
     Path('pipeline.config').touch()
@@ -100,7 +100,7 @@ def test_existing_dir(tmp_path):
 
 
 @pytest.mark.parametrize('use', [files.make_dir, lambda folder: files.lock(folder).__enter__()])
-def test_a_folder_that_cannot_be(use, tmp_path):
+def test_a_folder_that_cannot_be_made(use, tmp_path):
     (tmp_path / 'file').touch()
     for folder in (tmp_path / 'file', tmp_path / 'file/below/it'):
         with pytest.raises(UserError) as error:
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be(use, tmp_path):
 
 @pytest.mark.parametrize(('number', 'kind'), [(errno.EACCES, UserError), (errno.EROFS, UserError),
                                               (errno.ENOSPC, OSError)])
-def test_a_folder_that_may_not_be_written_to(number, kind, tmp_path, monkeypatch):
+def test_a_folder_without_write_permission(number, kind, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
@@ -141,7 +141,7 @@ with files.lock(sys.argv[1]):
 '''
 
 
-def test_lock_holds_against_another_process_and_ends_with_it(tmp_path):
+def test_lock_excludes_another_process_and_ends_with_it(tmp_path):
     folder = tmp_path / 'new model'
     with subprocess.Popen([sys.executable, '-c', HOLDER, str(folder)], cwd=ROOT, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as other:

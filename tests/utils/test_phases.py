@@ -1,4 +1,4 @@
-"""Fresh processes: what they say, how they end, and that they end."""
+"""Fresh processes: their events, their outcomes, and that they end."""
 import json
 import os
 import pickle
@@ -55,7 +55,7 @@ def test_killed(tmp_path):
 
 
 @posix
-def test_killed_for_want_of_memory(tmp_path, monkeypatch):
+def test_killed_because_memory_ran_out(tmp_path, monkeypatch):
     counts = iter([4, 5])
     monkeypatch.setattr(phases, '_oom_kills', lambda: next(counts))
     assert run(phase_samples.killed, tmp_path).kind == phases.OUT_OF_MEMORY
@@ -78,7 +78,7 @@ def test_a_second_signal_ends_it(tmp_path):
     assert run(phase_samples.never_stops, tmp_path, twice) == phases.Outcome(phases.INTERRUPTED, 'ended at once')
 
 
-def test_a_phase_that_the_process_cannot_import_is_an_error_here(tmp_path):
+def test_a_phase_that_cannot_be_pickled_raises_in_the_parent(tmp_path):
     with phases.Worker() as worker, pytest.raises((AttributeError, pickle.PicklingError)):
         worker.run(lambda report, stopping: None, {}, tmp_path / 'outcome.json', lambda name, **values: None)
 

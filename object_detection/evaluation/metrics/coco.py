@@ -1,13 +1,13 @@
-"""COCO metrics of boxes and masks (pycocotools), with the reference's names and conventions."""
-import contextlib
-import io
+"""COCO metrics of boxes and masks (faster-coco-eval), with the reference's names and conventions."""
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from pycocotools import mask as rle
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval import mask as rle
 
-# name: which table of COCOeval, IoU threshold (None: mean over .5 to .95), index of area range, index of max detections
+# name: (table of COCOeval, IoU threshold or None for the mean over .5 to .95, index of the area range, index of the
+# maximum number of detections)
 _SUMMARY = {
     'Precision/mAP': ('precision', None, 0, 2),
     'Precision/mAP@.50IOU': ('precision', .5, 0, 2),
@@ -23,118 +23,150 @@ _SUMMARY = {
     'Recall/AR@100 (large)': ('recall', None, 3, 2),
 }
 
+Arrays = dict[str, np.ndarray]
+
 
 class Annotations:
-    """Groundtruth and detections of pictures as pycocotools wants them.
+    """Groundtruth and detections of all images, as COCOeval reads them.
 
     Args:
         categories: {class id (from 1): name}; objects of other classes do not count.
     """
 
-    def __init__(self, categories):
+    def __init__(self, categories: dict[int, str]):
         self._categories = dict(categories)
-        self._pictures, self._truth, self._found = [], [], []
+        self._images: list[dict[str, int]] = []
+        self._groundtruth: list[dict[str, Any]] = []
+        self._detections: list[dict[str, Any]] = []
 
-    def add_picture(self, size, truth_classes, truth, classes, found):
-        """truth, found: columns {field of an annotation: n values}; size: (height, width), or None if masks have it."""
-        picture = {'id': len(self._pictures) + 1}
-        self._pictures.append(picture | dict(zip(('height', 'width'), size or ())))
-        self._append(self._truth, truth_classes, truth)
-        self._append(self._found, classes, found)
+    def add_image(self, groundtruth: Mapping[str, Any], detections: Mapping[str, Any],
+                  size: tuple[int, int] = (0, 0)) -> None:
+        """Add one image.
 
-    def compare(self, kind, **parameters):
-        """The COCOeval after its accumulate; kind: 'bbox', 'segm' or 'keypoints'; parameters: of COCOeval.params."""
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools talks
-            evaluation = COCOeval(self._coco(self._truth), self._coco(self._found), kind)
-            vars(evaluation.params).update(parameters)
-            evaluation.evaluate()
-            evaluation.accumulate()
+        Args:
+            groundtruth, detections: {annotation field: n values}, with category_id; detections with score.
+            size: (height, width), which only masks need.
+        """
+        self._images.append({'id': len(self._images) + 1, 'height': size[0], 'width': size[1]})
+        scores = np.asarray(detections['score'], np.float64)
+        scores[np.isnan(scores)] = -np.inf  # COCOeval accepts no NaN
+        self._append(self._groundtruth, groundtruth)
+        self._append(self._detections, {**detections, 'score': scores})
+
+    def compare(self, kind: str, sigmas: np.ndarray | None = None) -> COCOeval_faster:
+        """Run COCOeval.
+
+        Args:
+            kind: 'bbox', 'segm' or 'keypoints'.
+            sigmas: float64 [K], of keypoints.
+        Returns:
+            The COCOeval with its tables.
+        """
+        evaluation = COCOeval_faster(self._coco(self._groundtruth), self._coco(self._detections), kind,
+                                     kpt_oks_sigmas=sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
         return evaluation
 
-    def _append(self, annotations, classes, columns):
-        """One annotation for each object of the newest picture that has a class we know."""
-        columns = {name: np.asarray(values).tolist() for name, values in columns.items()}
-        for category, *values in zip(map(int, classes), *columns.values()):
-            if category in self._categories:  # an id of 0 would mean "no match" to pycocotools
-                annotations.append({'id': len(annotations) + 1, 'image_id': len(self._pictures),
-                                    'category_id': category, 'iscrowd': 0, **dict(zip(columns, values))})
+    def _append(self, annotations: list[dict[str, Any]], columns: Mapping[str, Any]) -> None:
+        """Append an annotation for each object of the newest image whose class is known."""
+        for values in zip(*(np.asarray(column).tolist() for column in columns.values())):
+            annotation = {'id': len(annotations) + 1, 'image_id': len(self._images), 'iscrowd': 0,
+                          **dict(zip(columns, values))}
+            if annotation['category_id'] in self._categories:
+                annotations.append(annotation)  # ids start at 1: COCOeval reads 0 as "no match"
 
-    def _coco(self, annotations):
+    def _coco(self, annotations: list[dict[str, Any]]) -> COCO:
         coco = COCO()
-        coco.dataset = {'images': self._pictures, 'annotations': annotations,
+        coco.dataset = {'images': self._images, 'annotations': annotations,
                         'categories': [{'id': i, 'name': name} for i, name in self._categories.items()]}
         coco.createIndex()
         return coco
 
 
 class Coco:
-    """The twelve COCO numbers of boxes or masks.
+    """The twelve COCO metrics of boxes or masks.
 
-    As in the reference: crowd boxes are ignored regions, `difficult` plays no part, the area of an object is that of
-    its box, of masks too, and classes outside `categories` do not count. A number without any object behind it is -1.
-    Pictures whose records have no masks do not count for masks.
+    As in the reference, crowd boxes are regions to ignore, `difficult` plays no part, and the area of an object is that
+    of its box, for masks too. A metric without any groundtruth object is -1. For masks, images whose records have no
+    masks do not count.
 
     Args:
-        categories: {class id (from 1): name}.
-        prefix: of the names.
+        categories: {class id (from 1): name}; other classes do not count.
+        prefix: first part of all names.
         masks: compare masks instead of boxes.
-        per_category: also DetectionBoxes_PerformanceByCategory/mAP/NAME.
-        all_per_category: also each of the twelve, as `DetectionBoxes_Precision/mAP ByCategory/NAME`.
+        per_category: add DetectionBoxes_PerformanceByCategory/mAP/NAME.
+        all_per_category: also add all twelve metrics of each class, as DetectionBoxes_Precision/mAP ByCategory/NAME.
     """
 
-    def __init__(self, categories, prefix='DetectionBoxes', masks=False, per_category=False, all_per_category=False):
+    def __init__(self, categories: dict[int, str], prefix: str = 'DetectionBoxes', masks: bool = False,
+                 per_category: bool = False, all_per_category: bool = False):
         self._categories, self._annotations = dict(categories), Annotations(categories)
         self._prefix, self._masks = prefix, masks
         self._per_category, self._all_per_category = per_category or all_per_category, all_per_category
 
-    def add(self, truth, found):
-        """One picture (training/metrics)."""
-        if self._masks and not np.all(truth.get('instance_mask_weights', 1)):
-            return  # its record has boxes only: what is found there is neither right nor wrong
-        there, detected = corners_and_areas(truth['boxes']), corners_and_areas(found['boxes'])
+    def add(self, groundtruth: Arrays, detections: Arrays) -> None:
+        """Add one image; see evaluation.metrics for the arrays."""
+        if self._masks and not np.all(groundtruth.get('instance_mask_weights', 1)):
+            return  # the record has boxes only, so detected masks are neither right nor wrong
+        objects = {'category_id': groundtruth['classes'], **boxes_and_areas(groundtruth['boxes']),
+                   'iscrowd': groundtruth['is_crowd']}
+        found = {'category_id': detections['classes'], **boxes_and_areas(detections['boxes']),
+                 'score': detections['scores']}
+        size = (0, 0)
         if self._masks:
-            there['segmentation'], detected['segmentation'] = encode(truth['masks']), encode(found['masks'])
-            detected['area'] = [float(rle.area(mask)) for mask in detected['segmentation']]
-        self._annotations.add_picture(
-            np.shape(truth['masks'])[1:] if self._masks else None,
-            truth['classes'], there | {'iscrowd': truth['is_crowd']},
-            found['classes'], detected | {'score': found['scores']})
+            size = groundtruth['masks'].shape[1:]
+            objects['segmentation'], found['segmentation'] = encode(groundtruth['masks']), encode(detections['masks'])
+            found['area'] = [float(rle.area(mask)) for mask in found['segmentation']]
+        self._annotations.add_image(objects, found, size)
 
-    def evaluate(self):
-        """[(name, value)], the names as in TensorBoard."""
+    def evaluate(self) -> list[tuple[str, float]]:
+        """Return (name, value) of each metric; the names are TensorBoard tags."""
         evaluation = self._annotations.compare('segm' if self._masks else 'bbox')
-        metrics = [(name, mean(evaluation, *which)) for name, which in _SUMMARY.items()]
+        metrics = [(name, table_mean(evaluation, *entry)) for name, entry in _SUMMARY.items()]
         for index, category in enumerate(evaluation.params.catIds if self._per_category else ()):
             name = self._categories[category]
-            values = [(metric, mean(evaluation, *which, index)) for metric, which in _SUMMARY.items()]
+            values = [(metric, table_mean(evaluation, *entry, index)) for metric, entry in _SUMMARY.items()]
             metrics.append((f'PerformanceByCategory/mAP/{name}', values[0][1]))
             if self._all_per_category:
                 metrics += [(f'{metric} ByCategory/{name}', value) for metric, value in values]
         return [(f'{self._prefix}_{name}', value) for name, value in metrics]
 
 
-def corners_and_areas(boxes):
-    """Columns of annotations for boxes [n, 4]: bbox (x, y, width, height) and area."""
+def boxes_and_areas(boxes: np.ndarray) -> dict[str, Any]:
+    """Return the annotation fields of boxes.
+
+    Args:
+        boxes: float32 [n, 4] (ymin, xmin, ymax, xmax), pixels.
+    Returns:
+        bbox: n lists (xmin, ymin, width, height).
+        area: n numbers.
+    """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     sizes = boxes[:, 2:] - boxes[:, :2]
     return {'bbox': np.concatenate([boxes[:, 1::-1], sizes[:, ::-1]], 1).astype(np.float64).tolist(),
             'area': (sizes[:, 0] * sizes[:, 1]).astype(np.float64).tolist()}
 
 
-def encode(masks):
-    """Run lengths of masks [n, height, width], a list of n."""
+def encode(masks: np.ndarray) -> list[dict[str, Any]]:
+    """Return the run-length encodings of masks, bool [n, height, width]."""
     masks = np.asfortranarray(np.moveaxis(np.asarray(masks), 0, -1), np.uint8)
     return rle.encode(masks) if masks.shape[-1] else []
 
 
-def mean(evaluation, table, threshold, area, most, category=slice(None)):
-    """Mean over the part of a table of COCOeval that says something, -1 if none does.
+def table_mean(evaluation: COCOeval_faster, table: str, iou_threshold: float | None, area: int, max_detections: int,
+               category: int | slice = slice(None)) -> float:
+    """Return the mean of the defined entries (above -1) of a COCOeval table, or -1 if there are none.
 
-    precision is [thresholds, recalls, categories, areas, max detections]; recall has no second axis.
+    Args:
+        table: 'precision' [IoU thresholds, recalls, categories, areas, maximum numbers of detections], or 'recall',
+            the same without the second axis.
+        iou_threshold: one of the thresholds; None for all of them.
+        area, max_detections, category: indices.
     """
     values = evaluation.eval[table]
-    if threshold is not None:
-        values = values[np.isclose(evaluation.params.iouThrs, threshold)]
-    values = values[..., category, area, most]
+    if iou_threshold is not None:
+        values = values[np.isclose(evaluation.params.iouThrs, iou_threshold)]
+    values = values[..., category, area, max_detections]
     values = values[values > -1]
     return float(values.mean()) if values.size else -1.

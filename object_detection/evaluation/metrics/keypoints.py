@@ -1,11 +1,11 @@
-"""COCO metrics of the keypoints of one class (pycocotools), with the reference's names."""
+"""COCO metrics of the keypoints of one class (faster-coco-eval), with the reference's names."""
 import numpy as np
 
-from object_detection.evaluation.metrics.coco import Annotations, corners_and_areas, mean
+from object_detection.evaluation.metrics.coco import Annotations, Arrays, boxes_and_areas, table_mean
 
-_SIGMA = .05  # of keypoints that no keypoint_label_to_sigmas knows
-# As _SUMMARY in coco.py. COCO has ten numbers of keypoints, all for at most 20 detections in a picture, and the last
-# five are recalls over all thresholds, at .5 and at .75; AR@1, AR@10 and AR@100 are what the reference calls them.
+_DEFAULT_SIGMA = .05  # of keypoints that are not in keypoint_label_to_sigmas
+# As _SUMMARY in coco.py. COCO has ten metrics of keypoints, all for at most 20 detections per image. The last five are
+# recalls: the mean over all thresholds, at .5 and at .75; the reference calls these AR@1, AR@10 and AR@100.
 _SUMMARY = {
     'Precision/mAP': ('precision', None, 0, 0),
     'Precision/mAP@.50IOU': ('precision', .5, 0, 0),
@@ -21,41 +21,50 @@ _SUMMARY = {
 
 
 class Keypoints:
-    """Ten numbers, in which object keypoint similarity takes the place of IoU.
+    """The ten COCO metrics of keypoints, with object keypoint similarity (OKS) in place of IoU.
 
-    As in the reference: only keypoints with a visibility count, objects without any are ignored, crowds too, and the
-    area of an object is that of the records, or of its box where they do not say.
+    As in the reference, only visible keypoints count, objects without any and crowds are ignored, and the area of an
+    object is that of the records, or that of its box where they have none.
 
     Args:
         class_id: from 1.
-        name: of the class, for the tags.
-        sigmas: {place of a keypoint in the arrays: its standard deviation, relative to the object's size, or None}.
+        name: name of the class, for the tags.
+        sigmas: {index of a keypoint in the arrays: its standard deviation relative to the object's size, or None for
+            the default}.
     """
 
-    def __init__(self, class_id, name, sigmas):
+    def __init__(self, class_id: int, name: str, sigmas: dict[int, float | None]):
         self._name, self._annotations = name, Annotations({class_id: name})
-        self._places = sorted(sigmas)
-        self._sigmas = np.array([sigmas[place] or _SIGMA for place in self._places])
+        self._indices = sorted(sigmas)
+        self._sigmas = np.array([sigmas[index] or _DEFAULT_SIGMA for index in self._indices])
 
-    def add(self, truth, found):
-        """One picture (training/metrics); needs keypoints."""
-        there, detected = corners_and_areas(truth['boxes']), corners_and_areas(found['boxes'])
-        visible = np.asarray(truth['keypoint_visibilities'])[:, self._places]
-        there |= {'area': np.where(np.asarray(truth['area']) > 0, truth['area'], there['area']),
-                  'iscrowd': truth['is_crowd'], 'num_keypoints': np.count_nonzero(visible, -1),
-                  'keypoints': self._listed(truth['keypoints'], visible)}
-        detected |= {'score': found['scores'], 'keypoints': self._listed(found['keypoints'])}
-        self._annotations.add_picture(None, truth['classes'], there, found['classes'], detected)
+    def add(self, groundtruth: Arrays, detections: Arrays) -> None:
+        """Add one image; see evaluation.metrics for the arrays."""
+        visible = np.asarray(groundtruth['keypoint_visibilities'])[:, self._indices]
+        boxes = boxes_and_areas(groundtruth['boxes'])
+        area = np.asarray(groundtruth['area'])
+        objects = {'category_id': groundtruth['classes'], 'bbox': boxes['bbox'],
+                   'area': np.where(area > 0, area, boxes['area']), 'iscrowd': groundtruth['is_crowd'],
+                   'num_keypoints': np.count_nonzero(visible, -1),
+                   'keypoints': self._flatten(groundtruth['keypoints'], visible)}
+        found = {'category_id': detections['classes'], **boxes_and_areas(detections['boxes']),
+                 'score': detections['scores'], 'keypoints': self._flatten(detections['keypoints'])}
+        self._annotations.add_image(objects, found)
 
-    def evaluate(self):
-        """[(name, value)], the names as in TensorBoard."""
-        evaluation = self._annotations.compare('keypoints', kpt_oks_sigmas=self._sigmas)
-        return [(f'Keypoints_{name} ByCategory/{self._name}', mean(evaluation, *which))
-                for name, which in _SUMMARY.items()]
+    def evaluate(self) -> list[tuple[str, float]]:
+        """Return (name, value) of each metric; the names are TensorBoard tags."""
+        evaluation = self._annotations.compare('keypoints', self._sigmas)
+        return [(f'Keypoints_{name} ByCategory/{self._name}', table_mean(evaluation, *entry))
+                for name, entry in _SUMMARY.items()]
 
-    def _listed(self, points, visible=True):
-        """Keypoints [n, K, 2] -> [n, 3 k], x, y, whether it counts, of those places that the class has."""
-        points = np.asarray(points, np.float64)[:, self._places]
-        counts = np.broadcast_to(visible, points.shape[:2])
-        listed = np.stack([points[..., 1], points[..., 0], counts], -1)
-        return listed.reshape(len(points), 3 * len(self._places))
+    def _flatten(self, keypoints: np.ndarray, visible: np.ndarray | bool = True) -> np.ndarray:
+        """Return (x, y, whether visible) of this class's k keypoints, float64 [n, 3 k].
+
+        Args:
+            keypoints: float32 [n, K, 2] (y, x).
+            visible: bool [n, k].
+        """
+        keypoints = np.asarray(keypoints, np.float64)[:, self._indices]
+        flags = np.broadcast_to(visible, keypoints.shape[:2])
+        flat = np.stack([keypoints[..., 1], keypoints[..., 0], flags], -1)
+        return flat.reshape(len(keypoints), 3 * len(self._indices))

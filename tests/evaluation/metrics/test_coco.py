@@ -48,6 +48,12 @@ def test_a_wrong_one_with_a_higher_score_halves_precision():
     assert values(coco)['Precision/mAP'] == pytest.approx(.5)
 
 
+def test_a_score_that_is_not_a_number_ranks_last():
+    coco = Boxes({1: 'cat'})
+    coco.add([[0, 0, 10, 10]], [1], [0], [[50, 50, 60, 60], [0, 0, 10, 10]], [1, 1], [np.nan, .1])
+    assert values(coco)['Precision/mAP'] == pytest.approx(1.)
+
+
 def test_crowds_are_ignored():
     coco = Boxes({1: 'cat'})
     coco.add([[0, 0, 10, 10], [50, 50, 90, 90]], [1, 1], [False, True],
@@ -86,7 +92,6 @@ def test_per_category():
     assert found['PerformanceByCategory/mAP/dog'] == 0.
     assert found['Precision/mAP@.50IOU ByCategory/cat'] == pytest.approx(1.)
     assert found['Precision/mAP'] == pytest.approx(.5)
-
 
 
 @pytest.mark.parametrize('boxes_only', [True, False])

@@ -1,4 +1,4 @@
-"""All metrics against what the reference's evaluators say of the same pictures (tests/golden/make_metrics.py)."""
+"""All metrics are those that the reference's evaluators compute (tests/golden/make_metrics.py)."""
 import json
 from pathlib import Path
 
@@ -30,7 +30,7 @@ CASES = {
 
 
 def pictures():
-    """[(truth, found)], in the order of their numbers."""
+    """[(groundtruth, detections)] of all images."""
     sides = {}
     for key, array in np.load(GOLDEN / 'metrics.npz').items():
         number, side, name = key.split('/')
@@ -49,4 +49,4 @@ def test_numbers_and_names(case):
     expected = {name: np.nan if value is None else value
                 for name, value in json.loads((GOLDEN / 'metrics.json').read_text())[case].items()}
     assert list(values) == list(expected)
-    assert values == pytest.approx(expected, abs=1e-6, nan_ok=True)
+    assert values == pytest.approx(expected, rel=0, abs=1e-12, nan_ok=True)

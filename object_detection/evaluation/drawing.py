@@ -1,72 +1,103 @@
-"""Boxes, masks and keypoints drawn on pictures."""
+"""Draw boxes, masks and keypoints on images."""
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from object_detection import protos
+from object_detection.config.label_map import LabelMap
+from object_detection.evaluation.samples import Sample
+
+LONGER_SIDE = 480, 1024  # least and most pixels of an image in TensorBoard, so that captions can be read
 _COLORS = ('#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#008080', '#9a6324', '#e032c6', '#808000', '#000075')
-_TINT = 110  # of 255, how opaque masks are
+_MASK_OPACITY = 110  # of 255
+
+Edges = Sequence[tuple[int, int]]
 
 
-def draw_objects(picture, boxes, captions, colors, masks=None, keypoints=None, edges=()):
-    """A copy of `picture` with boxes and a caption on each.
+def side_by_side(sample: Sample, labels: LabelMap, options: protos.EvalConfig) -> np.ndarray:
+    """Draw an image twice: its detections on the left, its groundtruth on the right.
 
     Args:
-        picture: uint8 [H, W, 3].
-        boxes: [N, 4] ymin, xmin, ymax, xmax in pixels; the first is drawn on top.
-        captions: N texts. colors: N class ids; the same id has the same color.
-        masks: N arrays bool [h, w] of the whole picture in any size; the objects are tinted.
-        keypoints: [N, K, 2] y, x in pixels; with NaN they are left out. edges: pairs of places in K, joined by lines.
+        options: eval_config, of which min_score_threshold (of detections and of their keypoints),
+            max_num_boxes_to_visualize and keypoint_edge count.
+    Returns:
+        uint8 [H, 2 * W + gap, 3], H and W in the aspect ratio of the original picture, the longer within LONGER_SIDE.
     """
-    colors = [_COLORS[(int(color) - 1) % len(_COLORS)] for color in colors]
-    image = Image.fromarray(picture)
+    scale = float(np.clip(max(sample.size), *LONGER_SIDE)) / max(sample.size)
+    height, width = (max(1, round(float(side) * scale)) for side in sample.size)
+    image = np.asarray(Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR))
+    edges = [(edge.start, edge.end) for edge in options.keypoint_edge]
+    detections = confident(sample.detections, options.min_score_threshold, options.max_num_boxes_to_visualize)
+    sides = []
+    for objects in (detections, sample.groundtruth):
+        captions = [labels.name_of(int(class_id)) for class_id in objects['classes']]
+        if 'scores' in objects:
+            captions = [f'{name} {score:.0%}' for name, score in zip(captions, objects['scores'])]
+        keypoints = objects['keypoints'] * scale if 'keypoints' in objects else None
+        sides.append(draw_objects(image, objects['boxes'] * scale, captions, objects['classes'], objects.get('masks'),
+                                  keypoints, edges))
+    gap = np.full((height, max(4, width // 80), 3), 255, np.uint8)
+    return np.concatenate([sides[0], gap, sides[1]], 1)
+
+
+def confident(detections: dict[str, np.ndarray], min_score: float, max_number: int) -> dict[str, np.ndarray]:
+    """Keep at most `max_number` detections, with a score of at least `min_score`; keypoints below it become NaN.
+
+    Args:
+        detections: see samples.Sample.
+    """
+    kept = np.flatnonzero(np.asarray(detections['scores']) >= min_score)[:max_number]
+    detections = {name: np.asarray(values)[kept] for name, values in detections.items()}
+    if 'keypoints' in detections:
+        visible = detections['keypoint_scores'][..., np.newaxis] >= min_score
+        detections['keypoints'] = np.where(visible, detections['keypoints'], np.nan)
+    return detections
+
+
+def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes: Iterable[int],
+                 masks: np.ndarray | None = None, keypoints: Any = None, edges: Edges = ()) -> np.ndarray:
+    """Return a copy of an image with N boxes, each with a caption, and their masks and keypoints.
+
+    Args:
+        image: uint8 [H, W, 3].
+        boxes: [N, 4] (ymin, xmin, ymax, xmax) in pixels; the first is drawn on top.
+        captions: N texts.
+        classes: N class ids, which select the colors.
+        masks: bool [N, h, w] of the whole image in any size; the objects are tinted.
+        keypoints: [N, K, 2] (y, x) in pixels; those with NaN are not drawn.
+        edges: pairs of keypoints (indices below K) that are joined by a line.
+    Returns:
+        uint8 [H, W, 3].
+    """
+    colors = [_COLORS[(int(class_id) - 1) % len(_COLORS)] for class_id in classes]
+    canvas = Image.fromarray(image)
     for mask, color in zip(() if masks is None else masks, colors):
-        opacity = Image.fromarray(np.where(mask, np.uint8(_TINT), np.uint8(0)))
-        image.paste(color, (0, 0), opacity.resize(image.size, Image.Resampling.NEAREST))
-    draw = ImageDraw.Draw(image)
-    line = max(2, round(min(image.size) / 160))
-    font = ImageFont.load_default(max(11, round(min(image.size) / 28)))
+        opacity = Image.fromarray(np.where(mask, np.uint8(_MASK_OPACITY), np.uint8(0)))
+        canvas.paste(color, (0, 0), opacity.resize(canvas.size, Image.Resampling.NEAREST))
+    draw = ImageDraw.Draw(canvas)
+    line = max(2, round(min(canvas.size) / 160))
+    font = ImageFont.load_default(max(11, round(min(canvas.size) / 28)))
     for box, caption, color in reversed(list(zip(boxes, captions, colors))):
-        top, left, bottom, right = (float(v) for v in box)
-        bottom, right = max(top, bottom), max(left, right)
-        draw.rectangle((left, top, right, bottom), outline=color, width=line)
+        ymin, xmin, ymax, xmax = (float(v) for v in box)
+        draw.rectangle((xmin, ymin, max(xmin, xmax), max(ymin, ymax)), outline=color, width=line)
         _, _, width, height = draw.textbbox((0, 0), caption, font=font)
-        x = min(max(0, left), max(0, image.width - width - 4))
-        y = top - height - 4 if top - height - 4 >= 0 else min(max(top, 0), image.height - height - 4)
+        x = min(max(0, xmin), max(0, canvas.width - width - 4))
+        above = ymin - height - 4
+        y = above if above >= 0 else min(max(ymin, 0), canvas.height - height - 4)
         draw.rectangle((x, y, x + width + 4, y + height + 4), fill=color)
         draw.text((x + 2, y + 1), caption, fill='white', font=font)
     for points, color in zip(() if keypoints is None else keypoints, colors):
         _draw_keypoints(draw, np.asarray(points)[:, ::-1], color, line, edges)
-    return np.asarray(image)
+    return np.asarray(canvas)
 
 
-def _draw_keypoints(draw, points, color, line, edges):
-    """Dots at points [K, 2] (x, y) and lines between those of them that are there."""
-    there = ~np.isnan(points).any(-1)
+def _draw_keypoints(draw: ImageDraw.ImageDraw, points: np.ndarray, color: str, line: int, edges: Edges) -> None:
+    """Draw a dot at each point of [K, 2] (x, y), and lines between those that are not NaN."""
+    visible = ~np.isnan(points).any(-1)
     for start, end in edges:
-        if max(start, end) < len(points) and there[start] and there[end]:
+        if max(start, end) < len(points) and visible[start] and visible[end]:
             draw.line((*points[start], *points[end]), fill=color, width=line)
-    for x, y in points[there]:
+    for x, y in points[visible]:
         draw.ellipse((x - 2 * line, y - 2 * line, x + 2 * line, y + 2 * line), fill=color, outline='white')
-
-
-def side_by_side(picture, found, truth, name_of, min_score, most, edges=()):
-    """Detections on the left, groundtruth on the right: uint8 [H, 2 * W + gap, 3].
-
-    Args:
-        picture: uint8 [H, W, 3].
-        found: boxes [N, 4] in pixels, classes (ids), scores, the best first; perhaps masks, keypoints [N, K, 2] with
-            keypoint_scores [N, K]. truth: boxes, classes; perhaps masks, keypoints (NaN where there is none).
-        name_of: fn(class id) -> name.
-        min_score, most: which detections to draw; min_score also, which of their keypoints.
-        edges: pairs of keypoints to join.
-    """
-    kept = [i for i in range(len(found['scores'])) if found['scores'][i] >= min_score][:most]
-    found = {name: np.asarray(values)[kept] for name, values in found.items()}
-    if 'keypoints' in found:
-        sure = found['keypoint_scores'][..., np.newaxis] >= min_score
-        found['keypoints'] = np.where(sure, found['keypoints'], np.nan)
-    captions = [f'{name_of(int(c))} {score:.0%}' for c, score in zip(found['classes'], found['scores'])]
-    left, right = (draw_objects(picture, objects['boxes'], texts, objects['classes'], objects.get('masks'),
-                                objects.get('keypoints'), edges)
-                   for objects, texts in ((found, captions), (truth, [name_of(int(c)) for c in truth['classes']])))
-    gap = np.full((picture.shape[0], max(4, picture.shape[1] // 80), 3), 255, np.uint8)
-    return np.concatenate([left, gap, right], 1)

@@ -1,41 +1,47 @@
-"""The evaluation phase: one checkpoint, one set of records, metrics and losses and pictures."""
+"""The evaluation phase: one checkpoint and one set of records in; metrics, losses and side-by-side images out."""
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from object_detection import checkpoints, inputs
-from object_detection.config import label_map, metrics_set
-from object_detection.config import pipeline as configs
+from object_detection import checkpoints, inputs, protos
+from object_detection.config import label_map, metrics_set, pipeline
 from object_detection.evaluation import drawing, metrics, summaries
 from object_detection.evaluation.samples import samples
 from object_detection.layers import devices
 from object_detection.models import build, resizers
+from object_detection.models.detector import Detector, Tensors
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
-from object_detection.utils.phases import Interrupted, keep, uncollected
+from object_detection.utils.phases import Interrupted, Report, Stopping, keep, uncollected
 
-PIXELS_AT_ONCE = 8 * 512 * 512  # pictures per batch where the config asks for fewer; the numbers do not depend on it
-PICTURE_SIDE = 480, 1024  # least and most pixels of the longer side in TensorBoard, so that captions can be read
+PIXELS_AT_ONCE = 8 * 512 * 512  # smaller batches are enlarged to this; the numbers do not depend on the batch size
+_OUT_OF_MEMORY = 'Make the image_resizer smaller, or end other programs that use the same memory'
+
+Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.eval_dataset
 
 
-def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, known=(), on_train_data=False,
-             sample_1_of_n=1):
-    """A phase (utils/phases.py): evaluate one checkpoint; numbers and pictures go to model_dir/eval for TensorBoard.
+def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: str,
+             checkpoint_path: str | None = None, known: Collection[str] = (), on_train_data: bool = False,
+             sample_1_of_n: int = 1) -> dict[str, Any]:
+    """Evaluate one checkpoint: a phase (utils/phases.py). Numbers and images go to model_dir/eval for TensorBoard.
 
     Args:
-        config_text: the pipeline.config.
-        checkpoint_path: see checkpoints.load; None: the newest whole one of model_dir, unless it is of step 0.
+        config_text: the content of pipeline.config.
+        checkpoint_path: see checkpoints.load; None for the newest complete one of model_dir, unless its step is 0.
         known: names (ckpt-7) of checkpoints that need no evaluation.
-        on_train_data: take the records of train_input_reader, and write to model_dir/eval_train.
-        sample_1_of_n: take every n-th picture only.
+        on_train_data: evaluate the records of train_input_reader, and write to model_dir/eval_train.
+        sample_1_of_n: evaluate every n-th picture only.
     Events:
-        device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) as it goes.
+        device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) after each batch.
     Returns:
-        {'step', 'checkpoint', 'pictures', 'metrics': [[name, value]]}; an empty dict if there is nothing to do.
+        {'step', 'checkpoint', 'pictures', 'metrics': [(name, value)]}; an empty dict if there is nothing to do.
+    Raises:
+        UserError, OutOfMemory (not even one image fits), Interrupted.
     """
-    config = configs.parse(config_text, 'pipeline.config')
+    config = pipeline.parse(config_text, 'pipeline.config')
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
     labels = label_map.load(reader.label_map_path)
     metrics_set.demand(config, reader, 'train_input_reader' if on_train_data else 'eval_input_reader[0]', labels)
@@ -43,14 +49,16 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
     reader.shuffle = False
-    reader.ClearField('sample_from_datasets_weights')  # draws take some pictures twice and others never
+    reader.ClearField('sample_from_datasets_weights')  # sampling repeats some pictures and misses others
     if checkpoint_path:
-        saved = checkpoints.load(checkpoint_path)
+        saved: checkpoints.Saved | None = checkpoints.load(checkpoint_path)
     else:
         saved = checkpoints.newest(model_dir, lambda text: report('warning', text=text))
-        if not saved or not saved.step or Path(saved.prefix).name in known:
-            return {}
-    with devices.out_of_memory(config.eval_config.batch_size):
+        if saved and (not saved.step or Path(saved.prefix).name in known):
+            saved = None
+    if not saved:
+        return {}
+    with devices.out_of_memory(1, _OUT_OF_MEMORY):  # _run_all halves larger batches
         with uncollected():
             model = build.build(config.model)
             step = checkpoints.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
@@ -62,46 +70,49 @@ def evaluate(report, stopping, config_text, model_dir, checkpoint_path=None, kno
     return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures, 'metrics': values}
 
 
-def _evaluate(config, reader, labels, model, step, writer, report, stopping):
-    """(number of pictures, [(name, value)]): the metrics, then the mean of each loss over the pictures."""
+def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, labels: label_map.LabelMap,
+              model: Detector, step: int, writer: summaries.Writer, report: Report, stopping: Stopping
+              ) -> tuple[int, list[tuple[str, float]]]:
+    """Return the number of pictures, and (name, value) of all metrics and of all losses (means over the pictures)."""
     options = config.eval_config
-    collected = metrics.collectors(options, labels)
+    collectors = metrics.collectors(options, labels)
+    need_masks = metrics_set.need_masks(options)
     dataset, batch_size = _dataset(config, reader, labels)
-    run = _runner(model, config.train_config.add_regularization_loss, dataset.element_spec)
-    losses, pictures, need_masks = {}, 0, metrics_set.need_masks(options)
-    for features, truth in _batches(dataset, reader, labels, batch_size):
+    run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
+    batches = _batches(dataset, reader, labels, batch_size)
+    losses: dict[str, list[np.ndarray]] = {}
+    pictures = 0
+    for features, groundtruth, batch_losses, detections in _run_all(run, batches, batch_size, report):
         if stopping():
             raise Interrupted('stopped as asked')
-        with console.muffled(when=not pictures):
-            batch_losses, found = run(features, truth)
         for name, values in batch_losses.items():
             losses.setdefault(name, []).append(values.numpy())
         to_draw = options.num_visualizations - pictures
-        for i, sample in enumerate(samples(features, truth, found, masked=batch_size if need_masks else to_draw)):
-            for metric in collected:
-                metric.add(sample.truth, sample.found)
+        masks = batch_size if need_masks else to_draw
+        for i, sample in enumerate(samples(features, groundtruth, detections, masks)):
+            for collector in collectors:
+                collector.add(sample.groundtruth, sample.detections)
             if i < to_draw:
-                writer.images(step, f'eval_side_by_side_{pictures}_0', [_picture(sample, labels, options)])
+                writer.images(step, f'eval_side_by_side_{pictures}_0', [drawing.side_by_side(sample, labels, options)])
             pictures += 1
         report('evaluated', pictures=pictures)
     if not pictures:
         raise UserError(f'{", ".join(reader.tf_record_input_reader.input_path)}: no picture to evaluate')
-    values = [value for metric in collected for value in metric.evaluate()]
-    return pictures, values + [(name, float(np.mean(np.concatenate(v)))) for name, v in losses.items()]
+    numbers = [number for collector in collectors for number in collector.evaluate()]
+    return pictures, numbers + [(name, float(np.mean(np.concatenate(values)))) for name, values in losses.items()]
 
 
-def _dataset(config, reader, labels):
-    """(dataset, its batch size). Pictures that end in one size go several at once."""
-    resize, batch_size = resizers.resizer(config.model), max(1, config.eval_config.batch_size)
-    if not resize.size:
-        batch_size = 1
-    elif batch_size * resize.size[0] * resize.size[1] < PIXELS_AT_ONCE:
-        batch_size = PIXELS_AT_ONCE // (resize.size[0] * resize.size[1])
-    return inputs.eval_dataset(config, reader, resize, labels, batch_size), batch_size
+def _dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, labels: label_map.LabelMap
+             ) -> tuple[tf.data.Dataset, int]:
+    """Return (dataset, batch size): 1 where images differ in size, else the config's or what PIXELS_AT_ONCE allows."""
+    resizer, batch_size = resizers.resizer(config.model), max(1, config.eval_config.batch_size)
+    batch_size = max(batch_size, PIXELS_AT_ONCE // (resizer.size[0] * resizer.size[1])) if resizer.size else 1
+    return inputs.eval_dataset(config, reader, resizer, labels, batch_size), batch_size
 
 
-def _batches(dataset, reader, labels, batch_size):
-    """The batches; a UserError that names the picture where one is broken."""
+def _batches(dataset: tf.data.Dataset, reader: protos.InputReader, labels: label_map.LabelMap, batch_size: int
+             ) -> Iterator[Batch]:
+    """Yield the batches; raise a UserError that names the picture if one is broken."""
     batches, count = iter(dataset), 0
     keep(batches)
     while True:
@@ -115,41 +126,68 @@ def _batches(dataset, reader, labels, batch_size):
         count += 1
 
 
-def _runner(model, add_regularization_loss, spec):
-    """fn(features, truth) -> ({name: [B] losses}, detections), traced once for batches of any size.
+def _run_all(run: Callable, batches: Iterable[Batch], batch_size: int, report: Report
+             ) -> Iterator[tuple[Tensors, Tensors, Tensors, Tensors]]:
+    """Yield (features, groundtruth, losses, detections) of all batches; see `_traced`.
 
-    A loss is normalised by the objects of its batch: only picture by picture is it what batches of one give.
+    When memory runs out, this batch and all later ones run in parts of half the size. A part of one image raises the
+    ResourceExhaustedError.
     """
-    names = []
+    first = True
+    for batch in batches:
+        done, count = 0, len(batch[0]['filename'])
+        while done < count:
+            size = min(batch_size, count - done)
+            features, groundtruth = _rows(batch, slice(done, done + size))
+            try:
+                with console.muffled(when=first):
+                    losses, detections = run(features, groundtruth)
+            except tf.errors.ResourceExhaustedError:
+                if size == 1:
+                    raise
+                batch_size = size // 2
+                report('warning', text=f'memory ran out at batch size {size}; evaluation continues at batch size '
+                       f'{batch_size}, which gives the same numbers')
+                continue
+            yield features, groundtruth, losses, detections
+            done, first = done + size, False
 
-    def one(values, i):
-        """The i-th picture of the batched tensors, as a batch of one; anchors and image_shape are the same for all."""
-        return {name: value if name in ('anchors', 'image_shape') else
-                tf.nest.map_structure(lambda v: v[i:i + 1], value) for name, value in values.items()}
 
-    def run(features, truth):
-        def losses_of(i):
-            losses = model.loss(one(predictions, i), shapes[i:i + 1], one(truth, i))
+def _rows(tensors: Any, rows: slice) -> Any:
+    """Return the nested `tensors` [B, ...] with these rows only."""
+    return tf.nest.map_structure(lambda tensor: tensor[rows], tensors)
+
+
+def _traced(model: Detector, add_regularization_loss: bool, spec: Any) -> Callable:
+    """Return fn(features, groundtruth) -> (losses, detections), traced once for batches of any size.
+
+    Detector.loss normalizes by the objects of its batch. It is called image by image, so that the losses do not depend
+    on the batch size.
+
+    Args:
+        spec: (features, groundtruth) of a batch as tf.TypeSpecs.
+    Returns:
+        losses: {name: float32 [B]}, with Loss/total_loss.
+        detections: as Detector.postprocess.
+    """
+    names: list[str] = []
+
+    def image(values: dict[str, Any], i: tf.Tensor) -> dict[str, Any]:
+        """The i-th image's part of batched tensors, as a batch of one; anchors and image_shape are of all images."""
+        return {name: value if name in ('anchors', 'image_shape') else _rows(value, slice(i, i + 1))
+                for name, value in values.items()}
+
+    def run(features: Tensors, groundtruth: Tensors) -> tuple[Tensors, Tensors]:
+        def losses_of(i: tf.Tensor) -> tf.Tensor:
+            losses = model.loss(image(predictions, i), shapes[i:i + 1], image(groundtruth, i))
             names[:] = losses
             return tf.stack(list(losses.values()))
 
         shapes = features['true_image_shape']
         predictions = model.predict(model.normalize(features['image'], shapes), shapes, training=False)
         values = tf.map_fn(losses_of, tf.range(tf.shape(shapes)[0]), fn_output_signature=tf.float32)
-        losses = model.with_total_loss(dict(zip(names, tf.unstack(values, len(names), axis=1))),
-                                       add_regularization_loss)
-        losses = {name: loss + tf.zeros_like(values[:, 0]) for name, loss in losses.items()}
+        losses = dict(zip(names, tf.unstack(values, len(names), axis=1)))
+        losses = model.with_total_loss(losses, add_regularization_loss)
+        losses = {name: loss + tf.zeros_like(values[:, 0]) for name, loss in losses.items()}  # a scalar becomes [B]
         return losses, model.postprocess(predictions, shapes)
     return tf.function(run, input_signature=spec, autograph=False)
-
-
-def _picture(sample, labels, options):
-    """The side-by-side picture, in the shape of the original."""
-    scale = float(np.clip(max(sample.size), *PICTURE_SIDE)) / max(sample.size)
-    height, width = (max(1, round(float(side) * scale)) for side in sample.size)
-    image = np.asarray(Image.fromarray(sample.image).resize((width, height), Image.Resampling.BILINEAR))
-    found, truth = (objects | {name: objects[name] * scale for name in ('boxes', 'keypoints') if name in objects}
-                    for objects in (sample.found, sample.truth))
-    return drawing.side_by_side(image, found, truth, labels.name_of, options.min_score_threshold,
-                                  options.max_num_boxes_to_visualize,
-                                  [(edge.start, edge.end) for edge in options.keypoint_edge])

@@ -1,9 +1,11 @@
-"""TensorBoard events: numbers and pictures.
+"""Write numbers and images for TensorBoard.
 
-TensorFlow's own tf.summary.scalar and image import TensorBoard, half a second that every phase would pay; what they
-write is a tensor and the name of the plugin that shows it.
+TensorFlow's tf.summary.scalar and tf.summary.image import TensorBoard, which would cost every phase half a second. All
+that they write is a tensor and the name of the plugin that displays it.
 """
 import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -11,41 +13,42 @@ from PIL import Image
 
 
 class Writer:
-    """Events of one run, in a folder of its own. A context manager: leaving it writes everything out."""
+    """Write the events of one run into its folder. Use it in a `with` statement, whose end writes everything out."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path):
         self._writer = tf.summary.create_file_writer(str(folder))
 
-    def __enter__(self):
+    def __enter__(self) -> 'Writer':
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def scalars(self, step, pairs):
-        """pairs: [(tag, number)]."""
+    def scalars(self, step: int, values: Iterable[tuple[str, float]]) -> None:
+        """Write the numbers of a step, as (tag, number)."""
         with self._writer.as_default():
-            for tag, value in pairs:
-                tf.summary.write(tag, tf.constant(value, tf.float32), step, _shown_by('scalars'))
+            for tag, value in values:
+                tf.summary.write(tag, tf.constant(value, tf.float32), step, _metadata('scalars'))
 
-    def images(self, step, tag, pictures):
-        """pictures: uint8 arrays [H, W, 3] of one size, shown under one tag."""
-        height, width = pictures[0].shape[:2]
-        content = [str(width), str(height), *(_png(p) for p in pictures)]
+    def images(self, step: int, tag: str, images: Sequence[np.ndarray]) -> None:
+        """Write images, uint8 [H, W, 3] of one size, under one tag."""
+        height, width = images[0].shape[:2]
+        content = [str(width), str(height), *map(_png, images)]
         with self._writer.as_default():
-            tf.summary.write(tag, tf.constant(content), step, _shown_by('images'))
+            tf.summary.write(tag, tf.constant(content), step, _metadata('images'))
 
-    def flush(self):
+    def flush(self) -> None:
+        """Write out what is buffered, for a TensorBoard that is watching."""
         self._writer.flush()
 
 
-def _png(picture):
+def _png(image: np.ndarray) -> bytes:
     data = io.BytesIO()
-    Image.fromarray(np.asarray(picture)).save(data, 'PNG')
+    Image.fromarray(np.asarray(image)).save(data, 'PNG')
     return data.getvalue()
 
 
-def _shown_by(plugin):
+def _metadata(plugin: str) -> tf.compat.v1.SummaryMetadata:
     metadata = tf.compat.v1.SummaryMetadata(plugin_data={'plugin_name': plugin})
     metadata.data_class = 1 if plugin == 'scalars' else 3  # DATA_CLASS_SCALAR, DATA_CLASS_BLOB_SEQUENCE
     return metadata

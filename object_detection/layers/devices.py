@@ -32,14 +32,13 @@ def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = 
 
 
 @contextlib.contextmanager
-def out_of_memory(batch_size: int) -> Iterator[None]:
-    """Inside the block, turn TensorFlow's ResourceExhaustedError into OutOfMemory with advice."""
+def out_of_memory(batch_size: int, advice: str) -> Iterator[None]:
+    """Inside the block, turn TensorFlow's ResourceExhaustedError into OutOfMemory that says what to do."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        raise OutOfMemory(f'memory ran out at batch size {batch_size} ({str(error).splitlines()[0][:160]}). Make the '
-                          'batch_size smaller, and learning_rate_base with it by the same factor, or the image_resizer '
-                          'smaller; training goes on from the last checkpoint') from error
+        raise OutOfMemory(f'memory ran out at batch size {batch_size} ({str(error).splitlines()[0][:160]}). {advice}; '
+                          'training continues from the last checkpoint') from error
 
 
 def loss_normalizer(count: tf.Tensor) -> tf.Tensor:

@@ -20,6 +20,9 @@ from object_detection.training.step import trace_step, trainable
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import Interrupted, Report, Stopping, keep, uncollected
 
+_OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it by the same factor, or the '
+                  'image_resizer smaller')
+
 
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, log_every_n: int = 100, seed: int = 0,
@@ -41,7 +44,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     """
     config = pipeline.parse(config_text, 'pipeline.config')
     strategy = devices.strategy(report, cpus, optimize_graphs=False)
-    with strategy.scope(), devices.out_of_memory(config.train_config.batch_size):
+    with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
         with uncollected():
             run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
             start = run.restore()

@@ -1,7 +1,12 @@
 """Where boxes, masks and keypoints are drawn."""
 import numpy as np
 
+from object_detection import protos
+from object_detection.config import label_map
 from object_detection.evaluation import drawing
+from object_detection.evaluation.samples import Sample
+
+LABELS = label_map.LabelMap((label_map.Item(1, 'cat'),))
 
 
 def test_a_box_has_its_lines_where_it_says():
@@ -32,20 +37,33 @@ def test_masks_tint_and_keypoints_are_joined():
     assert drawn[65, 100].tolist() == [255] * 3  # no line without its second end
 
 
-def test_side_by_side_draws_what_is_sure_enough():
-    picture = np.full((90, 120, 3), 255, np.uint8)
-    box = [[20, 20, 60, 80]]
+def test_side_by_side_draws_confident_detections_only():
+    image = np.full((360, 480, 3), 255, np.uint8)
+    options = protos.TrainEvalPipelineConfig().eval_config
+    box = np.array([[80, 80, 240, 320]])
     nothing = {'boxes': np.zeros((0, 4)), 'classes': [], 'scores': []}
 
-    def draw(found, truth):
-        return drawing.side_by_side(picture, found, truth, lambda number: f'class {number}', .5, 20)
+    def draw(detections, groundtruth):
+        return drawing.side_by_side(Sample(image, np.array(image.shape[:2]), groundtruth, detections), LABELS, options)
 
     plain = draw(nothing, nothing)
-    assert plain.shape[0] == 90 and plain.shape[1] > 240 and (plain == 255).all()
-    one = {'boxes': box, 'classes': [1], 'scores': [.6]}
+    assert plain.shape[0] == 360 and plain.shape[1] > 960 and (plain == 255).all()
+    one = {'boxes': box, 'classes': [1], 'scores': [.6]}  # min_score_threshold is .5
     assert (draw(one | {'scores': [.4]}, nothing) == 255).all()
     both = draw(one, one)
-    assert (both[:, :120] != 255).any() and (both[:, -120:] != 255).any()
-    points = {'keypoints': [[[40, 30], [40, 60]]], 'keypoint_scores': np.array([[.9, .1]])}
+    assert (both[:, :480] != 255).any() and (both[:, -480:] != 255).any()
+    points = {'keypoints': np.array([[[160., 120.], [160., 240.]]]), 'keypoint_scores': np.array([[.9, .1]])}
     pointed = draw(one | points, one)
-    assert (pointed[40, 30] != 255).any() and (pointed[40, 60] == 255).all()
+    assert (pointed[160, 120] != 255).any() and (pointed[160, 240] == 255).all()
+    options.max_num_boxes_to_visualize = 0
+    assert (draw(one, nothing) == 255).all()
+
+
+def test_side_by_side_scales_to_a_readable_size():
+    box = np.array([[10, 10, 30, 40]])
+    sample = Sample(np.full((30, 40, 3), 255, np.uint8), np.array([60, 80]), {'boxes': box, 'classes': [1]},
+                    {'boxes': np.zeros((0, 4)), 'classes': [], 'scores': []})
+    drawn = drawing.side_by_side(sample, LABELS, protos.TrainEvalPipelineConfig().eval_config)
+    assert drawn.shape[0] == 360 and drawn.shape[1] > 960  # 60 x 80, enlarged six times
+    right = drawn[:, -480:]
+    assert right[120, 60].tolist() == right[120, 240].tolist() == [0xe6, 0x19, 0x4b]  # both sides of the box

@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from object_detection import checkpoints, records
-from object_detection.config import pipeline as configs
+from object_detection.config import pipeline
 from object_detection.evaluation import evaluator
 from object_detection.evaluation.samples import samples
 from object_detection.training import screen
+from object_detection.utils import phases
 from object_detection.utils.errors import UserError
 from tests.evaluation.test_summaries import events
 from tests.support import tiny
@@ -69,6 +71,41 @@ def test_batches_do_not_change_the_numbers(trained, monkeypatch):
     assert alone == pytest.approx(together, rel=1e-5)
 
 
+def limit_memory(monkeypatch, images):
+    """Let TensorFlow run out of memory on more than `images` images at once."""
+    trace = evaluator._traced
+
+    def traced(*arguments):
+        run = trace(*arguments)
+
+        def limited(features, groundtruth):
+            if len(features['filename']) > images:
+                raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[5,64,64,32]')
+            return run(features, groundtruth)
+        return limited
+    monkeypatch.setattr(evaluator, '_traced', traced)
+
+
+def test_batches_that_do_not_fit_into_memory_are_halved(trained, monkeypatch):
+    folder, config = trained
+    config = config.replace('num_visualizations: 2', 'num_visualizations: 5')
+    together = dict(evaluated(folder, config)[1]['metrics'])
+    limit_memory(monkeypatch, 1)
+    log, data = evaluated(folder, config)
+    assert [event['text'].split(',')[0] for event in log.of('warning')] == [
+        'memory ran out at batch size 5; evaluation continues at batch size 2',
+        'memory ran out at batch size 2; evaluation continues at batch size 1']
+    assert data['pictures'] == 5 and [event['pictures'] for event in log.of('evaluated')] == [1, 2, 3, 4, 5]
+    assert dict(data['metrics']) == pytest.approx(together, rel=1e-5)
+
+
+def test_out_of_memory_names_the_batch_size_that_was_used(trained, monkeypatch):
+    folder, config = trained
+    limit_memory(monkeypatch, 0)
+    with pytest.raises(phases.OutOfMemory, match=r'at batch size 1 \(.*OOM when allocating.*Make the image_resizer'):
+        evaluated(folder, config.replace('num_visualizations: 2', 'batch_size: 4'))
+
+
 def test_training_pictures_and_samples(trained):
     folder, config = trained
     _, data = evaluated(folder, config, on_train_data=True, sample_1_of_n=5)
@@ -79,7 +116,7 @@ def test_training_pictures_and_samples(trained):
 def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
     """Training would draw nine times of ten from the second data set, and soon for the second time."""
     folder, config = trained
-    config = configs.parse(config)
+    config = pipeline.parse(config)
     reader = config.eval_input_reader[0]
     reader.tf_record_input_reader.MergeFrom(config.train_input_reader.tf_record_input_reader)
     reader.sample_from_datasets_weights.extend([.1, .9])
@@ -90,7 +127,7 @@ def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
         return samples(features, *arguments, **keywords)
 
     monkeypatch.setattr(evaluator, 'samples', spied)
-    _, data = evaluated(folder, configs.to_text(config))
+    _, data = evaluated(folder, pipeline.to_text(config))
     assert seen == [*(f'test{i}.jpg' for i in range(5)), *(f'train{i}.jpg' for i in range(13))]
     assert data['pictures'] == 18
 

@@ -29,8 +29,8 @@ def test_paste_of_nothing_and_of_a_box_without_area():
 
 def test_original_size_by_the_nearest_pixel():
     small = np.array([[[0., 1.], [1., 0.]]], np.float32)
-    np.testing.assert_array_equal(samples.masks_in_original_size(small, (2, 4)), [[[0, 0, 1, 1], [1, 1, 0, 0]]])
-    assert samples.masks_in_original_size(np.zeros((0, 2, 2), np.float32), (4, 4)).shape == (0, 4, 4)
+    np.testing.assert_array_equal(samples.resize_masks(small, (2, 4)), [[[0, 0, 1, 1], [1, 1, 0, 0]]])
+    assert samples.resize_masks(np.zeros((0, 2, 2), np.float32), (4, 4)).shape == (0, 4, 4)
 
 
 def test_coco_numbers():

@@ -18,7 +18,7 @@ class Stream:
     sample_from_datasets_weights each entry of input_path is a data set of its own, drawn at random with its weight.
     """
 
-    def __init__(self, reader: protos.InputReader, seed: int = 0, epochs: int | None = None):
+    def __init__(self, reader: protos.InputReader, seed: int = 0, epochs: int | None = None) -> None:
         """epochs: passes over the records, 0 for endless; None: reader.num_epochs."""
         self.records = Records(reader.tf_record_input_reader.input_path)
         self._seed, self._shuffle = seed, reader.shuffle

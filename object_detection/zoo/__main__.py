@@ -18,7 +18,7 @@ from object_detection.zoo import download, table
 class Command(args.Parser):
     """The parser of a subcommand."""
 
-    def __init__(self, prog: str, description: str):
+    def __init__(self, prog: str, description: str) -> None:
         super().__init__(description)
         self.prog, self.formatter_class = prog, argparse.HelpFormatter
 

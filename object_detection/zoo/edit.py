@@ -35,7 +35,7 @@ class Edit:
     Paths are like train_config.batch_size and eval_input_reader[0].label_map_path.
     """
 
-    def __init__(self, config: protos.TrainEvalPipelineConfig, changes: Iterable[Change] = ()):
+    def __init__(self, config: protos.TrainEvalPipelineConfig, changes: Iterable[Change] = ()) -> None:
         self.config, self.changes = config, list(changes)
 
     def set(self, path: str, value: Any, why: str) -> None:

@@ -27,7 +27,7 @@ _RETRY = (408, 425, 429, 500, 502, 503, 504)  # HTTP status
 class _Interrupted(Exception):
     """Raised where another attempt may help. wait: seconds that the server asked for."""
 
-    def __init__(self, reason: str, wait: int = 0):
+    def __init__(self, reason: str, wait: int = 0) -> None:
         super().__init__(reason)
         self.wait = wait
 
@@ -157,7 +157,7 @@ def _save(response: http.client.HTTPResponse, path: Path, have: int, size: int |
         while chunk := _read(response):
             file.write(chunk)
             have += len(chunk)
-            bar.update(have // MB if have != size else total)
+            bar.update(total if total and have == size else have // MB)
     return have
 
 

@@ -4,7 +4,7 @@
 
 The operations call tf.contrib.image, which TensorFlow 2 does not have, and draw random numbers; both are replaced here:
 by the kernel that tf.contrib.image called, and by numbers from the list `draws` that is kept with each case.
-For tests/inputs/test_autoaugment.py.
+For tests/inputs/augmentation/test_autoaugment.py.
 """
 import json
 from pathlib import Path

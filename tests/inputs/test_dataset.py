@@ -1,5 +1,7 @@
-"""golden/inputs.npz is what the reference's train_input gives for golden/inputs.tfrecords, without augmentation, at
-most five boxes, with the two usual resizers; of the images every 13th value. The records are four drawn scenes: one
+"""Batches of inputs.train_dataset and eval_dataset.
+
+golden/inputs.npz has the batches of the reference's train_input for golden/inputs.tfrecords, without augmentation, with
+at most five boxes and the two usual resizers; of the images every 13th value. The records are four drawn scenes: one
 plain, one with a crowd, areas and weights, one without objects, one without class texts.
 """
 from pathlib import Path
@@ -42,17 +44,17 @@ def flat(batch):
 
 
 @pytest.mark.parametrize('kind', RESIZERS)
-def test_batches_are_those_of_the_reference(kind):
+def test_batches_equal_those_of_the_reference(kind):
     config = pipeline(resizer=RESIZERS[kind], reader='shuffle: false')
-    found = flat(next(iter(train(config))))
+    batch = flat(next(iter(train(config))))
     golden = np.load(GOLDEN / 'inputs.npz')
-    assert found['filename'].astype('S').tolist() == golden[f'{kind}/source_id'].astype('S').tolist()
-    found['image'] = found['image'].ravel()[::13]
+    assert batch['filename'].astype('S').tolist() == golden[f'{kind}/source_id'].astype('S').tolist()
+    batch['image'] = batch['image'].ravel()[::13]
     names = [name.removeprefix(f'{kind}/') for name in golden.files if name.startswith(f'{kind}/')]
-    compared = [name for name in names if name in found]
+    compared = [name for name in names if name in batch]
     assert len(compared) == 11
     for name in compared:
-        np.testing.assert_allclose(found[name], golden[f'{kind}/{name}'], rtol=0, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(batch[name], golden[f'{kind}/{name}'], rtol=0, atol=1e-4, err_msg=name)
 
 
 def test_a_resumed_run_gets_the_same_batches():
@@ -69,8 +71,8 @@ def test_a_resumed_run_gets_the_same_batches():
 
 def test_num_epochs_and_incomplete_batches():
     def sizes(reader, batch_size):
-        return [len(truth['num_groundtruth_boxes'])
-                for _, truth in train(pipeline(reader=reader), batch_size=batch_size)]
+        return [len(groundtruth['num_groundtruth_boxes'])
+                for _, groundtruth in train(pipeline(reader=reader), batch_size=batch_size)]
 
     assert sizes('num_epochs: 2', 3) == [3, 3]
     assert sizes('num_epochs: 2 drop_remainder: false', 3) == [3, 3, 2]
@@ -95,39 +97,39 @@ def with_objects(tmp_path, **changes):
     return pipeline(tmp_path / 'x.tfrecords', reader='shuffle: false')
 
 
-def test_objects_that_cannot_be_used_are_left_out_with_all_that_is_theirs(tmp_path):
+def test_unusable_objects_are_dropped_with_all_their_entries(tmp_path):
     config = with_objects(tmp_path, boxes=[(0, 0, 1, 1), (0, 0, float('nan'), 1), (0.25, 0.5, 0.5, 0.75)],
                           texts=['hexagon', 'circle', 'square'], labels=[1, 1, 1], weights=[1.0, 2.0, 3.0],
                           area=[4.0, 5.0, 6.0], is_crowd=[0, 0, 1], difficult=[], group_of=[])
-    found = flat(next(iter(train(config))))
-    assert found['num_groundtruth_boxes'][1] == 1
-    assert found['groundtruth_boxes'][1].tolist() == [[0.25, 0.5, 0.5, 0.75]] + [[0] * 4] * 4
-    assert found['groundtruth_classes'][1].argmax(1).tolist() == [1, 0, 0, 0, 0]
-    assert found['groundtruth_weights'][1].tolist() == [3, 0, 0, 0, 0]
-    assert found['groundtruth_area'][1].tolist() == [6, 0, 0, 0, 0]
-    assert found['groundtruth_is_crowd'][1].tolist() == [True] + [False] * 4
+    batch = flat(next(iter(train(config))))
+    assert batch['num_groundtruth_boxes'][1] == 1
+    assert batch['groundtruth_boxes'][1].tolist() == [[0.25, 0.5, 0.5, 0.75]] + [[0] * 4] * 4
+    assert batch['groundtruth_classes'][1].argmax(1).tolist() == [1, 0, 0, 0, 0]
+    assert batch['groundtruth_weights'][1].tolist() == [3, 0, 0, 0, 0]
+    assert batch['groundtruth_area'][1].tolist() == [6, 0, 0, 0, 0]
+    assert batch['groundtruth_is_crowd'][1].tolist() == [True] + [False] * 4
 
 
 @pytest.mark.parametrize('explicit', [[], [0.0, 0.25]])
-def test_masks_weigh_nothing_only_where_the_record_has_none(tmp_path, explicit):
-    """What a record says of the weights of its masks changes nothing, as in the reference."""
+def test_masks_have_weight_0_only_where_the_record_has_none(tmp_path, explicit):
+    """The record's own image/object/mask/weight is not read, as in the reference."""
     mask = tf.io.encode_png(np.ones((166, 165, 1), np.uint8)).numpy()
     config = with_objects(tmp_path, boxes=[(0, 0, 1, 1), (0, 0, 0.5, 1)], texts=['circle', 'square'], labels=[],
                           weights=[], area=[], is_crowd=[], difficult=[], group_of=[], masks=[mask, mask],
                           mask_weights=explicit)
     config.train_input_reader.load_instance_masks, config.train_input_reader.mask_type = True, 2
-    found = flat(next(iter(train(config))))
-    assert found['groundtruth_instance_mask_weights'][1].tolist() == [1, 1, 0, 0, 0]
-    assert found['num_groundtruth_boxes'][0] > 0
-    assert not found['groundtruth_instance_mask_weights'][[0, 2, 3]].any()
+    batch = flat(next(iter(train(config))))
+    assert batch['groundtruth_instance_mask_weights'][1].tolist() == [1, 1, 0, 0, 0]
+    assert batch['num_groundtruth_boxes'][0] > 0
+    assert not batch['groundtruth_instance_mask_weights'][[0, 2, 3]].any()
 
 
-def test_more_boxes_than_fit(tmp_path):
+def test_boxes_beyond_max_number_of_boxes_are_cut_off(tmp_path):
     config = with_objects(tmp_path, boxes=[(0, 0, i / 10, 1) for i in range(1, 8)], texts=['circle'] * 7, labels=[],
                           weights=[], area=[], is_crowd=[], difficult=[], group_of=[])
-    found = flat(next(iter(train(config))))
-    assert found['num_groundtruth_boxes'][1] == 5
-    np.testing.assert_allclose(found['groundtruth_boxes'][1, :, 2], [0.1, 0.2, 0.3, 0.4, 0.5])
+    batch = flat(next(iter(train(config))))
+    assert batch['num_groundtruth_boxes'][1] == 5
+    np.testing.assert_allclose(batch['groundtruth_boxes'][1, :, 2], [0.1, 0.2, 0.3, 0.4, 0.5])
 
 
 def test_keypoints_and_masks_follow_the_resize(tmp_path):
@@ -142,16 +144,16 @@ def test_keypoints_and_masks_follow_the_resize(tmp_path):
     batch = flat(next(iter(train(config))))
     assert not batch['groundtruth_keypoint_visibilities'][0].any()  # a record with a box, but without keypoints
     assert not batch['groundtruth_instance_mask_weights'][0].any()
-    found = {name: value[1] for name, value in batch.items()}
-    height, width, _ = found['true_image_shape']
+    second = {name: value[1] for name, value in batch.items()}
+    height, width, _ = second['true_image_shape']
     assert (height, width) == (96, 95)
-    np.testing.assert_allclose(found['groundtruth_keypoints'][0, 0], [0.5, 0.25 * 95 / 96], rtol=1e-6)
-    assert np.isnan(found['groundtruth_keypoints'][0, 1]).all()
-    assert found['groundtruth_keypoint_visibilities'][0].tolist() == [True, False]
-    masks = found['groundtruth_instance_masks']
+    np.testing.assert_allclose(second['groundtruth_keypoints'][0, 0], [0.5, 0.25 * 95 / 96], rtol=1e-6)
+    assert np.isnan(second['groundtruth_keypoints'][0, 1]).all()
+    assert second['groundtruth_keypoint_visibilities'][0].tolist() == [True, False]
+    masks = second['groundtruth_instance_masks']
     assert masks.shape == (5, 96, 96)
     assert masks[0].sum() == masks[0, :48, :48].sum() == pytest.approx(48 * 48, rel=0.03)
-    assert found['groundtruth_instance_mask_weights'].tolist() == [1, 0, 0, 0, 0]
+    assert second['groundtruth_instance_mask_weights'].tolist() == [1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
@@ -170,7 +172,7 @@ def test_a_broken_record_is_blamed(tmp_path, changes, message):
     assert 'x.tfrecords, record 1 at byte' in str(error)
 
 
-def test_fields_that_are_not_honoured_are_named():
+def test_unsupported_fields_are_reported_together():
     with pytest.raises(UserError) as error:
         train(pipeline(reader='load_context_features: true num_additional_channels: 1'))
     assert len(error.value.findings) == 2

@@ -1,3 +1,4 @@
+"""The order of records: permutations per epoch, positions asked for in any order, weighted data sets."""
 import itertools
 from types import SimpleNamespace
 
@@ -46,15 +47,15 @@ def test_other_seed_other_order(reader):
     assert (Stream(reader, seed=1).records_at(0, 13) != Stream(reader, seed=2).records_at(0, 13)).any()
 
 
-def test_every_place_is_equally_likely(reader):
+def test_every_position_is_equally_likely(reader):
     epochs = 4000
-    places = np.argsort(Stream(reader, seed=3).records_at(0, 13 * epochs).reshape(epochs, 13), axis=1)
-    counts = np.array([np.bincount(column, minlength=13) for column in places.T])
+    positions = np.argsort(Stream(reader, seed=3).records_at(0, 13 * epochs).reshape(epochs, 13), axis=1)
+    counts = np.array([np.bincount(column, minlength=13) for column in positions.T])
     chi_square = ((counts - epochs / 13) ** 2 / (epochs / 13)).sum()
     assert chi_square < 216  # 144 degrees of freedom: one in ten thousand is larger
 
 
-def test_neighbours_of_one_epoch_are_strangers_in_the_next(reader):
+def test_neighbors_in_one_epoch_are_not_neighbors_in_the_next(reader):
     epochs = Stream(reader, seed=3).records_at(0, 13 * 2000).reshape(2000, 13)
     pairs = [set(itertools.pairwise(epoch)) for epoch in epochs.tolist()]
     again = np.mean([len(one & other) for one, other in itertools.pairwise(pairs)])
@@ -83,7 +84,7 @@ def test_weights_decide_the_share_of_each_data_set(reader):
     assert (np.sort(letters[:3000].reshape(-1, 3), axis=1) == [10, 11, 12]).all()  # each pass is complete
 
 
-def test_weights_have_to_match(reader):
+def test_each_input_path_needs_a_weight(reader):
     reader.sample_from_datasets_weights = [1]
     with pytest.raises(UserError, match='1 values for 2 input_path entries'):
         Stream(reader)

@@ -1,4 +1,4 @@
-"""A local server that serves bytes as badly as it is told to, and tarballs to serve."""
+"""A local HTTP server with faults to order, and tarballs for it to serve."""
 import contextlib
 import gzip
 import hashlib
@@ -9,14 +9,16 @@ import re
 import tarfile
 import threading
 from base64 import b64encode
+from collections.abc import Iterable, Iterator
 
 FILES = {'pipeline.config': b'model {}\n', 'saved_model/saved_model.pb': b'graph' * 400,
          'checkpoint/checkpoint': b'', 'checkpoint/ckpt-0.index': b'index' * 20,
          'checkpoint/ckpt-0.data-00000-of-00001': random.Random(0).randbytes(200_000)}
 
 
-def tarball(files=None, folder='some_model', entries=()):
-    """A .tar.gz of files {path: bytes} under a folder, and of more TarInfos without content."""
+def tarball(files: dict[str, bytes] | None = None, folder: str = 'some_model',
+            entries: Iterable[tarfile.TarInfo] = ()) -> bytes:
+    """Return a .tar.gz of files {path: bytes} under a folder, and of TarInfos without content."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w') as archive:
         for name, data in (FILES if files is None else files).items():
@@ -31,21 +33,24 @@ def tarball(files=None, folder='some_model', entries=()):
 class Server:
     """Serves `body` at every path. Each request takes the next of `faults`, a list of dicts with any of:
 
-    drop: close the connection after so many bytes; status: answer this and no body; claim: another Content-Length;
-    body, etag: from here on another file.
-    ranges: whether Range is honoured; if_range: whether If-Range is. requests: [(path, Range, If-Range)] so far.
+    drop: close the connection after this many bytes; status: answer with this and no body; claim: a false
+    Content-Length; body, etag: serve another file from now on; headers: more headers.
+
+    ranges, if_range: whether Range and If-Range are honored. length: whether Content-Length is sent.
+    requests: [(path, Range, If-Range)] so far.
     """
 
-    def __init__(self, body):
+    def __init__(self, body: bytes) -> None:
         self.body, self.etag, self.faults, self.requests = body, '"one"', [], []
         self.ranges = self.if_range = self.length = True
         self.headers = {}
 
-    def with_md5(self, body=None):
+    def with_md5(self, body: bytes | None = None) -> None:
+        """Send the MD5 of the body, or of another one."""
         digest = hashlib.md5(body or self.body).digest()
         self.headers['x-goog-hash'] = f'crc32c=AAAAAA==,md5={b64encode(digest).decode()}'
 
-    def answer(self, handler):
+    def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         asked, condition = handler.headers.get('Range'), handler.headers.get('If-Range')
         self.requests.append((handler.path, asked, condition))
         fault = self.faults.pop(0) if self.faults else {}
@@ -71,8 +76,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(body):
-    """A Server on a free port of this machine; its `url` ends without a slash."""
+def serve(body: bytes) -> Iterator[Server]:
+    """Run a Server on a free local port; its `url` ends without a slash."""
     server = Server(body)
 
     class Handler(http.server.BaseHTTPRequestHandler):

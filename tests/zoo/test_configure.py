@@ -1,4 +1,4 @@
-"""python -m object_detection.zoo configure: every zoo config becomes one that the checks accept, with reasons."""
+"""python -m object_detection.zoo configure: every config of the zoo passes the checks, each change has a reason."""
 import re
 import shutil
 from pathlib import Path
@@ -33,7 +33,7 @@ def write_records(name, count, **kinds):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with records of 200 pictures of 3 classes, the first of which has keypoints, on a CPU of 16 GB."""
+    """A folder with records of 200 pictures and 3 classes, the first with keypoints; the machine has 16 GB, no GPU."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(machine, 'look', lambda: CPU)
     points = ''.join(f'keypoints {{ id: {number} label: "{label}" }}' for number, label in enumerate(POINTS))
@@ -45,7 +45,7 @@ def project(tmp_path, monkeypatch):
 
 
 def unpacked(source, name='some_model'):
-    """The folder models/NAME, as the tarball of that config unpacks."""
+    """Make the folder models/NAME as the tarball with this config unpacks; return it."""
     folder = Path('models', name)
     for file in ('ckpt-0.index', 'ckpt-0.data-00000-of-00001'):
         files.write_text(folder / 'checkpoint' / file, 'weights')
@@ -58,7 +58,7 @@ def options(**others):
 
 
 def changed(source, **others):
-    """The configured config, and {field: (old, new)} of its changes."""
+    """Return the configured config, and {field: (old, new)} of its changes."""
     result, changes = configure.configure(unpacked(source), options(**others))
     assert all(change.why for change in changes)
     return result, {change.field: (change.old, change.new) for change in changes}
@@ -114,7 +114,7 @@ def test_each_number_of_efficientdet(project):
     assert (cosine.total_steps, cosine.warmup_steps) == (2500, 250)
 
 
-def test_what_the_user_says_counts(project):
+def test_the_numbers_of_the_user_win(project):
     result, _ = changed(GOLDEN / 'configs/zoo_efficientdet_d0_coco17_tpu-32.config', batch_size=64, num_steps=600_000)
     cosine = result.train_config.optimizer.momentum_optimizer.learning_rate.cosine_decay_learning_rate
     assert (result.train_config.batch_size, result.train_config.num_steps) == (64, 600_000)
@@ -123,7 +123,7 @@ def test_what_the_user_says_counts(project):
 
 
 def test_other_schedules():
-    """A manual one with steps that stay apart, and an exponential one."""
+    """A manual schedule, whose steps stay apart, and an exponential one."""
     both = [protos.TrainEvalPipelineConfig() for _ in range(2)]
     for each in both:
         each.train_config.batch_size, each.train_config.num_steps = 8, 100
@@ -167,7 +167,7 @@ def test_mask_rcnn(project):
 KEYPOINTS = GOLDEN / 'configs/centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8.config'
 
 
-def test_keypoints_of_ones_own(project):
+def test_keypoints_of_the_user(project):
     result, _ = changed(KEYPOINTS)
     model = result.model.center_net
     task, = model.keypoint_estimation_task
@@ -182,7 +182,7 @@ def test_keypoints_of_ones_own(project):
     assert result.train_input_reader.num_keypoints == result.eval_input_reader[0].num_keypoints == 3
 
 
-def test_some_of_coco_s_keypoints_keep_their_sigmas(project):
+def test_keypoints_of_coco_keep_their_sigmas(project):
     files.write_text('data/label_map.pbtxt', 'item { id: 1 name: "person" keypoints { id: 0 label: "left_eye" } '
                                              'keypoints { id: 1 label: "right_eye" } }')
     write_records('data/train.tfrecords', 5, points=2)
@@ -209,24 +209,24 @@ def run(*arguments, model='some_model', output='models/mine'):
               'data/test.tfrecords', '--label_map', 'data/label_map.pbtxt', *arguments])
 
 
-def test_the_command_says_what_it_changed_and_overwrites_nothing(project, capsys):
+def test_the_command_prints_its_changes_and_overwrites_nothing(project, capsys):
     unpacked(GOLDEN / 'efficientdet_d0.config')
     run()
-    said = capsys.readouterr().out
-    assert re.search(r'model.ssd.num_classes: 90 -> 3\n    the largest id in data/label_map.pbtxt', said)
-    assert 'train_t2.py --pipeline_config_path models/mine/pipeline.config' in said
+    printed = capsys.readouterr().out
+    assert re.search(r'model.ssd.num_classes: 90 -> 3\n    the largest id in data/label_map.pbtxt', printed)
+    assert 'train_t2.py --pipeline_config_path models/mine/pipeline.config' in printed
     with pytest.raises(UserError, match='already exists, and nothing is overwritten'):
         run()
     unpacked(MASKS, 'masks')
     run(model='masks', output='models/other')
-    said = capsys.readouterr().out
-    assert said.startswith('line 153: "PATH_TO_BE_CONFIGURED"s -> "PATH_TO_BE_CONFIGURED"\n    a typo')
-    assert 'train_config ... learning_rate_base: 0.008 -> 0.0005\n' in said
+    printed = capsys.readouterr().out
+    assert printed.startswith('line 153: "PATH_TO_BE_CONFIGURED"s -> "PATH_TO_BE_CONFIGURED"\n    a typo')
+    assert 'train_config ... learning_rate_base: 0.008 -> 0.0005\n' in printed
     with pytest.raises(UserError, match='already exists'):
         run(output='models/some_model')
 
 
-def test_all_that_is_missing_is_said_at_once(project):
+def test_everything_missing_is_reported_at_once(project):
     unpacked(GOLDEN / 'efficientdet_d0.config')
     Path('data/test.tfrecords').unlink()
     files.write_text('data/label_map.pbtxt', 'item { id: 1 }')

@@ -1,4 +1,4 @@
-"""python -m object_detection.zoo download: whole or not at all, resumed, verified, never over something else."""
+"""python -m object_detection.zoo download: complete or not at all, resumed, verified, nothing overwritten."""
 import errno
 import functools
 import hashlib
@@ -29,7 +29,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def download(server, tmp_path):
-    """download(more arguments) -> the model's folder."""
+    """Return a function that runs the command with more arguments and returns the model's folder."""
     def run(*arguments):
         zoo.main(['download', NAME, '--output', str(run.output), '--base_url', server.url, *arguments])
         return run.output / NAME
@@ -41,7 +41,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_the_folder_holds_the_model_and_where_it_is_from(download, server):
+def test_the_folder_has_the_model_and_its_origin(download, server):
     server.with_md5()
     folder = download()
     assert server.requests[0][0] == f'/tf2/20200711/{NAME}.tar.gz'
@@ -54,7 +54,7 @@ def test_the_folder_holds_the_model_and_where_it_is_from(download, server):
     assert (record['url'], record['bytes']) == (f'{server.url}/20200711/{NAME}.tar.gz', len(BODY))
 
 
-def test_a_model_that_is_there_is_left_alone(download, server, capsys):
+def test_an_existing_model_is_left_alone(download, server, capsys):
     before = (download() / 'download.json').stat().st_mtime_ns
     folder = download()
     assert (folder / 'download.json').stat().st_mtime_ns == before
@@ -63,14 +63,14 @@ def test_a_model_that_is_there_is_left_alone(download, server, capsys):
 
 
 @pytest.mark.parametrize('make', [lambda path: path.mkdir(parents=True), lambda path: files.write_text(path, 'mine')])
-def test_something_else_of_that_name_is_not_overwritten(download, server, make):
+def test_something_else_of_its_name_is_not_overwritten(download, server, make):
     make(download.output / NAME)
     with pytest.raises(UserError, match='is not a complete model'):
         download()
     assert server.requests == []
 
 
-def test_broken_off_and_run_again(download, server):
+def test_interrupted_and_run_again(download, server):
     server.faults = [{'drop': 1000}] + [{'drop': 0}] * transfer.ATTEMPTS
     with pytest.raises(UserError, match='are kept, and the same command resumes'):
         download()
@@ -106,7 +106,7 @@ def test_what_is_not_a_model_is_deleted(download, server, body, message):
     assert download().exists()
 
 
-def test_checksums_that_do_not_agree(download, server):
+def test_checksums_that_differ(download, server):
     server.with_md5(b'another file')
     with pytest.raises(UserError, match=r'MD5 of the server: expected [0-9a-f]{32}'):
         download()
@@ -143,7 +143,7 @@ def test_through_a_proxy(server, tmp_path):
     assert server.requests[0][0] == f'http://zoo.invalid/tf2/20200711/{NAME}.tar.gz'
 
 
-def test_mistakes_without_traceback(tmp_path):
+def test_mistakes_end_without_traceback(tmp_path):
     for arguments, message in ((['download', 'efficientdet_d0'], "has no model 'efficientdet_d0'; did you mean"),
                                (['download', NAME, '--base_url', 'ftp://x'], 'must begin with http:// or https://'),
                                (['list', 'yolo'], "no model of the zoo has 'yolo'")):
@@ -161,7 +161,7 @@ def test_without_packages_the_command_says_how_to_install_them(arguments):
     assert done.stderr.count('\n') == 1 and 'lacks the packages of requirements.txt' in done.stderr
 
 
-def test_an_output_that_cannot_be_made(download, tmp_path):
+def test_an_output_that_cannot_be_created(download, tmp_path):
     files.write_text(tmp_path / 'file', '')
     download.output = tmp_path / 'file' / 'models'
     with pytest.raises(UserError, match=r'models.*: this folder cannot be made or written to \(.*; name another one'):

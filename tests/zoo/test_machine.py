@@ -1,4 +1,4 @@
-"""Batch sizes by memory, with machines made up and a made-up nvidia-smi."""
+"""Batch sizes by memory, for imaginary machines and with an imaginary nvidia-smi."""
 import subprocess
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_the_reason_names_the_machine():
     assert '2 x RTX with 24 GB' in why and '512x512' in why and '--batch_size' in why
 
 
-def test_pictures_of_their_own_sizes_go_one_by_one():
+def test_pictures_of_different_sizes_are_batches_of_one():
     section = released(D0)
     section.model.ssd.image_resizer.keep_aspect_ratio_resizer.pad_to_max_dimension = False
     assert machine.batch_size(section, machine=Machine('RTX', 1, 24))[0] == 1

@@ -1,4 +1,4 @@
-"""Downloads from a server that drops connections, knows no ranges, changes its file, lies about lengths."""
+"""Downloads from a server that drops connections, cannot resume, changes its file, announces false lengths."""
 import json
 import socket
 
@@ -20,7 +20,7 @@ def server():
 
 @pytest.fixture
 def fetch(server, tmp_path):
-    """fetch() -> the bytes that arrived; fetch.waits: seconds it would have slept between attempts."""
+    """Return a function that returns the bytes that arrived; its `waits`: seconds between attempts."""
     def run():
         run.source = transfer.fetch(f'{server.url}/file', run.path, sleep=run.waits.append)
         return run.path.read_bytes()
@@ -37,7 +37,7 @@ def test_a_whole_file_in_one_request(server, fetch):
     assert len(fetch.source.md5) == 32
 
 
-def test_dropped_connections_are_resumed_where_they_broke(server, fetch):
+def test_dropped_connections_are_resumed(server, fetch):
     server.faults = [{'drop': 300_000}, {'drop': 0}, {'drop': 500_000}]
     assert fetch() == BODY
     assert server.requests == [(PATH, None, None), (PATH, 'bytes=300000-', '"one"'), (PATH, 'bytes=300000-', '"one"'),
@@ -45,7 +45,7 @@ def test_dropped_connections_are_resumed_where_they_broke(server, fetch):
     assert fetch.waits == [1, 2, 1]  # longer only while nothing new comes
 
 
-def test_the_next_run_goes_on(server, fetch):
+def test_the_next_run_resumes(server, fetch):
     server.faults = [{'drop': 300_000}] + [{'drop': 0}] * transfer.ATTEMPTS
     with pytest.raises(UserError, match=r'closed after 0.3 of 1.0 MB, 5 times in a row; 0.3 MB are kept'):
         fetch()
@@ -54,7 +54,7 @@ def test_the_next_run_goes_on(server, fetch):
     assert server.requests == [(PATH, 'bytes=300000-', '"one"')]
 
 
-def test_what_is_complete_is_not_asked_for_again(server, fetch):
+def test_a_complete_file_is_not_requested_again(server, fetch):
     fetch()
     assert fetch() == BODY and len(server.requests) == 1
 
@@ -92,7 +92,7 @@ def test_a_server_without_ranges_that_always_drops_is_given_up(server, fetch):
 
 
 @pytest.mark.parametrize('if_range', [True, False])
-def test_another_file_in_between_starts_over(server, fetch, if_range):
+def test_a_changed_file_starts_over(server, fetch, if_range):
     server.if_range = if_range
     other = BODY[::-1]
     server.faults = [{'drop': 300_000}, {'body': other, 'etag': '"two"'}]
@@ -100,25 +100,25 @@ def test_another_file_in_between_starts_over(server, fetch, if_range):
     assert json.loads(fetch.path.with_name('file.json').read_text())['etag'] == '"two"'
 
 
-def test_a_file_that_has_become_shorter_starts_over(server, fetch):
+def test_a_shortened_file_starts_over(server, fetch):
     server.if_range = False
     server.faults = [{'drop': 300_000}, {'body': BODY[:100], 'etag': '"two"'}]
     assert fetch() == BODY[:100]
 
 
-def test_more_is_announced_than_there_is(server, fetch):
+def test_a_length_announced_too_large(server, fetch):
     server.faults = [{'claim': len(BODY) + 10}]
     assert fetch() == BODY  # the 416 to the second request says where the file ends
     assert fetch.source.size == len(BODY)
 
 
-def test_no_length_is_announced(server, fetch):
+def test_no_length_announced(server, fetch):
     server.length = False
     assert fetch() == BODY
     assert fetch.source.size is None
 
 
-def test_busy_servers_are_asked_again_when_they_say(server, fetch):
+def test_busy_servers_are_asked_again_after_retry_after(server, fetch):
     server.faults = [{'status': 503, 'headers': {'Retry-After': '7'}}, {'status': 500}]
     assert fetch() == BODY
     assert fetch.waits == [7, 4]
@@ -140,7 +140,7 @@ def test_nobody_listens(fetch, server):
             fetch()
 
 
-def test_notes_that_cannot_be_read_mean_to_start_over(server, fetch):
+def test_unreadable_notes_start_over(server, fetch):
     fetch.path.write_bytes(b'something else')
     fetch.path.with_name('file.json').write_text('{"url": 3')
     assert fetch() == BODY

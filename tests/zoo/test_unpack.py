@@ -1,4 +1,4 @@
-"""Tarballs that are broken, or want to write where they must not."""
+"""Tarballs that are broken or try to write outside of the folder."""
 import io
 import tarfile
 
@@ -24,13 +24,13 @@ def special(name, kind, target=''):
     return info
 
 
-def test_files_come_out_as_they_went_in(open_up):
+def test_files_are_unpacked_unchanged(open_up):
     out = open_up(tarball())
     assert {path.relative_to(out / 'some_model').as_posix(): path.read_bytes()
             for path in out.rglob('*') if path.is_file()} == FILES
 
 
-def test_owner_and_mode_are_not_taken_over(open_up):
+def test_owner_and_mode_are_ignored(open_up):
     info = tarfile.TarInfo('some_model/tool')
     info.mode = 0o6777
     out = open_up(tarball(entries=[info]))
@@ -39,7 +39,7 @@ def test_owner_and_mode_are_not_taken_over(open_up):
 
 @pytest.mark.parametrize('name', ['../outside', 'some_model/../../outside', '/outside', '//host/outside', 'C:/outside',
                                   'some_model\\..\\outside', 'file:stream', 'a\nb', '..', '.'])
-def test_names_that_lead_elsewhere(open_up, name):
+def test_names_that_lead_outside(open_up, name):
     with pytest.raises(unpack.Damaged, match='which leads out of the folder or is not allowed'):
         open_up(tarball({name: b'gotcha'}, folder=''))
     assert sorted(path.name for path in open_up.folder.rglob('*')) == ['a.tar.gz', 'inner']
@@ -77,10 +77,10 @@ def test_cut_short(open_up, cut):
     assert not (open_up.folder / 'inner' / 'out').exists()
 
 
-@pytest.mark.parametrize('place', [-1000, -6])  # in the weights; in the checksum at the end
-def test_a_byte_changed(open_up, place):
+@pytest.mark.parametrize('position', [-1000, -6])  # in the weights; in the checksum at the end
+def test_a_byte_changed(open_up, position):
     data = bytearray(tarball())
-    data[place] ^= 1
+    data[position] ^= 1
     with pytest.raises(unpack.Damaged, match=r'no complete \.tar\.gz'):
         open_up(bytes(data))
 
@@ -90,7 +90,7 @@ def test_a_page_instead_of_a_file(open_up):
         open_up(b'<html>Please log in</html>')
 
 
-def test_a_plain_tar_is_none(open_up):
+def test_a_tar_that_is_not_compressed(open_up):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode='w'):
         pass

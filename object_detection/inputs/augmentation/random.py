@@ -15,7 +15,7 @@ class Random:
         position: int64 scalar, position of the sample in the stream.
     """
 
-    def __init__(self, seed: int, position: tf.Tensor):
+    def __init__(self, seed: int, position: tf.Tensor) -> None:
         self._seed, self._position, self._iteration, self._draws = seed, position, None, 0
 
     def at(self, iteration: tf.Tensor) -> 'Random':

@@ -1,10 +1,11 @@
+"""Each augmentation on small images, most of whose pixels tell where they came from."""
 import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
 from object_detection import protos
-from object_detection.config import fields as config_fields
+from object_detection.config import fields
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation import windows
 from object_detection.inputs.augmentation.random import Random
@@ -74,7 +75,7 @@ class TestFlips:
                    for found in outcomes('random_horizontal_flip { probability: 0.3 }', sample(), 400)]
         assert np.mean(flipped) == pytest.approx(0.3, abs=0.07)  # three deviations
 
-    def test_zero_is_never(self):
+    def test_probability_zero(self):
         assert apply('random_horizontal_flip { probability: 0 }', sample())['image'][0, 0, 1] == 0
 
 
@@ -99,7 +100,7 @@ class TestCrops:
     OPTION = ('random_crop_image { min_object_covered: 0.6 min_aspect_ratio: 0.8 max_aspect_ratio: 2.0 min_area: 0.2 '
               'max_area: 0.7 overlap_thresh: 0.4 }')
 
-    def test_what_is_promised(self):
+    def test_window_and_objects_keep_to_the_given_limits(self):
         given = sample()
         kept = 0
         for found in outcomes(self.OPTION, given, 60):
@@ -135,7 +136,7 @@ class TestCrops:
             height, width = found['image'].shape[:2]
             assert width == pytest.approx(1.5 * height, abs=2)
 
-    def test_square_crop_by_scale_is_centred_in_the_picture(self):
+    def test_square_crop_by_scale_has_the_side_of_a_scale(self):
         option = 'random_square_crop_by_scale { scale_min: 0.5 scale_max: 1.5 num_scales: 3 max_border: 16 }'
         sides = [found['image'].shape[:2] for found in outcomes(option, sample(), 60)]
         assert set(sides) == {(45, 45), (90, 90), (135, 135)}
@@ -154,7 +155,7 @@ class TestCrops:
 class TestPads:
     def test_absolute(self):
         option = 'random_absolute_pad_image { max_height_padding: 30 max_width_padding: 20 pad_color: [1, 2, 3] }'
-        places = set()
+        offsets = set()
         for found in outcomes(option, sample(ONE_BOX), 40):
             height, width = found['image'].shape[:2]
             assert 60 <= height < 90
@@ -162,14 +163,14 @@ class TestPads:
             box = found['boxes'][0] * [height, width, height, width]
             top, left = box[0] - 6, box[1] - 18
             np.testing.assert_allclose(box[2:] - box[:2], [24, 36], atol=1e-3)
-            places.add((round(float(top)), round(float(left))))
+            offsets.add((round(float(top)), round(float(left))))
             corner = found['image'][round(float(top)), round(float(left))]
             assert corner.tolist() == [0, 0, 0]
             if top > 0.5:
                 assert found['image'][0, 0].tolist() == [1, 2, 3]
-        assert len(places) > 20
+        assert len(offsets) > 20
 
-    def test_mean_colour(self):
+    def test_mean_color(self):
         given = sample(ONE_BOX)
         found = outcomes('random_pad_image { }', given, 10)
         mean = tf.reduce_mean(tf.cast(given['image'], tf.float32), [0, 1])
@@ -225,7 +226,7 @@ class TestColors:
         assert all(one['image'].min() >= 0 and one['image'].max() <= 255 for one in found)
         assert len({one['image'].tobytes() for one in found}) > 1
 
-    def test_fixed_ones(self):
+    def test_changes_without_randomness(self):
         pixel = sample()['image'][20, 50].numpy()  # 80, 100, 0
         found = apply('normalize_image { original_maxval: 255 target_minval: -1 target_maxval: 1 }', sample())
         np.testing.assert_allclose(found['image'][20, 50], pixel * 2 / 255 - 1, atol=1e-6)
@@ -276,7 +277,7 @@ def test_random_numbers_never_change():
     assert [int(random.integer(10, 1000)) for _ in range(3)] == [154, 415, 648]
 
 
-def test_same_position_same_outcome_whatever_ran_before():
+def test_the_outcome_depends_on_the_position_alone():
     option = 'random_crop_image { min_object_covered: 0.1 }'
     many, fewer = outcomes(option, sample(), 6), outcomes(option, sample(), 3)
     for one, other in zip(many, fewer):
@@ -293,13 +294,13 @@ def test_steps_run_in_order_and_draw_apart():
     assert len(corners) == 4  # both mirrors, alone and together: two flips in a row do not always cancel out
 
 
-def test_what_is_not_supported_is_named_with_what_is():
+def test_an_unsupported_option_is_named_with_the_supported_ones():
     with pytest.raises(UserError, match=r'convert_class_logits_to_softmax is not supported.*random_horizontal_flip'):
         build('convert_class_logits_to_softmax { }')
 
 
-def test_every_option_of_the_schema_is_there_or_refused():
+def test_every_option_of_the_schema_is_supported_or_refused():
     missing = {field.name for field in protos.PreprocessingStep.DESCRIPTOR.fields} - set(augmentation.OPTIONS)
-    refused = config_fields.table(config_fields.REFUSED)
+    refused = fields.table(fields.REFUSED)
     assert {f'PreprocessingStep.{name}' for name in missing} <= set(refused)
-    assert missing == {'convert_class_logits_to_softmax'}  # so says README.md
+    assert missing == {'convert_class_logits_to_softmax'}  # as README.md says

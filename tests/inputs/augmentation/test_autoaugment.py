@@ -19,13 +19,13 @@ CASES = json.loads(str(GOLDEN['cases']))
 
 
 class Given:
-    """Instead of Random: the numbers of a golden case, in the order in which the reference takes them."""
+    """In place of Random: the numbers of a golden case, in the order in which the reference draws them."""
 
     def __init__(self, seed, boxes):
         given = make_autoaugment.numbers(seed)
         self._sign, self._places = given['sign'], iter(given['place'])
         chances = given['chance'][:boxes]
-        visits = range(boxes)  # the order in which boxes are looked at
+        visits = range(boxes)  # the order in which boxes are visited
         places = [[next(self._places), next(self._places)] if chance < .5 else [0., 0.] for chance in chances]
         self._of_boxes = iter([chances, visits, places])
         self._places = iter(given['place'])
@@ -41,7 +41,7 @@ class Given:
 
 
 def operate(name, level, image, boxes, random):
-    """An operation that happens for sure, or inside boxes with probability 1/3."""
+    """Run an operation with probability 1, which is 1/3 for each box inside boxes."""
     operation, amount = autoaugment.OPERATIONS[name]
     return operation(image, boxes, tf.constant(amount(level), tf.float32), 1., random)
 
@@ -104,10 +104,10 @@ def test_boxes_follow_the_picture(name):
         np.testing.assert_allclose(around[0], seen, atol=2.1 / 200)
 
 
-@pytest.mark.parametrize('policy, more, says', [
+@pytest.mark.parametrize('policy, more, message', [
     ('v4', {}, "policy_name is 'v4'; allowed: v0, v1, v2, v3, test"),
     ('v0', {'masks': tf.zeros([4, 64, 96])}, 'masks and keypoints would no longer fit'),
 ])
-def test_what_cannot_be(policy, more, says):
-    with pytest.raises(UserError, match=says):
+def test_an_unknown_policy_or_masks_are_refused(policy, more, message):
+    with pytest.raises(UserError, match=message):
         build(policy)({'image': tf.constant(make_autoaugment.picture()), **more}, Random(0, tf.constant(0, tf.int64)))

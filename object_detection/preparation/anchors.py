@@ -25,14 +25,9 @@ USUAL = AnchorRange(4 * 2 ** 3 / 512, 4 * 2 ** 7 * 2 ** (2 / 3) / 512,
 
 
 def anchor_range(path: Path | None) -> AnchorRange | None:
-    """Return the AnchorRange of a pipeline.config.
+    """Return the AnchorRange of a pipeline.config, USUAL without a path; UserError if the config cannot be read.
 
-    Args:
-        path: the config, or None for USUAL.
-    Returns:
-        None if the model has no anchors or its input has no fixed size.
-    Raises:
-        UserError: the config cannot be read.
+    None if the model has no anchors or its input has no fixed size.
     """
     if path is None:
         return USUAL

@@ -17,14 +17,8 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
     """Give boxes to the pictures without a verdict, in place.
 
     A picture that gets none has the verdict 'no box', but with options.negatives it stays in.
-
-    Args:
-        pictures: to decide on.
-        annotations: {path: Annotation}; they take precedence over detections.
-        detections: {jpg_sha256: JSON text of a list of Detections, best first}.
-        names: {class id: name} of the detector.
-        classes: ids of the classes that a box may have; None for all.
-        options: of the run.
+    annotations: {path: Annotation}; they win. detections: {jpg_sha256: JSON text of a list of Detections, best first}.
+    names: {class id: name} of the detector. classes: ids of the classes that a box may have; None for all.
     """
     pictures = [picture for picture in pictures if not picture.verdict]
     detected = {picture.path: json.loads(detections[picture.jpg_sha256]) for picture in pictures

@@ -66,13 +66,9 @@ class Decoded:
 
 
 def decode(data: bytes, mindim: int | None = None) -> Decoded:
-    """Decode the bytes of a picture file.
+    """Decode the bytes of a picture file; Unusable if it holds no picture, or one that is broken, tiny or huge.
 
-    Args:
-        data: the file.
-        mindim: shrink the shorter side to this many pixels; smaller pictures keep their size.
-    Raises:
-        Unusable: the file holds no picture, a broken one, or one that is too small or too large.
+    mindim: shrink the shorter side to this many pixels; smaller pictures keep their size.
     """
     note = None
     try:

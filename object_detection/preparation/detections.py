@@ -31,11 +31,7 @@ class Detections:
     """The detector of a run and its detections.
 
     Without --coco, or with --boxes whole, there is no detector and nothing is ever detected.
-
-    Attributes:
-        detector: the running Detector, None before `start`.
-        names: {class id: name}.
-        classes: ids of the classes that a box may have; None for all.
+    detector: the running Detector, None before `start`. names: {class id: name}. classes: as in boxes.decide.
     """
 
     def __init__(self, options: Options, manifest: Manifest, stack: contextlib.ExitStack) -> None:
@@ -58,11 +54,7 @@ class Detections:
             self.detector = self._stack.enter_context(Detector(self._folder, self._options.detector_batch))
 
     def detect(self, pictures: Sequence[Picture]) -> None:
-        """Run the detector on the pictures that it has not seen yet.
-
-        Raises:
-            UserError: there are pictures but no detector.
-        """
+        """Run the detector on the pictures that it has not seen yet; UserError if there are some but no detector."""
         if not self._folder:
             if pictures and self._options.boxes != 'whole':
                 raise UserError(f'{len(pictures)} pictures have no box, {pictures[0].path} for example: {BOX_SOURCES}')
@@ -107,13 +99,9 @@ def class_names(folder: Path) -> dict[int, str]:
 
 
 def class_ids(classes: Iterable[str], names: Mapping[int, str]) -> set[int] | None:
-    """Return the ids of classes given as names, ids or 'any'; None for all classes.
+    """Return the ids of classes given as names, ids or 'any'; None for all classes, UserError for unknown ones.
 
-    Args:
-        classes: values of --coco_class.
-        names: {class id: name} of the detector.
-    Raises:
-        UserError: the detector has no such class.
+    names: {class id: name} of the detector.
     """
     if not classes or 'any' in classes:
         return None

@@ -27,9 +27,7 @@ SIDES = (640, 1024)  # longer side of a batch in pixels: for smaller pictures, a
 class Detector:
     """A running detector process. It loads the model while the caller does other things; `ready` waits for it.
 
-    Attributes:
-        pictures, batches: how many have been detected.
-        busy, seconds: time the model has computed, and time since the first picture.
+    pictures, batches: processed so far. busy, seconds: time the model has computed, and time since the first picture.
     """
 
     def __init__(self, folder: Path, batch: int) -> None:
@@ -57,24 +55,16 @@ class Detector:
         return self.busy / max(self.seconds, 1e-9)
 
     def ready(self) -> bool:
-        """Wait for the model and return whether it takes batches.
-
-        Raises:
-            UserError: it cannot be loaded or is not a detector.
-        """
+        """Wait for the model and return whether it takes batches; UserError if it is not a detector that loads."""
         if self._takes_batches is None:
             self._takes_batches = self._receive()
         return bool(self._takes_batches)
 
     def detect(self, pictures: Sequence[Picture], output: Path) -> Iterator[dict[str, list[list[float]]]]:
-        """Yield {jpg_sha256: [[ymin, xmin, ymax, xmax, score, class id], ...]} for each batch, best first.
+        """Yield {jpg_sha256: [[ymin, xmin, ymax, xmax, score, class id], ...]} for each batch of the jpgs in `output`.
 
-        Boxes are normalized to 0..1. The last digits of a network depend on the batch, so the batches follow from the
-        pictures alone.
-
-        Args:
-            pictures: to detect.
-            output: folder that the pictures' jpg paths are relative to.
+        Best first, boxes normalized to 0..1. The last digits of a network depend on the batch, so the batches follow
+        from the pictures alone.
         """
         batches = plan(pictures, self._batch if self.ready() else None)
         start = time.monotonic()
@@ -99,8 +89,7 @@ class Detector:
         return value
 
 
-def plan(pictures: Sequence[Picture], size: int | None
-         ) -> list[tuple[list[Picture], tuple[int, int] | None]]:
+def plan(pictures: Sequence[Picture], size: int | None) -> list[tuple[list[Picture], tuple[int, int] | None]]:
     """Return batches of pictures of about one shape, and the (height, width) each batch is stretched to.
 
     size: pictures in a batch; None: one at a time, as it is.

@@ -44,12 +44,8 @@ def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = Fa
     """Give verdicts to duplicates and conflicts among pictures without a verdict, and set their `group`, in place.
 
     A group is a connected component of pictures that are the same. A group with several labels is a conflict: all of it
-    is left out. Otherwise the largest picture stays.
-
-    Args:
-        pictures: to decide on.
-        distance: bits, see above; None: only equal files are the same.
-        keep_near: keep the near duplicates in a group, which puts them into the same subset of the split.
+    is left out. Otherwise the largest picture stays, and with keep_near all near duplicates, which the split keeps
+    together. distance: bits, see above; None: only equal files are the same.
     """
     pictures = [picture for picture in pictures if not picture.verdict]
     groups: dict[int, list[Picture]] = {}

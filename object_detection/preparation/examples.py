@@ -54,13 +54,7 @@ def write(pictures: Iterable[Picture], labels: Sequence[str], manifest: Manifest
 
 
 def example(picture: Picture, ids: Mapping[str, int], output: Path) -> records.Example:
-    """Return the record of a picture.
-
-    Args:
-        picture: whose source's path in the data set becomes source_id.
-        ids: {label: id}.
-        output: folder that picture.jpg is relative to.
-    """
+    """Return the record of a picture, whose jpg is in `output`; source_id is its path. ids: {label: id}."""
     boxes = picture.boxes
     pixels = picture.jpg_width * picture.jpg_height
     return records.Example(

@@ -14,7 +14,7 @@ from typing import Any
 from object_detection.utils.errors import UserError
 
 VERSION = 1
-NAME = 'manifest.sqlite'
+MANIFEST = 'manifest.sqlite'
 SCHEMA = '''
 CREATE TABLE IF NOT EXISTS found (
     path TEXT PRIMARY KEY, label TEXT, size INTEGER, mtime_ns INTEGER, options TEXT,  -- the file, and how it was read
@@ -96,7 +96,7 @@ class Manifest:
     """The open manifest of an output folder, which this process has locked."""
 
     def __init__(self, output: Path) -> None:
-        path = output / NAME
+        path = output / MANIFEST
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             version = self._db.execute('PRAGMA user_version').fetchone()[0]
@@ -179,4 +179,4 @@ class Manifest:
 
 def _raise_if_full(error):
     if 'disk is full' in str(error) or 'disk I/O' in str(error):
-        raise OSError(errno.ENOSPC, 'no space left on the device', NAME) from error
+        raise OSError(errno.ENOSPC, 'no space left on the device', MANIFEST) from error

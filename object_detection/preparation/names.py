@@ -42,10 +42,6 @@ def _distinct(names: Mapping[str, str]) -> Mapping[str, str]:
     """Append digits of the key's hash to the names of {key: name} that collide: eight, or all if these collide too."""
     for digits in (8, 64):
         count = Counter(name.casefold() for name in names.values())
-        names = {key: name if count[name.casefold()] == 1 else f'{name}-{_digest(key)[:digits]}'
-                 for key, name in names.items()}
+        names = {key: name if count[name.casefold()] == 1 else
+                 f'{name}-{hashlib.sha256(key.encode()).hexdigest()[:digits]}' for key, name in names.items()}
     return names
-
-
-def _digest(text):
-    return hashlib.sha256(text.encode()).hexdigest()

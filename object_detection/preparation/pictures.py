@@ -25,14 +25,7 @@ def prepare(scan: Scan, names: Mapping[str, str], manifest: Manifest, options: O
     """Read new and changed sources, write their jpgs, and return the Pictures of all sources, sorted by path.
 
     A source is new or changed unless the manifest has facts with its size, time, name and picture options. A run that
-    was killed is continued where its manifest ends.
-
-    Args:
-        scan: the data set.
-        names: {source path: jpg}.
-        manifest: where the facts are kept.
-        options: of the run.
-        on_work: called before reading, if there is anything to read.
+    was killed is continued where its manifest ends. names: {source path: jpg}. on_work: called before any reading.
     """
     key = picture_options(options)
     known = manifest.facts()
@@ -106,7 +99,8 @@ def _read(tasks, manifest, options, title) -> Iterator[Picture]:
         folder.mkdir(parents=True, exist_ok=True)
     workers = min(options.workers, len(tasks))
     with console.progress(title, len(tasks), 'pictures') as bar:
-        results = (_crashed(task) if isinstance(result, Crashed) else result
+        results = (dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')
+                   if isinstance(result, Crashed) else result
                    for task, result in unordered(read_picture, tasks, workers))
         done = 0
         for batch in _by_time(results):
@@ -133,7 +127,3 @@ def _add_hashes(batch):
     readable = [picture for picture in batch if picture.thumbnail]
     for picture, value in zip(readable, hashes([picture.thumbnail for picture in readable])):
         picture.hash = value
-
-
-def _crashed(task):
-    return dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')

@@ -24,17 +24,11 @@ HISTOGRAMS = {
 }
 TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+TEMPLATES.filters['thousands'] = '{:,}'.format
 
 
 def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping[str, str], options: Options) -> None:
-    """Write OUTPUT/report.html.
-
-    Args:
-        numbers: from stats.collect.
-        pictures: all Pictures of the run.
-        sources: {path: source file}, to show pictures whose jpg was left out.
-        options: of the run.
-    """
+    """Write OUTPUT/report.html. numbers: from stats.collect. sources: {path: file}, to show pictures left out."""
     by_path = {picture.path: picture for picture in pictures}
     samples = list(_samples(numbers, pictures, options.seed))
     sections = {'Labels': True, 'Sizes': True, 'Samples': samples, 'To review': numbers['review'],

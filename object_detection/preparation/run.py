@@ -22,8 +22,7 @@ from object_detection.preparation import (
 from object_detection.preparation.anchors import anchor_range
 from object_detection.preparation.detections import BOX_SOURCES, Detections
 from object_detection.preparation.detector import Detector
-from object_detection.preparation.manifest import NAME as MANIFEST
-from object_detection.preparation.manifest import Manifest, Picture
+from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.scan import Scan, scan
 from object_detection.utils import console, files
@@ -34,12 +33,9 @@ OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', 'jpg')  
 
 
 def prepare(options: Options) -> None:
-    """Turn a data set folder into records, printing progress and a summary.
+    """Turn a data set folder into records, printing progress and a summary; UserError for a mistake of the user.
 
     Each stage reuses what an earlier run, finished or killed, has left in the manifest.
-
-    Raises:
-        UserError: something that the user can correct.
     """
     check_places(options)
     anchor_range(options.pipeline_config_path)  # report a broken config now rather than in an hour

@@ -13,11 +13,7 @@ class Unfit(Exception):
 
 
 def load(folder: str) -> 'Model':
-    """Load the detector in a folder.
-
-    Raises:
-        Unfit: it cannot be loaded, or its signature is not that of the reference's exports.
-    """
+    """Load the detector in a folder; Unfit if that fails or its signature is not that of the reference's exports."""
     try:
         loaded = tf.saved_model.load(folder)
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
@@ -42,11 +38,7 @@ def load(folder: str) -> 'Model':
 
 
 class Model:
-    """A detector.
-
-    Attributes:
-        takes_batches: whether it takes several images of one size at once.
-    """
+    """A detector. takes_batches: whether it takes several images of one size at once."""
 
     def __init__(self, loaded, signature, name: str, spec: tf.TensorSpec) -> None:
         self._loaded = loaded  # owns the variables that the signature uses

@@ -34,13 +34,10 @@ class Scan:
 
 
 def scan(dataset: Path) -> Scan:
-    """List a data set of one folder per label.
+    """List a data set of one folder per label; UserError if it has no label folders or no pictures.
 
     Folders inside a label's folder belong to the label. Hidden files and the litter of operating systems are ignored.
     Label folders may be links; deeper down, only links to files are followed.
-
-    Raises:
-        UserError: there are no label folders, no files in them, or only annotations.
     """
     dataset = existing_dir(dataset)
     folders = label_folders(dataset)

@@ -25,7 +25,8 @@ def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options
     sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]
     return {
         'options': _options(options),
-        'labels': [_label_row(number, label, pictures) for number, label in enumerate(labels, start=1)],
+        'labels': [{'label': label, 'id': number, **_counts([p for p in pictures if p.label == label])}
+                   for number, label in enumerate(labels, start=1)],
         'totals': _counts(pictures),
         'steps': list(STEPS),
         'boxes': {
@@ -77,10 +78,6 @@ def _options(options):
     left_out = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch', 'pipeline_config_path')
     return {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in left_out}
-
-
-def _label_row(number, label, pictures):
-    return {'label': label, 'id': number, **_counts([picture for picture in pictures if picture.label == label])}
 
 
 def _counts(pictures):

@@ -1,9 +1,9 @@
-"""Make the small detector that the demo starts from: saved_model/ and checkpoint/ beside this file.
+"""Train the small detector that the demo starts from: models/demo/saved_model and models/demo/checkpoint.
 
     python -m demo.make_detector
 
-It learns from drawn scenes with known boxes, of other seeds than the demo's pictures, and has a single class: it tells
-where an object is, not which. Some ten minutes on two cores. Training and export are the suite's own scripts.
+It is trained on drawn scenes with known boxes, of other seeds than the demo's pictures, and has a single class: it
+finds where an object is, not which one. Training and export are the suite's own scripts. Ten minutes on two cores.
 """
 import argparse
 import shutil
@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 from demo import make_records, make_scenes
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
 
-HERE = Path('models/demo')
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = ROOT / 'models' / 'demo'
 OVERRIDE = '''
 model {{ ssd {{ num_classes: 1 }} }}
 train_config {{
@@ -34,9 +35,9 @@ eval_input_reader {{
 '''
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description='Train and export the detector that the demo starts from.')
-    parser.add_argument('--work', type=Path, default=Path('out/demo_detector'), help='scratch folder, made anew')
+    parser.add_argument('--work', type=Path, default=Path('out/demo_detector'), help='scratch folder, emptied first')
     parser.add_argument('--pictures', type=int, default=3000)
     parser.add_argument('--steps', type=int, default=1800)
     args = parser.parse_args()
@@ -49,25 +50,26 @@ def main():
     run('exporter_main_v2.py', '--trained_checkpoint_dir', args.work / 'model', '--output_directory',
         args.work / 'exported', folder=args.work)
     for name in ('saved_model', 'checkpoint'):
-        shutil.rmtree(HERE / name, ignore_errors=True)
-        shutil.copytree(args.work / 'exported' / name, HERE / name)
-    size = sum(file.stat().st_size for file in (HERE / 'saved_model').rglob('*') if file.is_file())
-    print(f'{HERE / "saved_model"}: {size / 1e6:.2f} MB')
+        shutil.rmtree(MODEL / name, ignore_errors=True)
+        shutil.copytree(args.work / 'exported' / name, MODEL / name)
+    size = sum(file.stat().st_size for file in (MODEL / 'saved_model').rglob('*') if file.is_file())
+    print(f'{MODEL / "saved_model"}: {size / 1e6:.2f} MB')
 
 
-def write_config(folder, steps):
-    """The demo's own config, with one class, from random weights, on these records."""
-    pipeline = config.read(HERE / 'pipeline.config')
-    pipeline.train_config.ClearField('fine_tune_checkpoint')
-    pipeline.train_config.ClearField('fine_tune_checkpoint_type')
-    pipeline.train_input_reader.Clear()
-    pipeline.ClearField('eval_input_reader')
-    config.write(config.override(pipeline, OVERRIDE.format(steps=steps, folder=folder.as_posix())),
-                 folder / 'pipeline.config')
+def write_config(folder: Path, steps: int) -> None:
+    """Write folder/pipeline.config: the demo's config with one class, random weights and the records in `folder`."""
+    config = pipeline.read(MODEL / 'pipeline.config')
+    config.train_config.ClearField('fine_tune_checkpoint')
+    config.train_config.ClearField('fine_tune_checkpoint_type')
+    config.train_input_reader.Clear()
+    config.ClearField('eval_input_reader')
+    pipeline.write(pipeline.override(config, OVERRIDE.format(steps=steps, folder=folder.as_posix())),
+                   folder / 'pipeline.config')
 
 
-def run(script, *arguments, folder):
-    command = [sys.executable, script, '--pipeline_config_path', folder / 'pipeline.config', *arguments]
+def run(script: str, *arguments: object, folder: Path) -> None:
+    """Run a script of the suite on folder/pipeline.config."""
+    command = [sys.executable, ROOT / script, '--pipeline_config_path', folder / 'pipeline.config', *arguments]
     subprocess.run([str(word) for word in command], check=True)
 
 

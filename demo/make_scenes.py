@@ -1,30 +1,30 @@
-"""Draw the demo's pictures: one folder per label, one object a picture, on a background that is never the same.
+"""Draw the demo's pictures: one folder per label, one object per picture, each on a background of its own.
 
     python -m demo.make_scenes --output out/demo/pictures --per_label 80
 
-The same seed gives the same bytes (with the same Pillow version). `scene` also tells where the object is, for whoever
-needs pictures with known boxes.
+The same seed gives the same bytes (with the same version of Pillow). `scene` also returns the object's box.
 """
 import argparse
 import math
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 LABELS = ('cross', 'disc', 'star', 'triangle')
-OVERSAMPLING = 4  # shapes are drawn this much larger and shrunk, so that their edges are smooth
+OVERSAMPLING = 4  # shapes are drawn this much larger, then shrunk, to get smooth edges
 
 
-def scene(rng, label):
-    """One picture of `label`.
+def scene(rng: np.random.Generator, label: str) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Draw one picture of `label`.
 
     Args:
-        rng: numpy Generator, the only source of randomness.
+        rng: the only source of randomness.
         label: one of LABELS.
     Returns:
         image: uint8 [height, width, 3], 160 to 280 pixels a side.
-        box: (ymin, xmin, ymax, xmax) of the object, each 0..1 of the picture's size.
+        box: (ymin, xmin, ymax, xmax) of the object, normalized to 0..1.
     """
     height, width = (int(side) for side in rng.integers(160, 281, 2))
     image = _background(rng, height, width)
@@ -38,8 +38,8 @@ def scene(rng, label):
     return np.clip(image, 0, 255).astype(np.uint8), (ymin / height, xmin / width, ymax / height, xmax / width)
 
 
-def photograph(seed, width=4000, height=3000):
-    """Return an RGB picture with detail at all scales, like a photograph: noise that is weaker the finer it is."""
+def photograph(seed: int, width: int = 4000, height: int = 3000) -> Image.Image:
+    """Draw an RGB picture with detail at all scales, like a photograph: noise that gets weaker as it gets finer."""
     rng = np.random.default_rng(seed)
     total = np.full((height, width, 3), 128, np.float32)
     for columns in (8, 32, 128, 512, 2048):
@@ -50,8 +50,8 @@ def photograph(seed, width=4000, height=3000):
     return Image.fromarray(np.clip(total, 0, 255).astype(np.uint8))
 
 
-def write_pictures(output, per_label, seed=0):
-    """Write output/<label>/NNN.jpg, `per_label` pictures each; returns how many were written."""
+def write_pictures(output: str | PathLike, per_label: int, seed: int = 0) -> int:
+    """Write output/<label>/NNN.jpg, `per_label` pictures of each label, and return the number of pictures."""
     for label in LABELS:
         folder = Path(output, label)
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def write_pictures(output, per_label, seed=0):
 
 
 def _background(rng, height, width):
-    """A colour gradient, clouds, and thin lines and specks to distract: float32 [height, width, 3]."""
+    """Draw a color gradient, clouds, and distracting thin lines and specks: float32 [height, width, 3]."""
     first, second = rng.uniform(20, 235, (2, 3))
     angle = rng.uniform(0, 2 * math.pi)
     y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
@@ -75,15 +75,15 @@ def _background(rng, height, width):
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.integers(2, 9)):
         (x0, x1), (y0, y1) = rng.uniform(0, width, 2), rng.uniform(0, height, 2)
-        draw.line((x0, y0, x1, y1), fill=_colour(rng), width=int(rng.integers(1, 4)))
+        draw.line((x0, y0, x1, y1), fill=_color(rng), width=int(rng.integers(1, 4)))
     for _ in range(rng.integers(0, 9)):
         x0, y0, size = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(3, 12)
-        draw.ellipse((x0, y0, x0 + size, y0 + size), fill=_colour(rng))
+        draw.ellipse((x0, y0, x0 + size, y0 + size), fill=_color(rng))
     return np.asarray(picture, np.float32)
 
 
 def _outline(rng, label, height, width):
-    """The object's corners in pixels, float [n, 2] as (x, y), all inside the picture."""
+    """Return the object's corners in pixels, float [n, 2] as (x, y), all inside the picture."""
     if label == 'disc':
         points = _polar(np.linspace(0, 2 * math.pi, 72, endpoint=False), np.ones(72))
     elif label == 'triangle':
@@ -107,18 +107,18 @@ def _polar(angles, radii):
 
 
 def _paint(rng, image, cover):
-    """A colour that stands out from what is behind the object, lighter towards one side: [height, width, 3]."""
+    """Return a color that stands out from the background, with a horizontal gradient: [width, 3]."""
     behind = (image * cover).sum((0, 1)) / cover.sum()
-    colour = max((rng.uniform(0, 255, 3) for _ in range(4)), key=lambda c: np.abs(c - behind).sum())
+    color = max((rng.uniform(0, 255, 3) for _ in range(4)), key=lambda c: np.abs(c - behind).sum())
     shade = np.linspace(-1, 1, image.shape[1])[:, None] * rng.uniform(-30, 30)
-    return colour + shade
+    return color + shade
 
 
-def _colour(rng):
+def _color(rng):
     return tuple(int(c) for c in rng.integers(0, 256, 3))
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description='Draw the demo pictures, one folder per label.')
     parser.add_argument('--output', default='out/demo/pictures', help='folder for the labels (default: %(default)s)')
     parser.add_argument('--per_label', type=int, default=80, help='pictures per label (default: %(default)s)')

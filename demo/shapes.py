@@ -1,17 +1,18 @@
-"""Records of drawn shapes with boxes, masks and corners, to train every family of detectors on.
+"""Write records of drawn shapes with boxes, masks and keypoints, to train every family of detectors on.
 
-A box and a label say all about a shape here: a square fills its box, a circle touches its sides, a triangle stands on
-its bottom with the tip in the middle. So records that have only boxes (of the same shapes) can be completed, too.
+A box and a label determine a shape: a square fills its box, a circle touches its sides, a triangle stands on its bottom
+with the tip in the middle. So masks and keypoints can be added to records of such shapes that have only boxes.
 """
 import io
 import math
+from os import PathLike
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from object_detection import records
 
-CORNERS = {  # (y, x) in the box, in the order in which the records have them
+CORNERS: dict[str, dict[str, tuple[float, float]]] = {  # (y, x) in the box, 0..1, in the order of the keypoints
     'circle': {},
     'square': {'top left': (0, 0), 'top right': (0, 1), 'bottom right': (1, 1), 'bottom left': (1, 0)},
     'triangle': {'tip': (0, .5), 'right': (1, 1), 'left': (1, 0)},
@@ -22,8 +23,8 @@ CIRCLE = [(.5 + .5 * math.sin(angle), .5 + .5 * math.cos(angle))
           for angle in np.linspace(0, 2 * math.pi, 72, endpoint=False)]
 
 
-def label_map():
-    """The text of the label map, keypoints included."""
+def label_map() -> str:
+    """Return the text of the label map, with the keypoints."""
     items = []
     for number, label in enumerate(LABELS, 1):
         keypoints = [f'  keypoints {{ id: {KEYPOINTS.index(name)} label: "{name}" }}\n'
@@ -32,15 +33,15 @@ def label_map():
     return '\n'.join(items)
 
 
-def draw(path, count, seed):
-    """Write `count` scenes of one to three shapes, with boxes and labels only, to the TFRecord file `path`."""
+def draw(path: str | PathLike, count: int, seed: int) -> None:
+    """Write `count` scenes of one to three shapes, with boxes and labels only, to a TFRecord file."""
     with records.Writer(path) as writer:
         for number in range(count):
             writer.write(scene(np.random.default_rng([seed, number]), f'scene{number:05d}.jpg').to_bytes())
 
 
-def scene(rng, name):
-    """A picture of 160 to 320 pixels a side: shapes in plain colours, apart from each other, on coloured noise."""
+def scene(rng: np.random.Generator, name: str) -> records.Example:
+    """Draw a picture of 160 to 320 pixels a side: plain shapes that do not overlap, on colored noise."""
     height, width = (int(side) for side in rng.integers(160, 321, 2))
     noise = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
     image = noise.resize((width, height), Image.Resampling.BICUBIC)
@@ -59,8 +60,8 @@ def scene(rng, name):
                            labels=labels, texts=[LABELS[label - 1] for label in labels])
 
 
-def complete(source, target):
-    """Copy the TFRecord file `source` to `target`, and give every shape its mask and its corners."""
+def complete(source: str | PathLike, target: str | PathLike) -> None:
+    """Copy a TFRecord file and add the mask and the keypoints of each shape."""
     index = records.Records(source)
     with records.Writer(target) as writer:
         for number in range(len(index)):
@@ -75,7 +76,7 @@ def complete(source, target):
 
 
 def _mask(label, box, height, width):
-    """A one-channel image, 255 in the shape."""
+    """Draw a one-channel picture, 255 inside the shape. box: (ymin, xmin, ymax, xmax), normalized to 0..1."""
     points = CIRCLE if label == 'circle' else CORNERS[label].values()
     pixels = [(x * width - .5, y * height - .5) for y, x in (_place(point, box) for point in points)]
     mask = Image.new('L', (width, height))
@@ -84,7 +85,7 @@ def _mask(label, box, height, width):
 
 
 def _corners(label, box):
-    """The (y, x) of each of KEYPOINTS in the picture, 0..1; None for those of other labels."""
+    """Return (y, x), normalized to 0..1, for each of KEYPOINTS; None for those of other labels."""
     own = {f'{label} {corner}': _place(point, box) for corner, point in CORNERS[label].items()}
     return [own.get(name) for name in KEYPOINTS]
 

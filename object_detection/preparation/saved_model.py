@@ -1,5 +1,6 @@
 """Run a detector's SavedModel, in the detector's process; the only module of preparation/ that imports TensorFlow."""
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +41,7 @@ def load(folder: str) -> 'Model':
 class Model:
     """A detector. takes_batches: whether it takes several images of one size at once."""
 
-    def __init__(self, loaded, signature, name: str, spec: tf.TensorSpec) -> None:
+    def __init__(self, loaded: Any, signature: Any, name: str, spec: tf.TensorSpec) -> None:
         self._loaded = loaded  # owns the variables that the signature uses
         self._signature, self._name, self._dtype = signature, name, spec.dtype
         self._size = spec.shape[1:3].as_list()

@@ -23,18 +23,18 @@ BOX = {'Sit': (40, 30, 120, 90), 'Down': (200, 100, 380, 260)}  # left, top, rig
 
 @pytest.fixture(scope='session')
 def detectors(tmp_path_factory):
-    """{'any': SavedModel that takes batches, '1': one that does not}, which find what is not white."""
+    """{'any': SavedModel that takes batches, '1': one that does not}; they detect what is not white."""
     folder = tmp_path_factory.mktemp('detectors')
     subprocess.run([sys.executable, ROOT / 'tests' / 'support' / 'fake_detector.py', folder, 'any', '1'],
                    check=True, timeout=240, capture_output=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
     return {batch: folder / batch for batch in ('any', '1')}
 
 
-def thing(label, i, colour='navy'):
-    """A thing in the place of its label on a white ground, with a pattern of its own."""
+def thing(label, i, color='navy'):
+    """Draw a patterned thing on white, in the box of its label."""
     image = Image.new('RGB', (400, 300), 'white')
     draw = ImageDraw.Draw(image)
-    draw.rectangle((BOX[label][0], BOX[label][1], BOX[label][2] - 1, BOX[label][3] - 1), fill=colour)
+    draw.rectangle((BOX[label][0], BOX[label][1], BOX[label][2] - 1, BOX[label][3] - 1), fill=color)
     chance = random.Random(f'{label}{i}')
     for _ in range(8):
         x, y = chance.randrange(BOX[label][0], BOX[label][2] - 20), chance.randrange(BOX[label][1], BOX[label][3] - 20)
@@ -54,7 +54,7 @@ def things(tmp_path):
 
 
 def prepare(dataset, output, *options):
-    """Run the script in a process of its own; its output as text."""
+    """Run the script in a process of its own and return its output."""
     command = [sys.executable, ROOT / 'prepare_data.py', '--dataset', dataset, '--output', output, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -63,17 +63,17 @@ def prepare(dataset, output, *options):
 
 
 def examples(output):
-    """{source: (side, Example)} of all records."""
+    """Return {source: (subset, Example)} of all records."""
     found = {}
-    for side in ('train', 'validation', 'test'):
-        if files := sorted(str(file) for file in output.glob(f'{side}.tfrecords*')):
+    for subset in ('train', 'validation', 'test'):
+        if files := sorted(str(file) for file in output.glob(f'{subset}.tfrecords*')):
             records = Records(files)
-            found |= {e.source_id: (side, e) for e in (Example.from_bytes(records[i]) for i in range(len(records)))}
+            found |= {e.source_id: (subset, e) for e in (Example.from_bytes(records[i]) for i in range(len(records)))}
     return found
 
 
 def test_with_a_detector(things, tmp_path, detectors):
-    """Boxes, records and label map are right; a box drawn by hand redoes that picture alone; batch 1 finds the same."""
+    """Boxes, records and label map are right; a box drawn by hand redoes only its picture; batch 1 detects the same."""
     (things / 'Sit' / 'person.jpg').write_bytes(thing('Sit', 50, 'red'))
     output = tmp_path / 'out'
     said = prepare(things, output, '--coco', detectors['any'])
@@ -81,7 +81,7 @@ def test_with_a_detector(things, tmp_path, detectors):
     labels = label_map.load(output / 'label_map.pbtxt').items
     assert [(item.id, item.name) for item in labels] == [(1, 'Down'), (2, 'Sit')]
     found = examples(output)
-    assert [side for side, _ in found.values()].count('test') == 4
+    assert [subset for subset, _ in found.values()].count('test') == 4
     for source, (_, example) in found.items():
         label = source.partition('/')[0]
         left, top, right, bottom = BOX[label]
@@ -173,14 +173,14 @@ def test_changed_options_redo_what_they_touch(things, tmp_path):
     assert 'writing' not in said and (output / 'train.tfrecords').stat().st_mtime_ns == stamp
 
 
-def test_pictures_that_come_go_and_change(things, tmp_path):
+def test_pictures_may_come_go_and_change(things, tmp_path):
     output, whole = tmp_path / 'out', ('--boxes', 'whole')
     prepare(things, output, *whole, '--shards', '2')
     (things / 'Sit' / '0.jpg').unlink()
     (things / 'Sit' / '1.jpg').write_bytes(thing('Sit', 77))
     (things / 'Sit' / 'new.jpg').write_bytes(thing('Sit', 78))
     (output / 'jpg' / 'Down' / '2.jpg').unlink()
-    (output / 'jpg' / 'Down' / 'mine.txt').write_text('of the user')
+    (output / 'jpg' / 'Down' / 'mine.txt').write_text('not ours')
     said = prepare(things, output, *whole)
     assert 'reading pictures: 2/2' in said and 'writing pictures again: 1/1' in said
     assert (output / 'jpg' / 'Down' / 'mine.txt').exists()
@@ -189,7 +189,7 @@ def test_pictures_that_come_go_and_change(things, tmp_path):
     assert contents(output) == contents(tmp_path / 'fresh')
 
 
-def test_duplicates_and_conflicts_are_named(things, tmp_path):
+def test_duplicates_and_conflicts_are_reported(things, tmp_path):
     (things / 'Sit' / 'copy.jpg').write_bytes((things / 'Sit' / '0.jpg').read_bytes())
     (things / 'Down' / 'Sit 5.jpg').write_bytes((things / 'Sit' / '5.jpg').read_bytes())
     said = prepare(things, tmp_path / 'out', '--boxes', 'whole')
@@ -230,7 +230,7 @@ def test_output_inside_the_data_set(things, tmp_path):
         prepare_data.main(['--dataset', str(tmp_path / 'jpg'), '--output', str(tmp_path)])
 
 
-def test_files_of_somebody_else_in_the_output_are_kept(things, tmp_path):
+def test_other_files_in_the_output_are_kept(things, tmp_path):
     report = tmp_path / 'out' / 'report.html'
     report.parent.mkdir()
     report.write_text('mine')
@@ -255,7 +255,7 @@ def test_a_model_of_the_zoo_that_is_not_here(things, tmp_path):
         prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--coco', folder])
 
 
-def test_folders_of_a_split_are_no_labels(things, tmp_path, capsys):
+def test_folders_of_a_split_are_not_labels(things, tmp_path, capsys):
     for label, name in zip(BOX, ('train', 'Val')):
         (things / label).rename(things / name)
     prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), '--boxes', 'whole'])

@@ -1,4 +1,4 @@
-"""The demo's drawn pictures: the same every time, and the object where the box says."""
+"""The demo's drawn pictures are the same every time, and the object is where its box is."""
 import hashlib
 
 import numpy as np
@@ -29,8 +29,8 @@ def test_more_pictures_keep_the_first_ones(tmp_path):
 
 
 @pytest.mark.parametrize('label', make_scenes.LABELS)
-def test_the_box_is_the_tight_frame_of_what_was_painted(label, monkeypatch):
-    # black canvas, white paint, no noise: what is not black is the object
+def test_the_box_fits_the_painted_object_tightly(label, monkeypatch):
+    # black background, white object, no noise
     monkeypatch.setattr(make_scenes, '_background', lambda rng, h, w: np.zeros((h, w, 3), np.float32))
     monkeypatch.setattr(make_scenes, '_paint', lambda rng, image, cover: np.full(image.shape, 255, np.float32))
     for seed in range(5):
@@ -42,7 +42,7 @@ def test_the_box_is_the_tight_frame_of_what_was_painted(label, monkeypatch):
         assert min(box) >= 0 and max(box) <= 1
 
 
-def test_pictures_are_colour_jpegs_of_many_sizes(tmp_path):
+def test_pictures_are_color_jpegs_of_many_sizes(tmp_path):
     make_scenes.write_pictures(tmp_path, per_label=3)
     pictures = [Image.open(p) for p in sorted(tmp_path.rglob('*.jpg'))]
     assert {(p.format, p.mode) for p in pictures} == {('JPEG', 'RGB')}

@@ -8,7 +8,7 @@ from PIL import Image
 from demo import shapes
 from object_detection import records
 
-PIXELS = 20, 60, 60, 100  # the box of each shape below, in a picture of 80 x 120
+PIXELS = 20, 60, 60, 100  # ymin, xmin, ymax, xmax of the shape in a picture of 80 x 120
 AREAS = {'square': 40 * 40, 'triangle': 40 * 40 / 2, 'circle': np.pi * 20 * 20}
 
 
@@ -30,7 +30,7 @@ def test_masks_fill_their_boxes(tmp_path, label):
     assert mask.sum() == pytest.approx(AREAS[label], rel=.06)
 
 
-def test_corners_are_those_of_the_label(tmp_path):
+def test_keypoints_are_the_corners_of_the_label(tmp_path):
     triangle = _completed(tmp_path, 'triangle')
     assert triangle.keypoint_visibility == [0, 0, 0, 0, 2, 2, 2]
     np.testing.assert_allclose(np.array(triangle.keypoints[0][4:]) * [80, 120], [(20, 80), (60, 100), (60, 60)],
@@ -38,7 +38,7 @@ def test_corners_are_those_of_the_label(tmp_path):
     assert _completed(tmp_path, 'circle').keypoint_visibility == [0] * 7
 
 
-def test_drawn_shapes_stand_out_and_do_not_touch(tmp_path):
+def test_drawn_shapes_are_plain_and_the_same_every_time(tmp_path):
     shapes.draw(tmp_path / 'drawn', 20, seed=3)
     index = records.Records(tmp_path / 'drawn')
     examples = [records.Example.from_bytes(index[number]) for number in range(20)]
@@ -48,6 +48,6 @@ def test_drawn_shapes_stand_out_and_do_not_touch(tmp_path):
         assert image.shape == (example.height, example.width, 3)
         for top, left, bottom, right in np.array(example.boxes) * np.tile(image.shape[:2], 2):
             middle = image[int((top + bottom) / 2 + 3), int((left + right) / 2 - 3):int((left + right) / 2 + 3)]
-            assert np.ptp(middle.astype(int), axis=0).max() < 64  # plain but for the JPEG; the noise has 255
+            assert np.ptp(middle.astype(int), axis=0).max() < 64  # plain up to JPEG artifacts; the noise has 255
     shapes.draw(tmp_path / 'again', 20, seed=3)
     assert (tmp_path / 'drawn').read_bytes() == (tmp_path / 'again').read_bytes()

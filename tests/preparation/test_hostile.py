@@ -72,7 +72,7 @@ def test_sixteen_bits():
 
 
 def test_first_frame():
-    frames = [Image.new('RGB', (32, 32), colour) for colour in ('red', 'blue')]
+    frames = [Image.new('RGB', (32, 32), color) for color in ('red', 'blue')]
     for kind, options in (('GIF', {}), ('WEBP', {'lossless': True})):
         data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
         assert decode(data).image.getpixel((3, 3)) == (255, 0, 0)

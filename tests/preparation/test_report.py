@@ -63,7 +63,7 @@ def test_in_a_browser(output, tmp_path):
                    timeout=120, check=True)
     pixels = np.asarray(Image.open(picture).convert('RGB')).astype(int)
     assert pixels.shape[:2] == (2000, 1200)
-    bars, boxes = ((np.abs(pixels - colour).max(axis=-1) < 12).sum() for colour in ((58, 119, 201), (154, 123, 234)))
+    bars, boxes = ((np.abs(pixels - color).max(axis=-1) < 12).sum() for color in ((58, 119, 201), (154, 123, 234)))
     assert bars > 2000 and boxes > 2000  # histograms, and outlines around whole pictures
 
 

@@ -1,8 +1,8 @@
-"""python fake_detector.py FOLDER N ...: SavedModels FOLDER/N with boxes that follow from the picture.
+"""python fake_detector.py FOLDER BATCH ...: write SavedModels FOLDER/BATCH that detect whatever is not white.
 
-Each finds what is not white: class 18 (dog), or 1 (person) where that is reddish; the score is 0.9, and 0.2 on pictures
-that are dark all over. A second candidate, half as wide, has 0.05 less where the thing is greenish. N: the batch, 1 or
-any. The signature is the reference's.
+The class is 1 (person) for a reddish object, else 18 (dog). The score is 0.9, or 0.2 in a dark picture. A second
+detection, half as wide, scores 0.05 less if the object is greenish, else 0. BATCH is 1 or any. The signature is the
+reference's.
 """
 import sys
 
@@ -33,7 +33,7 @@ class Finder(tf.Module):
 
 
 def _ends(rows):
-    """First and last true of rows [B, N], as shares of N."""
+    """Return the first and last true of rows bool [B, N], each float [B], as fractions of N."""
     size = tf.cast(tf.shape(rows)[1], tf.float32)
     first = tf.cast(tf.argmax(rows, 1), tf.float32) / size
     last = 1 - tf.cast(tf.argmax(rows[:, ::-1], 1), tf.float32) / size

@@ -1,6 +1,6 @@
-"""A folder of every kind of picture file that collections from the web and from phones hold, and of what is no picture.
+"""A data set of every kind of picture file found in collections from the web and from phones, and of other files.
 
-`make(folder)` writes it and returns {path in the data set: beginning of the reason to skip it, or None if it is fine}.
+`make(folder)` writes it and returns {path in the data set: start of the reason to skip it, or None for a picture}.
 """
 import io
 import os
@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 96, 64
 
 
 def scene(seed=0, mode='RGB', size=(WIDTH, HEIGHT)):
-    """A picture with a smooth background and a few rectangles, different for each seed."""
+    """Draw a picture with a smooth background and a few rectangles, different for each seed."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:size[1], 0:size[0]]
     pixels = np.stack([x * 200 / size[0], y * 200 / size[1], (x + y) * 100 / sum(size)], -1)
@@ -31,7 +31,7 @@ def encoded(image, kind, **options):
 
 
 def swapped_profile():
-    """An RGB profile like sRGB in which red and green have changed places."""
+    """Return an RGB profile like sRGB in which red and green are swapped."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes())
     count = struct.unpack('>I', data[128:132])[0]
     places = {bytes(data[132 + 12 * i:136 + 12 * i]): 132 + 12 * i for i in range(count)}
@@ -41,7 +41,7 @@ def swapped_profile():
 
 
 def png(width, height, data=b'', extra=b''):
-    """A PNG of one bit a pixel with a header of its own choosing."""
+    """Return a PNG of one bit per pixel whose header claims this size, whatever its data."""
     header = struct.pack('>IIBBBBB', width, height, 1, 0, 0, 0, 0)
     chunks = chunk(b'IHDR', header), extra, chunk(b'IDAT', zlib.compress(data)), chunk(b'IEND', b'')
     return b'\x89PNG\r\n\x1a\n' + b''.join(chunks)
@@ -58,7 +58,7 @@ def orientation(value):
 
 
 def readable():
-    """{name: bytes} of files that hold a picture."""
+    """Return {name: bytes} of files that hold a picture."""
     photo = encoded(scene(1), 'JPEG', quality=90)
     progressive = encoded(scene(2), 'JPEG', progressive=True)
     alpha = scene(3, 'RGBA')
@@ -69,16 +69,16 @@ def readable():
     palette = scene(8).quantize(16)
     files = {
         'baseline.jpg': photo, 'progressive.jpg': progressive,
-        'cmyk.jpg': encoded(scene(9, 'CMYK'), 'JPEG'), 'grey.jpg': encoded(scene(10, 'L'), 'JPEG'),
+        'cmyk.jpg': encoded(scene(9, 'CMYK'), 'JPEG'), 'gray.jpg': encoded(scene(10, 'L'), 'JPEG'),
         'no end marker.jpg': encoded(scene(11), 'JPEG')[:-2], 'no end marker progressive.jpg': progressive[:-2] + b'\0',
-        'rubbish behind.jpg': encoded(scene(12), 'JPEG') + os.urandom(5000),
+        'garbage at the end.jpg': encoded(scene(12), 'JPEG') + os.urandom(5000),
         'wrong extension.png': encoded(scene(13), 'JPEG'), 'no extension': encoded(scene(14), 'PNG'),
         'UPPER.JPEG': encoded(scene(15), 'JPEG'),
-        'optimised.jpg': encoded(scene(16), 'JPEG', optimize=True, quality=100),
-        'full colour.jpg': encoded(scene(17), 'JPEG', subsampling=0),
+        'optimized.jpg': encoded(scene(16), 'JPEG', optimize=True, quality=100),
+        'full color.jpg': encoded(scene(17), 'JPEG', subsampling=0),
         'stored as rgb.jpg': encoded(scene(18), 'JPEG', keep_rgb=True),
         'palette.png': encoded(palette, 'PNG'), 'palette transparent.png': encoded(palette, 'PNG', transparency=3),
-        'alpha.png': encoded(alpha, 'PNG'), 'grey alpha.png': encoded(alpha.convert('LA'), 'PNG'),
+        'alpha.png': encoded(alpha, 'PNG'), 'gray alpha.png': encoded(alpha.convert('LA'), 'PNG'),
         '16 bit.png': encoded(deep, 'PNG'), '1 bit.png': encoded(scene(19, '1'), 'PNG'),
         'still.gif': encoded(scene(20), 'GIF'), 'animated.gif': encoded(frames[0], 'GIF', **animation),
         'animated.webp': encoded(frames[0], 'WEBP', **animation), 'alpha.webp': encoded(alpha, 'WEBP'),
@@ -95,7 +95,7 @@ def readable():
         'plain.qoi': encoded(scene(33), 'QOI'), 'icon.ico': encoded(scene(34, size=(64, 64)), 'ICO'),
         'broken exif.jpg': encoded(scene(35), 'JPEG', exif=b'Exif\0\0II*\0\xff\xff\xff\xff\x12\x01'),
         'broken profile.jpg': encoded(scene(36), 'JPEG', icc_profile=b'not a profile' * 20),
-        'grey with rgb profile.jpg': encoded(scene(37, 'L'), 'JPEG', icc_profile=swapped_profile()),
+        'gray with rgb profile.jpg': encoded(scene(37, 'L'), 'JPEG', icc_profile=swapped_profile()),
         'profile.jpg': encoded(scene(38), 'JPEG', icc_profile=swapped_profile()),
         'wide.png': encoded(scene(39, size=(3000, 40)), 'PNG'),
         'twin.png': encoded(scene(40), 'PNG'), 'twin.jpg': encoded(scene(41), 'JPEG'),
@@ -116,7 +116,7 @@ def readable():
 
 
 def unusable():
-    """{name: (bytes, beginning of the reason)} of files that hold none."""
+    """Return {name: (bytes, start of the reason)} of files that hold no usable picture."""
     photo = encoded(scene(70, size=(400, 300)), 'JPEG', quality=95)
     progressive = encoded(scene(71, size=(400, 300)), 'JPEG', quality=95, progressive=True)
     whole = {kind: encoded(scene(72, size=(400, 300)), kind) for kind in ('PNG', 'GIF', 'WEBP', 'BMP', 'TIFF')}
@@ -154,7 +154,7 @@ def unusable():
 
 
 def make(folder):
-    """Write all of it under folder/a and folder/b; {path: reason's beginning or None}."""
+    """Write all files to folder/a and folder/b; return {path: start of the reason or None}."""
     Image.init()
     verdicts = {}
     for label in 'ab':
@@ -168,10 +168,10 @@ def make(folder):
     (folder / 'b' / 'good.jpg').write_bytes(encoded(scene(80), 'JPEG'))
     (folder / 'b' / 'folder.jpg').mkdir()
     (folder / 'b' / 'folder.jpg' / 'inner.jpg').write_bytes(encoded(scene(81), 'JPEG'))
-    (folder / 'b' / '.hidden').write_bytes(b'passed over')
+    (folder / 'b' / '.hidden').write_bytes(b'ignored')
     (folder / 'loose.jpg').write_bytes(encoded(scene(82), 'JPEG'))
     verdicts |= {'b/good.jpg': None, 'b/folder.jpg/inner.jpg': None, 'loose.jpg': "lies in no label's folder"}
-    if not (folder / 'A').exists():  # a file system that knows case
+    if not (folder / 'A').exists():  # a case-sensitive file system
         (folder / 'a' / 'CASE.jpg').write_bytes(encoded(scene(83), 'JPEG'))
         (folder / 'a' / 'case.jpg').write_bytes(encoded(scene(84), 'JPEG'))
         verdicts |= {'a/CASE.jpg': None, 'a/case.jpg': None}

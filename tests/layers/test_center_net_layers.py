@@ -1,4 +1,4 @@
-"""Backbones and necks of CenterNet: what their goldens (tests/models) do not say, by hand."""
+"""Backbones, necks and heads of CenterNet: what the golden numbers (tests/models) do not cover, by hand."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,13 +13,13 @@ def test_transposed_convolution_spreads_each_pixel():
     layer = Conv2DTranspose(1, 1, 3, strides=2)
     layer.kernel.assign(tf.reshape(tf.range(9.), [3, 3, 1, 1]))
     layer.bias.assign([.5])
-    found = layer(tf.constant([2., 0., 0., 0.], shape=[1, 2, 2, 1]))
-    expected = np.full((4, 4), .5)  # of the kernel's 3 x 3, all lie inside
+    output = layer(tf.constant([2., 0., 0., 0.], shape=[1, 2, 2, 1]))
+    expected = np.full((4, 4), .5)  # all of the 3 x 3 kernel lies inside
     expected[:3, :3] += 2. * np.arange(9.).reshape(3, 3)
-    np.testing.assert_allclose(found[0, :, :, 0], expected)
+    np.testing.assert_allclose(output[0, :, :, 0], expected)
 
 
-def test_transposed_convolution_of_unknown_size():
+def test_transposed_convolution_for_an_unknown_size():
     layer = Conv2DTranspose(3, 2, 3, strides=2)
     run = tf.function(layer, input_signature=[tf.TensorSpec([None, None, 5, 3])], autograph=False)
     assert run.get_concrete_function().structured_outputs.shape.as_list() == [None, None, 10, 2]
@@ -64,18 +64,18 @@ def test_pyramid_adds_the_level_above():
     smooth.assign(tf.scatter_nd([[1, 1, i, i] for i in range(3)], [1.] * 3, smooth.shape))
     norm = getattr(neck, 'layer_with_weights-4')
     norm.moving_variance.assign(norm.moving_variance - norm.epsilon)
-    found = neck([tf.zeros([1, 4, 4, 1]), tf.zeros([1, 2, 2, 2])])
-    assert found.shape == (1, 4, 4, neck.channels)
-    np.testing.assert_allclose(found[0, 2, 1], [11., 12., 13.], rtol=1e-6)
+    output = neck([tf.zeros([1, 4, 4, 1]), tf.zeros([1, 2, 2, 2])])
+    assert output.shape == (1, 4, 4, neck.channels)
+    np.testing.assert_allclose(output[0, 2, 1], [11., 12., 13.], rtol=1e-6)
     with pytest.raises(UserError, match='maps of 5x4 and 4x4'):
         neck([tf.zeros([1, 5, 4, 1]), tf.zeros([1, 2, 2, 2])])
 
 
-def test_deconvolution_is_eight_times_the_size():
+def test_deconvolution_upsamples_eightfold():
     neck = Deconvolution(5)
     assert neck(tf.zeros([1, 2, 3, 5])).shape == (1, 16, 24, 64)
     assert getattr(neck, 'layer_with_weights-1').kernel.shape == (3, 3, 5, 256)
-    assert not hasattr(neck, 'layer_with_weights-0')  # the backbone's place
+    assert not hasattr(neck, 'layer_with_weights-0')  # the backbone's number
 
 
 def test_head_starts_at_its_bias():

@@ -1,4 +1,4 @@
-"""The thin layers: hand-computed numbers."""
+"""Layers: hand-computed numbers."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +8,7 @@ from object_detection.utils.errors import UserError
 from tests.support import parity
 
 
-def test_variables_exist_once_the_constructor_returns_under_the_names_of_keras():
+def test_variables_exist_after_the_constructor_and_have_keras_names():
     network = core.Network([core.Conv2D(3, 8, 3), core.BatchNorm(8), core.DepthwiseConv2D(8, 3, use_bias=False),
                             core.SeparableConv2D(8, 4, 5), core.Dense(4, 2)])
     shapes = {key: tuple(variable.shape) for key, variable in parity.variables_by_key(net=network).items()}
@@ -21,7 +21,7 @@ def test_variables_exist_once_the_constructor_returns_under_the_names_of_keras()
         f'{prefix}3/bias': (4,), f'{prefix}4/kernel': (4, 2), f'{prefix}4/bias': (2,)}
 
 
-def test_sequence_keeps_positions_and_passes_the_mode_on():
+def test_sequence_keeps_positions_and_passes_the_training_mode_on():
     steps = core.Sequence([core.Conv2D(1, 1, 1), None, core.Sequence([tf.nn.relu, core.BatchNorm(1)])])
     assert [key for key in parity.variables_by_key(s=steps) if 'moving' not in key] == [
         's/0/kernel', 's/0/bias', 's/2/1/gamma', 's/2/1/beta']
@@ -38,7 +38,7 @@ def test_untracked_attributes_add_no_keys_and_take_any_dict():
     assert network.parts.blocks['last'] is other
 
 
-def test_batch_norm_normalises_with_batch_moments_and_moves_its_own():
+def test_batch_norm_uses_batch_moments_and_updates_the_moving_ones():
     norm = core.BatchNorm(1, momentum=.9, epsilon=0.)
     x = tf.reshape(tf.constant([1., 3., 5., 7.]), [4, 1, 1, 1])  # mean 4, variance 5; with Bessel's correction 20 / 3
     np.testing.assert_allclose(tf.reshape(norm(x, training=True), [-1]), np.array([-3, -1, 1, 3]) / 5 ** .5, rtol=1e-5)
@@ -48,7 +48,7 @@ def test_batch_norm_normalises_with_batch_moments_and_moves_its_own():
     assert float(norm(x)[0, 0, 0, 0]) == pytest.approx(moved, rel=1e-5)
 
 
-def test_frozen_batch_norm_keeps_its_moments_but_trains_gamma_and_beta():
+def test_frozen_batch_norm_keeps_its_moments_and_trains_gamma_and_beta():
     norm = core.BatchNorm(2, epsilon=0., frozen=True)
     x = tf.random.stateless_normal([4, 3, 3, 2], [1, 2])
     np.testing.assert_allclose(norm(x, training=True), x, rtol=1e-6)
@@ -75,7 +75,7 @@ def test_dropout_drops_whole_images_only_in_training():
     assert (kept == kept[:, :1]).all()
 
 
-def test_upsample_repeats_pixels_also_when_the_size_is_unknown():
+def test_upsample_repeats_pixels_for_known_and_unknown_sizes():
     x = tf.reshape(tf.range(6.), [1, 2, 3, 1])
     expected = x.numpy().repeat(2, 1).repeat(2, 2)
     np.testing.assert_array_equal(core.upsample(x), expected)
@@ -103,14 +103,14 @@ def test_swish():
     np.testing.assert_allclose(core.swish(tf.constant([-1., 0., 2.])), tf.nn.silu([-1., 0., 2.]), rtol=1e-6)
 
 
-def test_maps_that_do_not_fit_name_their_sizes():
+def test_maps_of_different_sizes_are_named_in_the_error():
     core.check_equal_sizes([tf.ones([1, 4, 4, 2]), tf.ones([1, 4, 4, 2])])
     with pytest.raises(UserError, match='5x4 and 4x4'):
         core.check_equal_sizes([tf.ones([1, 5, 4, 2]), tf.ones([1, 4, 4, 2])])
 
 
 def test_dropout_draws_by_position():
-    """The same position gives the same numbers, another one or another layer others: a resumed run repeats itself."""
+    """The same position gives the same numbers, which a resumed run needs; other positions and layers give others."""
     x, drop = tf.ones([64, 2, 2, 1]), core.Dropout(.5)
 
     def draw(position):
@@ -120,4 +120,4 @@ def test_dropout_draws_by_position():
     assert (first != second).any()
     np.testing.assert_array_equal(draw(7), (first, second))
     assert (draw(8)[0] != first).any()
-    assert (drop(x, training=True).numpy() != drop(x, training=True).numpy()).any()  # outside it is just random
+    assert (drop(x, training=True).numpy() != drop(x, training=True).numpy()).any()  # outside the block, random

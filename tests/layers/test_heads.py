@@ -1,4 +1,4 @@
-"""Box predictors: order of anchors, shapes, options. (Their numbers: test_ssd_networks.py.)"""
+"""Box predictors: order of anchors, shapes, options. Their numbers are in test_ssd_networks.py."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,7 +54,7 @@ def test_shared_tower_without_batch_norm():
         f'p/_head_scope_conv_layers/PredictionTower/{i}/{leaf}' for i in (0, 1) for leaf in ('kernel', 'bias')}
 
 
-def test_maps_of_different_depth_are_projected_to_the_most_common():
+def test_maps_of_different_depths_are_projected_to_the_most_common_one():
     predictor = WeightSharedBoxPredictor([4, 6, 6], 3, 2, 8, 1, NORMED)
     keys = parity.variables_by_key(p=predictor)
     assert keys['p/_additional_projection_layers/0/0/kernel'].shape == [1, 1, 4, 6]
@@ -92,7 +92,7 @@ def test_clipping_dropout_and_sigmoid():
     assert f'p/_prediction_heads/{CLASSES}/_class_predictor_layers/1/bias' in parity.variables_by_key(p=predictor)
 
 
-def test_convolutional_predictor_has_its_own_convolutions_for_each_map():
+def test_convolutional_predictor_has_separate_convolutions_for_each_map():
     predictor = ConvolutionalBoxPredictor([4, 6], 3, [2, 5], NORMED, kernel_size=3, num_layers_before_predictor=1,
                                           min_depth=5, max_depth=5, class_prediction_bias_init=1.)
     made = predictor([*_maps(3), *_maps(2, channels=6)])

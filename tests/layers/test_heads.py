@@ -37,9 +37,9 @@ def test_unknown_batch_and_sizes():
 
 def test_weight_shared_predictor_shares_convolutions_but_not_batch_norms():
     predictor = WeightSharedBoxPredictor([4, 4], 3, 2, 8, 2, NORMED, class_prediction_bias_init=-4.6)
-    made = predictor(_maps(3, 2))
-    assert made[BOXES].shape == [2, (9 + 4) * 2, 4]
-    assert made[CLASSES].shape == [2, (9 + 4) * 2, 3]
+    predictions = predictor(_maps(3, 2))
+    assert predictions[BOXES].shape == [2, (9 + 4) * 2, 4]
+    assert predictions[CLASSES].shape == [2, (9 + 4) * 2, 3]
     keys = parity.variables_by_key(p=predictor)
     assert sum(key.endswith('/kernel') for key in keys) == 2 * 2 + 2
     assert sum(key.endswith('/gamma') for key in keys) == 2 * 2 * 2
@@ -84,9 +84,9 @@ def test_clipping_dropout_and_sigmoid():
     predictor = WeightSharedBoxPredictor([4], 3, 2, 8, 0, PLAIN, box_encodings_clip_range=(-.1, .1), dropout_rate=.5,
                                          sigmoid_scores=True)
     maps = _maps(4)
-    made, training = predictor(maps), predictor(maps, training=True)
-    assert np.abs(made[BOXES]).max() == np.float32(.1)
-    assert 0 < made[CLASSES].numpy().min() < made[CLASSES].numpy().max() < 1
+    predictions, training = predictor(maps), predictor(maps, training=True)
+    assert np.abs(predictions[BOXES]).max() == np.float32(.1)
+    assert 0 < predictions[CLASSES].numpy().min() < predictions[CLASSES].numpy().max() < 1
     assert training[CLASSES].numpy().min() < 0  # logits
     assert (predictor(maps, training=True)[CLASSES].numpy() != training[CLASSES].numpy()).any()
     assert f'p/_prediction_heads/{CLASSES}/_class_predictor_layers/1/bias' in parity.variables_by_key(p=predictor)
@@ -95,9 +95,9 @@ def test_clipping_dropout_and_sigmoid():
 def test_convolutional_predictor_has_separate_convolutions_for_each_map():
     predictor = ConvolutionalBoxPredictor([4, 6], 3, [2, 5], NORMED, kernel_size=3, num_layers_before_predictor=1,
                                           min_depth=5, max_depth=5, class_prediction_bias_init=1.)
-    made = predictor([*_maps(3), *_maps(2, channels=6)])
-    assert made[BOXES].shape == [2, 9 * 2 + 4 * 5, 4]
-    assert made[CLASSES].shape == [2, 9 * 2 + 4 * 5, 3]
+    predictions = predictor([*_maps(3), *_maps(2, channels=6)])
+    assert predictions[BOXES].shape == [2, 9 * 2 + 4 * 5, 4]
+    assert predictions[CLASSES].shape == [2, 9 * 2 + 4 * 5, 3]
     keys = parity.variables_by_key(p=predictor)
     assert keys['p/_shared_nets/1/0/kernel'].shape == [1, 1, 6, 5]
     assert keys[f'p/_prediction_heads/{CLASSES}/1/_class_predictor_layers/0/kernel'].shape == [3, 3, 5, 15]

@@ -8,8 +8,8 @@
 """
 from object_detection.records.checks import Fault, Report, check, check_data, faults
 from object_detection.records.example import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS, Example
-from object_detection.records.tfrecord import Records, Writer, masked_crc32c
+from object_detection.records.tfrecord import Records, Writer
 from object_detection.utils.shards import expand, shard_names, shard_pattern
 
 __all__ = ['BOX_KEYS', 'KEYPOINT_KEYS', 'PNG_MASKS', 'Example', 'Fault', 'Records', 'Report', 'Writer', 'check',
-           'check_data', 'expand', 'faults', 'masked_crc32c', 'shard_names', 'shard_pattern']
+           'check_data', 'expand', 'faults', 'shard_names', 'shard_pattern']

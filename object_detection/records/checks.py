@@ -141,15 +141,14 @@ def _loaded_faults(example: Example, features: Mapping[str, Any], reader: Any) -
 
 
 def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: LabelMap | None = None,
-          sample: int | None = None, intact: bool = True, reader: Message | None = None) -> Report:
+          sample: int | None = None, reader: Message | None = None) -> Report:
     """Look at records and report each fault once: how many records have it, the first picture and record with it.
 
-    Pictures that cannot be decoded are named up to ten times.
+    Pictures that cannot be decoded are named up to ten times. Checksums are compared too.
 
     Args:
         patterns, label_map, reader: see Records and faults.
         sample: number of records to open, evenly spread; None for all.
-        intact: also compare the checksums of the data.
     """
     records = Records(patterns)
     chosen = range(len(records)) if not sample else sorted({i * len(records) // sample for i in range(sample)})
@@ -158,7 +157,7 @@ def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: 
     places: dict[tuple[str, str], list[str]] = {}
     for i in chosen:
         example, found = faults(records[i], label_map, reader)
-        if intact and not records.intact(i):
+        if not records.intact(i):
             found.append(Fault('error', 'the data has a wrong checksum'))
         if example:
             boxes_of.update(example.texts or example.labels)

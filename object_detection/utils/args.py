@@ -39,12 +39,10 @@ class Parser(argparse.ArgumentParser):
 
 def existing_file(text: str) -> Path:
     """Argument type: a file that exists."""
-    return _checked(files.existing_file, text)
-
-
-def existing_dir(text: str) -> Path:
-    """Argument type: a folder that exists."""
-    return _checked(files.existing_dir, text)
+    try:
+        return files.existing_file(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def new_dir(text: str) -> Path:
@@ -103,13 +101,6 @@ class _Switch(argparse.Action):
         if negated and value is not None:
             parser.error(f'argument --no{self.dest}: takes no value')
         setattr(namespace, self.dest, words[value] != negated)
-
-
-def _checked(check: Callable[[str], Path], text: str) -> Path:
-    try:
-        return check(text)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _number(text: str, kind: Callable[[str], Any], low: float, high: float | None, allowed: str) -> Any:

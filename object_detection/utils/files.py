@@ -8,19 +8,17 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from object_detection.utils.errors import UserError
 
 LOCK_NAME = '.lock'
 
 
-@contextlib.contextmanager
-def atomic(path: str | os.PathLike, binary: bool = False) -> Iterator[IO[Any]]:
-    """Open a file for writing that replaces `path` when the block ends well and is deleted when it raises.
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a file, whole or not at all: UTF-8 with '\\n', by way of a temporary file beside it.
 
-    Text is UTF-8 with '\\n'. Missing parent folders are made. A full disk leaves the old file as it was and raises
-    OSError with the name of the file.
+    Missing parent folders are made. A full disk leaves the old file as it was and raises OSError with the file's name.
     """
     path = Path(os.path.realpath(path))
     if path.is_dir():
@@ -28,9 +26,8 @@ def atomic(path: str | os.PathLike, binary: bool = False) -> Iterator[IO[Any]]:
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with (named(path),
-              temporary.open('wb') if binary else temporary.open('w', encoding='utf-8', newline='\n') as file):
-            yield file
+        with named(path), temporary.open('w', encoding='utf-8', newline='\n') as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -48,18 +45,6 @@ def named(path: str | os.PathLike) -> Iterator[None]:
         if error.filename is None and error.errno:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-
-
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with atomic(path) as file:
-        file.write(text)
-
-
-def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a binary file, whole or not at all."""
-    with atomic(path, binary=True) as file:
-        file.write(data)
 
 
 def existing_file(path: str | os.PathLike) -> Path:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from object_detection import protos, records
 from object_detection.config.label_map import Item, LabelMap
+from object_detection.records import tfrecord
 from object_detection.utils.errors import UserError
 
 LABELS = LabelMap((Item(1, 'cat'), Item(2, 'dog', 'Dog')))
@@ -36,7 +37,7 @@ def write(path, examples, shards=1):
 class TestChecksum:
     def test_known_value(self):
         crc = 0xE3069283  # CRC-32C of these digits, in every catalogue
-        assert records.masked_crc32c(b'123456789') == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        assert tfrecord.masked_crc32c(b'123456789') == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
     @pytest.mark.parametrize('length', [0, 4, 5, 1023, 1024, 1025, 70000])
     def test_tensorflow_accepts_every_length(self, tmp_path, length):

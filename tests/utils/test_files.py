@@ -17,17 +17,21 @@ def test_writing_makes_folders_and_replaces(tmp_path):
     files.write_text(path, 'one\nß')
     files.write_text(path, 'two\nß')
     assert path.read_bytes() == 'two\nß'.encode()
-    files.write_bytes(path, b'\r\n\0')
+    files.write_text(path, '\r\n\0')
     assert path.read_bytes() == b'\r\n\0'
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_failure_keeps_the_old_file(tmp_path):
+def test_failure_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / 'a.txt'
     files.write_text(path, 'old')
-    with pytest.raises(RuntimeError), files.atomic(path) as file:
-        file.write('half of the n')
+
+    def fail(_):
         raise RuntimeError
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(RuntimeError):
+        files.write_text(path, 'new')
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
 

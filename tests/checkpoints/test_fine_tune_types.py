@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection import checkpoints
-from object_detection.config import pipeline as configs
+from object_detection.config import pipeline
 from object_detection.models import build
 from object_detection.utils.errors import UserError
 from tests.support import parity
@@ -20,7 +20,7 @@ FAMILIES = {
 
 
 def model(name, seed):
-    return build.build(configs.read(parity.config_path(name)).model, seed)
+    return build.build(pipeline.read(parity.config_path(name)).model, seed)
 
 
 def values(detector):
@@ -55,7 +55,7 @@ def test_types(name, tmp_path):
 @pytest.mark.parametrize(('name', 'head'), [('ssd_mobilenet_v2_fpnlite', '_box_predictor'),
                                             ('faster_rcnn_resnet50_v1', '_mask_rcnn_box_predictor')])
 def test_full_leaves_the_heads_new_where_the_classes_are_others(name, head, tmp_path):
-    section = configs.read(parity.config_path(name)).model
+    section = pipeline.read(parity.config_path(name)).model
     prefix = tf.train.Checkpoint(model=build.build(section)).write(str(tmp_path / 'ckpt-0'))
     getattr(section, section.WhichOneof('model')).num_classes += 1
     report = checkpoints.fine_tune(build.build(section), prefix, 'full')

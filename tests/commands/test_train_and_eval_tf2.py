@@ -13,8 +13,7 @@ import pytest
 
 from object_detection import checkpoints
 from object_detection.commands import train_and_eval_tf2
-from object_detection.config import paths
-from object_detection.config import pipeline as config
+from object_detection.config import paths, pipeline
 from object_detection.utils import files, phases
 from object_detection.utils.errors import UserError
 from tests.evaluation.test_summaries import events
@@ -87,7 +86,7 @@ class Phases:
         self.options = SimpleNamespace(model_dir=folder, checkpoint_every_n=10, checkpoint_max_to_keep=9, log_every_n=1,
                                        sample_1_of_n_eval_examples=1, eval_on_train_data=True,
                                        sample_1_of_n_eval_on_train_examples=1)
-        self.config = config.parse(f'train_config {{ num_steps: {num_steps} }}')
+        self.config = pipeline.parse(f'train_config {{ num_steps: {num_steps} }}')
 
     def __call__(self, worker, phase, title, arguments, record):
         newest = [prefix.name for prefix in paths.numbered(self.folder)][:1]
@@ -152,9 +151,9 @@ def test_the_config_beside_the_checkpoints_is_that_of_the_last_start_or_the_user
 
     def start_with(steps, source=path):
         options = SimpleNamespace(model_dir=kept.parent, pipeline_config_path=source)
-        train_and_eval_tf2.keep_config(config.override(config.read(path), f'train_config {{ num_steps: {steps} }}'),
+        train_and_eval_tf2.keep_config(pipeline.override(pipeline.read(path), f'train_config {{ num_steps: {steps} }}'),
                                        options)
-        return config.read(kept).train_config.num_steps
+        return pipeline.read(kept).train_config.num_steps
 
     assert start_with(3) == 3 and start_with(5) == 5
     assert kept.read_text().startswith('# Written by train_and_eval_tf2.py of pipeline.config, at each start; to ')

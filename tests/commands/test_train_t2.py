@@ -4,8 +4,7 @@ import tensorflow as tf
 
 from demo import make_records
 from object_detection.commands import train_t2
-from object_detection.config import label_map
-from object_detection.config import pipeline as config
+from object_detection.config import label_map, pipeline
 from object_detection.models import build
 from object_detection.utils.errors import UserError
 
@@ -17,8 +16,8 @@ SMALL = '''model { ssd { image_resizer { fixed_shape_resizer { height: 64 width:
 def project(tmp_path):
     """A folder with records, and a function that writes a pipeline.config for them and verifies it."""
     make_records.write_data_set(tmp_path, train=8, test=4, seed=0)
-    sound = config.read('models/demo/pipeline.config')
-    sound = config.override(sound, SMALL)
+    sound = pipeline.read('models/demo/pipeline.config')
+    sound = pipeline.override(sound, SMALL)
     sound.train_config.ClearField('fine_tune_checkpoint')
     for name, reader in (('train', sound.train_input_reader), ('test', sound.eval_input_reader[0])):
         reader.label_map_path = f'{tmp_path.as_posix()}/label_map.pbtxt'
@@ -28,7 +27,7 @@ def project(tmp_path):
         changed = type(sound)()
         changed.CopyFrom(sound)
         change(changed)
-        config.write(changed, tmp_path / 'pipeline.config')
+        pipeline.write(changed, tmp_path / 'pipeline.config')
         return train_t2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', f'--num_train_steps={steps}'])
     verify.folder, verify.sound = tmp_path, sound
     return verify

@@ -1,7 +1,7 @@
 """A backbone of a few convolutions, put into the registries as a new one would be, and configs that ask for it."""
 import tensorflow as tf
 
-from object_detection.config import pipeline as configs
+from object_detection.config import pipeline
 from object_detection.layers import core
 from object_detection.layers.feature_extractors.base import UnitRange
 from object_detection.layers.feature_extractors.faster_rcnn import Halves
@@ -77,12 +77,12 @@ ANY_SIZE = '''image_resizer { keep_aspect_ratio_resizer { min_dimension: 64 max_
 
 def faster_rcnn(folder, resizer=FIXED, batch_size=2):
     """tiny's records and readers, and the zoo's Faster R-CNN with the toy, as a config's text."""
-    base = configs.read(parity.HERE / 'configs' / 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config')
+    base = pipeline.read(parity.HERE / 'configs' / 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config')
     base.train_config.ClearField('fine_tune_checkpoint')
     base.train_config.ClearField('data_augmentation_options')
-    own = configs.read(tiny.write(folder))
+    own = pipeline.read(tiny.write(folder))
     for name in ('train_input_reader', 'eval_input_reader', 'eval_config'):
         base.ClearField(name)
         getattr(base, name).MergeFrom(getattr(own, name))
     changes = FASTER_RCNN.format(resizer=resizer, batch_size=batch_size)
-    return configs.to_text(configs.override(base, changes))
+    return pipeline.to_text(pipeline.override(base, changes))

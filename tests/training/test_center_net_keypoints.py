@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from object_detection import records
-from object_detection.config import checks as config_checks
-from object_detection.config import pipeline as configs
+from object_detection.config import checks, pipeline
 from object_detection.evaluation import evaluator
 from tests.evaluation.test_summaries import events
 from tests.support import parity, tiny
@@ -26,7 +25,7 @@ eval_input_reader {{ {test} }}
 
 def write(folder):
     """Records with seventeen keypoints along the diagonal of each box, label map and config."""
-    config = configs.read(BASE)
+    config = pipeline.read(BASE)
     names = sorted(config.eval_config.parameterized_metric[0].coco_keypoint_metrics.keypoint_label_to_sigmas)
     points = ' '.join(f'keypoints {{ id: {number} label: "{name}" }}' for number, name in enumerate(names))
     (folder / 'label_map.pbtxt').write_text(f'item {{ id: 1 name: "/m/01g317" display_name: "person" {points} }}')
@@ -42,14 +41,14 @@ def write(folder):
     for field in ('train_input_reader', 'eval_input_reader'):
         config.ClearField(field)
     readers = {name: READER.format(folder=folder.as_posix(), name=name) for name in ('train', 'test')}
-    configs.write(configs.override(config, CHANGES.format(**readers)), folder / 'pipeline.config')
+    pipeline.write(pipeline.override(config, CHANGES.format(**readers)), folder / 'pipeline.config')
     return folder / 'pipeline.config'
 
 
 @pytest.mark.slow
 def test_train_and_evaluate(tmp_path):
     path = write(tmp_path)
-    config_checks.demand(config_checks.check_evaluation(configs.read(path)))
+    checks.demand(checks.check_evaluation(pipeline.read(path)))
     log, _ = run(tmp_path / 'model', path.read_text(), 2)
     assert any(re.search('keypoint', name) for name in log.of('log')[-1]['values'])
     data = evaluator.evaluate(Log(), lambda: False, path.read_text(), str(tmp_path / 'model'))

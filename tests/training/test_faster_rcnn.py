@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection import checkpoints, records
-from object_detection.config import pipeline as configs
+from object_detection.config import pipeline
 from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
 from object_detection.layers import feature_extractors
@@ -44,7 +44,7 @@ def test_pictures_of_different_sizes(tmp_path):
     data = evaluator.evaluate(Log(), lambda: False, config, str(tmp_path / 'model'))
     assert data['pictures'] == 4
 
-    model = build.build(configs.parse(config).model)
+    model = build.build(pipeline.parse(config).model)
     checkpoints.restore_model(model, done['checkpoint'])
     detect = saved_model.trace(model, 'image_tensor')
     for size in ((60, 80), (50, 120)):
@@ -52,4 +52,4 @@ def test_pictures_of_different_sizes(tmp_path):
         inputs, shapes = model.preprocess(tf.cast(pictures, tf.float32))
         expected = model.postprocess(model.predict(inputs, shapes), shapes)
         np.testing.assert_allclose(detect(pictures)['detection_boxes'], expected['detection_boxes'], atol=1e-5)
-    saved_model.write(model, 'image_tensor', configs.parse(config), tmp_path / 'exported')
+    saved_model.write(model, 'image_tensor', pipeline.parse(config), tmp_path / 'exported')

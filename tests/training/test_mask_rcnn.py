@@ -7,8 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from object_detection import checkpoints, records
-from object_detection.config import label_map
-from object_detection.config import pipeline as configs
+from object_detection.config import label_map, pipeline
 from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
 from object_detection.models import build
@@ -45,12 +44,12 @@ def write(folder):
                 example = tiny.example(random, f'{name}{number}.jpg', number % 3)
                 example.masks = [_mask(box) for box in example.boxes]
                 writer.write(example.to_bytes())
-    config = configs.read(BASE)
+    config = pipeline.read(BASE)
     for field in ('train_input_reader', 'eval_input_reader'):
         config.ClearField(field)
     config.train_config.ClearField('fine_tune_checkpoint')
     readers = {name: READER.format(folder=folder.as_posix(), name=name) for name in ('train', 'test')}
-    configs.write(configs.override(config, CHANGES.format(**readers)), folder / 'pipeline.config')
+    pipeline.write(pipeline.override(config, CHANGES.format(**readers)), folder / 'pipeline.config')
     return (folder / 'pipeline.config').read_text()
 
 
@@ -76,7 +75,7 @@ def test_train_evaluate_and_export(tmp_path):
     with pytest.raises(UserError, match='set load_instance_masks: true'):
         evaluator.evaluate(Log(), lambda: False, without, str(tmp_path / 'model'))
 
-    model = build.build(configs.parse(config).model)
+    model = build.build(pipeline.parse(config).model)
     checkpoints.restore_model(model, done['checkpoint'])
     detect = saved_model.trace(model, 'image_tensor')
     found = detect(tf.zeros([3, 50, 70, 3], tf.uint8))

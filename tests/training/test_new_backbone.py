@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from object_detection import checkpoints
-from object_detection.config import pipeline as configs
+from object_detection.config import pipeline
 from object_detection.layers import feature_extractors
 from object_detection.models import build
 from tests.support import tiny, toy_backbone
@@ -50,7 +50,7 @@ def test_the_backbone_of_the_page(monkeypatch, tmp_path):
     log, done = run(tmp_path / 'model', config, 1)
     assert np.isfinite(log.losses()[1])
     saved = checkpoints.Saved(done['checkpoint'])
-    model = build.build(configs.parse(config).model, seed=5)
+    model = build.build(pipeline.parse(config).model, seed=5)
     assert checkpoints.restore_model(model, saved) == 1
     kernel = 'model/_feature_extractor/classification_backbone/layer_with_weights-0/kernel/.ATTRIBUTES/VARIABLE_VALUE'
     assert saved.values[kernel].shape == (3, 3, 3, 8)

@@ -1,4 +1,4 @@
-"""What train_config makes of gradients, by hand: a model whose gradients are known."""
+"""The training step of a model whose gradients are computed by hand, and the choice of variables to train."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,7 +41,7 @@ class Linear(Detector):
 
 
 def one_step(options='', optimizer_options='use_moving_average: false'):
-    """The model after a step of plain descent at rate 1 on an image of ones, and its losses before."""
+    """Do one step of plain descent at rate 1 on an image of ones; return (model, losses before, optimizer)."""
     config = text_format.Parse(options, protos.TrainConfig())
     text = f'momentum_optimizer {{ momentum_optimizer_value: 0 learning_rate {{ constant_learning_rate {{ '\
            f'learning_rate: 1 }} }} }} {optimizer_options}'
@@ -58,7 +58,7 @@ def one_step(options='', optimizer_options='use_moving_average: false'):
 
 
 def moved(model):
-    """How far kernel and bias went down."""
+    """Return how far the kernel and the bias went down."""
     return [*(np.array([1., 2.]) - model._feature_extractor.kernel), *(10. - model._box_predictor.bias)]
 
 
@@ -69,7 +69,7 @@ def moved(model):
     ('add_regularization_loss: false gradient_clipping_by_norm: 1', np.array([3, 3, 4]) / 34 ** .5),
     ('add_regularization_loss: false gradient_clipping_by_norm: 6', [3, 3, 4]),  # the norm is 5.8
     ('add_regularization_loss: false bias_grad_multiplier: 2 gradient_clipping_by_norm: 1',
-     np.array([3, 3, 8]) / 82 ** .5),  # first the one, then the other
+     np.array([3, 3, 8]) / 82 ** .5),  # the multiplier first, then the clipping
     ('add_regularization_loss: false freeze_variables: ".*bias"', [3, 3, 0]),
     ('add_regularization_loss: false freeze_variables: "FeatureExtractor" gradient_clipping_by_norm: 2', [0, 0, 2]),
     ('update_trainable_variables: "_feature_extractor" freeze_variables: "_box_predictor"', [3.5, 4, 0]),
@@ -92,9 +92,39 @@ def test_losses():
     assert 'Loss/regularization_loss' not in one_step('add_regularization_loss: false')[1]
 
 
-def test_moving_averages_take_in_frozen_variables_too():
+def test_moving_averages_include_frozen_variables():
     model, _, optimize = one_step('freeze_variables: "_feature_extractor"', 'moving_average_decay: 0.5')
     rate = 1 - 2 / 11  # of the first step: 1 - (1 + 1) / (10 + 1)
     kernel, bias = model._feature_extractor.kernel, model._box_predictor.bias
     np.testing.assert_allclose(optimize.get_slot(bias, 'average'), [6. * rate], rtol=1e-6)
     np.testing.assert_allclose(optimize.get_slot(kernel, 'average'), np.array([1., 2.]) * rate, rtol=1e-6)
+
+
+class Named(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self._feature_extractor, self._box_predictor = tf.Module(), tf.Module()
+        self._feature_extractor.kernel, self._box_predictor.bias = tf.Variable(1.), tf.Variable(1.)
+
+
+@pytest.mark.parametrize('text, left', [
+    ('', {'kernel', 'bias'}),
+    ('freeze_variables: "FeatureExtractor"', {'bias'}),
+    ('freeze_variables: "model/_feature_extractor/"', {'bias'}),
+    ('freeze_variables: ".*bias"', {'kernel'}),
+    ('update_trainable_variables: "_box_predictor"', {'bias'}),
+])
+def test_trainable(text, left):
+    model = Named()
+    chosen = step.trainable(model, text_format.Parse(text, protos.TrainConfig()))
+    names = {id(model._feature_extractor.kernel): 'kernel', id(model._box_predictor.bias): 'bias'}
+    assert {names[id(variable)] for variable in chosen} == left
+
+
+@pytest.mark.parametrize('text, says', [
+    ('freeze_variables: "resnet"', 'matches no variable; there are, for example, _'),
+    ('freeze_variables: "_"', 'leave no variable to train'),
+])
+def test_trainable_mistakes(text, says):
+    with pytest.raises(UserError, match=says):
+        step.trainable(Named(), text_format.Parse(text, protos.TrainConfig()))

@@ -1,14 +1,12 @@
-"""The train phase on a tiny detector: resume, devices, ends of every kind."""
+"""The train phase on a tiny detector: resume, several devices, every way to end."""
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from google.protobuf import text_format
 
-from object_detection import checkpoints, protos, records
-from object_detection.training import step as steps
+from object_detection import checkpoints, records
 from object_detection.training import train
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
@@ -17,7 +15,7 @@ from tests.support import tiny
 
 
 class Log:
-    """Collects events."""
+    """Stands for report: collects the events of a phase."""
 
     def __init__(self):
         self.events = []
@@ -33,7 +31,7 @@ class Log:
 
 
 def run(folder, config, until, stopping=lambda: False, **arguments):
-    """(log, data) of a train phase in this process."""
+    """Run a train phase in this process; return (log, data)."""
     log = Log()
     data = train.train(log, stopping, config, str(folder), until,
                        **{'checkpoint_every_n': 1000, 'log_every_n': 1, **arguments})
@@ -47,7 +45,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def straight(config, tmp_path_factory):
-    """Eight steps in one go: (folder, losses by step)."""
+    """Train eight steps in one phase: (folder, losses by step)."""
     folder = tmp_path_factory.mktemp('straight')
     log, data = run(folder, config, 8)
     assert data == {'step': 8, 'checkpoint': str(folder / 'ckpt-2'), 'trained': 8}
@@ -97,8 +95,8 @@ def test_nothing_left_to_do(straight, config):
 
 
 def test_two_devices_are_one(config, tmp_path):
-    """In a process of its own: logical devices must be set up before TensorFlow starts. The steps are small, because
-    large ones multiply the rounding of another order of additions (0 at step 1, 4e-7 at 3, tenfold at each later)."""
+    """Runs in its own process: logical devices must be set up before TensorFlow starts. The learning rate is small,
+    because a large one amplifies the rounding of sums in another order (0 at step 1, 4e-7 at 3, tenfold each later)."""
     config = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 0.001').replace(
         'warmup_learning_rate: 0.01', 'warmup_learning_rate: 0.001')
     one, two = Log(), Log()
@@ -178,37 +176,3 @@ def test_fine_tune_and_frozen_backbone(straight, config, tmp_path):
     heads = [key for key in before if '_feature_extractor/_fpn' in key and 'kernel/.ATT' in key]
     assert backbone and all(np.array_equal(before[key], after[key]) for key in backbone)
     assert heads and not any(np.array_equal(before[key], after[key]) for key in heads)
-
-
-class Named(tf.Module):
-    def __init__(self):
-        super().__init__()
-        self._feature_extractor, self._box_predictor = tf.Module(), tf.Module()
-        self._feature_extractor.kernel, self._box_predictor.bias = tf.Variable(1.), tf.Variable(1.)
-
-
-@pytest.mark.parametrize('text, left', [
-    ('', {'kernel', 'bias'}),
-    ('freeze_variables: "FeatureExtractor"', {'bias'}),
-    ('freeze_variables: "model/_feature_extractor/"', {'bias'}),
-    ('freeze_variables: ".*bias"', {'kernel'}),
-    ('update_trainable_variables: "_box_predictor"', {'bias'}),
-])
-def test_trainable(text, left):
-    model = Named()
-    found = steps.trainable(model, parsed(text))
-    names = {id(model._feature_extractor.kernel): 'kernel', id(model._box_predictor.bias): 'bias'}
-    assert {names[id(variable)] for variable in found} == left
-
-
-@pytest.mark.parametrize('text, says', [
-    ('freeze_variables: "resnet"', 'matches no variable; there are, for example, _'),
-    ('freeze_variables: "_"', 'leave no variable to train'),
-])
-def test_trainable_mistakes(text, says):
-    with pytest.raises(UserError, match=says):
-        steps.trainable(Named(), parsed(text))
-
-
-def parsed(text):
-    return text_format.Parse(text, protos.TrainConfig())

@@ -40,34 +40,25 @@ def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
 
     Args:
         path: a prefix (.../ckpt-0), one of its files (.../ckpt-0.index), a folder of checkpoints (the newest counts),
-            or an unpacked zoo tarball (the newest in its folder `checkpoint`). In a folder without any ckpt-N, the
-            state file may name a checkpoint called otherwise.
+            or an unpacked zoo tarball (the newest in its folder `checkpoint`). Without any ckpt-N, the state file may
+            name a checkpoint called otherwise.
         warn: as in newest.
     Raises:
         UserError: there is none, or it is damaged.
     """
-    path = Path(path)
-    for suffix in (r'\.index$', r'\.data-\d+-of-\d+$'):
-        if re.search(suffix, path.name):
-            path = path.with_name(re.sub(suffix, '', path.name))
+    path = Path(re.sub(r'\.(index|data-\d+-of-\d+)$', '', str(path)))
     if Path(f'{path}.index').is_file():
         return Saved(path)
-    if not path.is_dir():
-        raise UserError(_not_there(path))
-    folders = path, path / 'checkpoint'
-    for folder in folders:
-        if saved := newest(folder, warn):
-            return saved
-    for folder in folders:
-        if prefix := tf.train.latest_checkpoint(folder):
-            return Saved(prefix)
-    raise UserError(f'no checkpoint in {path}: it has neither ckpt-*.index files nor a `checkpoint` state file')
-
-
-def _not_there(path: Path) -> str:
+    if path.is_dir():
+        for folder in (path, path / 'checkpoint'):
+            if saved := newest(folder, warn):
+                return saved
+            if prefix := tf.train.latest_checkpoint(folder):
+                return Saved(prefix)
+        raise UserError(f'no checkpoint in {path}: it has neither ckpt-*.index files nor a `checkpoint` state file')
     names = [prefix.name for prefix in paths.prefixes(path.parent)]
     if names and not path.exists():
-        return (f'no checkpoint {path}: there is no file {path.name}.index in {path.parent}; it has '
-                f'{", ".join(names[-5:])}')
+        raise UserError(f'no checkpoint {path}: there is no file {path.name}.index in {path.parent}; it has '
+                        f'{", ".join(names[-5:])}')
     wrong = f'{path}: is a file' if path.exists() else files.missing(path)
-    return f'no checkpoint; give a folder of checkpoints, or the prefix of one (.../ckpt-7): {wrong}'
+    raise UserError(f'no checkpoint; give a folder of checkpoints, or the prefix of one (.../ckpt-7): {wrong}')

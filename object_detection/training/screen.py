@@ -73,8 +73,7 @@ class Screen:
 def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tuple[str, float]]) -> None:
     """Print one line about an evaluation: the mAP of each metric, and HEADLINE."""
     chosen = {*leading_metrics(name for name, _ in metrics), *HEADLINE}
-    headline = ', '.join(f'{_without_default_prefix(name).removeprefix("Loss/")} {value:.4f}'
-                         for name, value in metrics if name in chosen)
+    headline = ', '.join(f'{_short(name)} {value:.4f}' for name, value in metrics if name in chosen)
     console.log(f'{title}: step {step}, {pictures} pictures: {headline}')
 
 
@@ -88,7 +87,7 @@ def show_summary(record: Record) -> None:
     rows = [(name, math.nan if value is None else value) for name, value in metrics.items()]
     console.table(['metric', 'value'], rows, title=f'{record.folder / newest}, step {entries[newest]["step"]}')
     main = leading_metrics(metrics)[0]
-    title = _without_default_prefix(main)
+    title = _short(main)
     values = {name: entry['eval'][main] for name, entry in entries.items() if entry['eval'].get(main) is not None}
     ranks = sorted(values, key=lambda name: values[name], reverse=True)
     best = next((name for name in ranks if (record.folder / f'{name}.index').exists()), None)
@@ -116,5 +115,5 @@ def short_names(tags: Iterable[str]) -> list[str]:
     return ['/'.join(names[-1 if ends[names[-1]] == 1 else -2:]) for names in parts]
 
 
-def _without_default_prefix(name):
-    return name.removeprefix('DetectionBoxes_Precision/')
+def _short(metric):
+    return metric.removeprefix('DetectionBoxes_Precision/').removeprefix('Loss/')

@@ -1,5 +1,6 @@
-"""Imports run downwards only, scripts and utils start without TensorFlow, and nothing imports a script."""
+"""Imports run downwards only and in no circle; commands start without TensorFlow; nothing imports a script."""
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
-# From the bottom upwards; a module may import what stands in its own line or further up in this table.
+# From the bottom upwards. A module may import from its own room and from the rooms of the lines above, in no circle.
 FLOORS = (
     ('object_detection.utils',),
     ('object_detection.protos',),
@@ -17,7 +18,8 @@ FLOORS = (
     ('object_detection.layers', 'object_detection.inputs'),
     ('object_detection.models',),
     ('object_detection.checkpoints',),
-    ('object_detection.training', 'object_detection.evaluation', 'object_detection.export'),
+    ('object_detection.evaluation',),
+    ('object_detection.training', 'object_detection.export'),
     ('object_detection.preparation', 'object_detection.zoo'),
     ('object_detection.commands',),
     ('demo', *SCRIPTS),
@@ -69,6 +71,21 @@ def test_every_module_has_its_floor():
 def test_imports_run_downwards(name):
     upwards = [target for target in _imports(name, MODULES[name]) if (_floor(target) or 0) > (_floor(name) or 0)]
     assert upwards == []
+
+
+def test_no_circles():
+    """Neither between modules, nor between rooms of one line of FLOORS."""
+    def room(module):
+        return max((room for rooms in FLOORS for room in rooms if f'{module}.'.startswith(f'{room}.')), key=len)
+
+    modules = {name: {target for target in _imports(name, path) if target in MODULES} - {name}
+               for name, path in MODULES.items() if _floor(name) is not None}
+    rooms = {}
+    for name, targets in modules.items():
+        targets = {room(target) for target in targets if _floor(target) is not None}
+        rooms.setdefault(room(name), set()).update(targets - {room(name)})
+    for graph in (modules, rooms):
+        graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_nothing_imports_a_script():

@@ -1,17 +1,18 @@
 """Export a trained model: checkpoint and pipeline.config in, SavedModel out.
 
-Of the config only the model section is needed, so an unpacked zoo tarball exports as it is. The output folder holds
+Only the model section of the config is needed, so an unpacked zoo tarball exports as it is. The output folder will hold
 saved_model/ (signature serving_default, any batch size), checkpoint/ckpt-0 and pipeline.config.
 """
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from object_detection.export import INPUT_TYPES
-from object_detection.utils import args, environment, errors
+from object_detection.export import INPUT_TYPES, output_folder
+from object_detection.utils import args, console, environment, errors
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     parser = args.Parser(__doc__)
     parser.add_argument('--input_type', choices=INPUT_TYPES, default='image_tensor', help='what the model will take')
     args.add_pipeline_config(parser)
@@ -24,12 +25,12 @@ def main(argv=None):
     options = parser.parse_args(argv)
     started = time.perf_counter()
 
-    from object_detection.config import checks as config_checks
-    from object_detection.config import pipeline as config
-    from object_detection.export import output_folder
-    pipeline = config.override(config.read(options.pipeline_config_path), options.config_override)
-    config_checks.demand(config_checks.located(config_checks.check_model(pipeline), options.pipeline_config_path,
-                                               overridden=bool(options.config_override)))
+    from object_detection.config import checks, pipeline
+    config = pipeline.override(pipeline.read(options.pipeline_config_path), options.config_override)
+    for finding in checks.demand(checks.located(checks.check_model(config), options.pipeline_config_path,
+                                                overridden=bool(options.config_override))):
+        if finding.severity == 'warning':
+            console.warn(finding)
     output_folder.check(options.output_directory)
 
     environment.prepare_tensorflow()
@@ -37,16 +38,15 @@ def main(argv=None):
     from object_detection.export import saved_model
     from object_detection.models import build
     checkpoint = checkpoints.load(options.trained_checkpoint_dir)
-    model = build.build(pipeline.model)
-    step = checkpoints.restore_model(model, checkpoint, pipeline.eval_config.use_moving_averages)
+    model = build.build(config.model)
+    step = checkpoints.restore_model(model, checkpoint, config.eval_config.use_moving_averages)
     print(f'{checkpoint.prefix} ({"no step counter" if step is None else f"step {step}"})')
-    saved = Path(options.output_directory, 'saved_model')
-    difference = saved_model.write(model, options.input_type, pipeline, options.output_directory)
-    print(f'{saved}: loaded again, answers as the model in memory '
+    difference = saved_model.write(model, options.input_type, config, options.output_directory)
+    print(f'{Path(options.output_directory, "saved_model")}: loaded again, answers as the model in memory '
           f'(largest difference {difference:.0e})')
     print(f'done in {time.perf_counter() - started:.1f} s')
 
 
-def run():
+def run() -> None:
     """The command: main, with a user's mistakes as messages and exit codes."""
     errors.run_main(main)

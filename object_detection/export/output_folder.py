@@ -1,43 +1,44 @@
-"""The folder of an export appears whole or not at all, wherever it may lie. Imports no TensorFlow."""
+"""The output folder of an export appears complete or not at all. Imports no TensorFlow."""
 import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from object_detection.utils import files
 
-PARTIAL = '.export.partial'  # in the folder: what is not finished
+PARTIAL = '.export.partial'  # subfolder for what is not finished
 PARTS = ('checkpoint', 'pipeline.config', 'saved_model')  # moved up in this order: without the last it is no export
-_MOVING = 'moving'  # in PARTIAL, as soon as all parts are finished
+_MOVING = 'moving'  # a file in PARTIAL from when all parts are finished
 
 
-def check(folder):
-    """UserError unless `folder` is new or empty and can be written to; it is left as it was.
+def check(folder: str | Path) -> None:
+    """Raise a UserError unless `folder` is new or empty and can be written to; leave it as it was.
 
-    What an export that was killed has left in it does not count, and is removed.
+    What a killed export left behind does not count and is removed.
     """
     with contextlib.suppress(_Checked), atomic(folder):
         raise _Checked
 
 
 @contextlib.contextmanager
-def atomic(folder):
-    """A folder for PARTS, which become those of `folder` when the block ends well, and vanish when it does not.
+def atomic(folder: str | Path) -> Iterator[Path]:
+    """Yield a folder for PARTS, which move to `folder` if the block succeeds and are deleted if it does not.
 
-    It lies inside `folder`: that one may be the current folder, a mount point or a link, which cannot be replaced.
-    Nothing is renamed to a name that is taken, as Windows cannot do that.
+    The yielded folder lies inside `folder`, which may be the current folder, a mount point or a link and therefore
+    cannot be replaced. No file is renamed to an existing name, which Windows does not allow.
     """
     folder = Path(os.path.realpath(folder))
     with files.writable(folder):
-        left = _left_over(folder)
-    files.vacant_dir(folder, left)
+        leftovers = _leftovers(folder)
+    files.vacant_dir(folder, leftovers)
     new = not folder.exists()
     partial = files.make_dir(folder) / PARTIAL
-    moved = []
+    moved: list[Path] = []
     try:
         with files.writable(folder):
-            for name in left:
+            for name in leftovers:
                 _remove(folder / name)
             partial.mkdir()
         yield partial
@@ -56,8 +57,8 @@ def atomic(folder):
                 folder.rmdir()
 
 
-def _left_over(folder):
-    """Names in `folder` that an export which was killed has left: PARTIAL, and before it what was moved up already."""
+def _leftovers(folder: Path) -> list[str]:
+    """Return the names in `folder` that a killed export left: the parts it had moved already, and last PARTIAL."""
     partial = folder / PARTIAL
     if not partial.is_dir() or partial.is_symlink():
         return []
@@ -70,7 +71,7 @@ def _left_over(folder):
     return [PARTIAL]
 
 
-def _remove(path):
+def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -78,4 +79,4 @@ def _remove(path):
 
 
 class _Checked(Exception):
-    """Ends a block without anything to move."""
+    """Ends the block of `atomic` in `check`, where there is nothing to move."""

@@ -1,4 +1,4 @@
-"""exporter_main_v2.py: checkpoint and config in, SavedModel out, and what it says when that cannot be."""
+"""exporter_main_v2.py: checkpoint and config in, SavedModel out, and its error messages."""
 import json
 import shutil
 import subprocess
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection import records
+from object_detection import checkpoints, records
 from object_detection.commands import exporter_main_v2
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
+from object_detection.export import saved_model
 from object_detection.models import build
+from object_detection.utils import errors
 from object_detection.utils.errors import UserError
 from tests.support import parity
 
@@ -31,7 +33,7 @@ def zoo(tmp_path_factory):
     """A folder like an unpacked zoo tarball: pipeline.config with PATH_TO_BE_CONFIGURED, checkpoint/ckpt-0."""
     folder = tmp_path_factory.mktemp('ssd_mobilenet_v2_fpnlite')
     shutil.copy(parity.config_path('ssd_mobilenet_v2_fpnlite'), folder / 'pipeline.config')
-    model = build.build(config.read(folder / 'pipeline.config').model)
+    model = build.build(pipeline.read(folder / 'pipeline.config').model)
     tf.train.Checkpoint(model=model).write(str(folder / 'checkpoint' / 'ckpt-0'))
     return folder
 
@@ -58,7 +60,7 @@ def test_a_zoo_tarball_exports_as_it_is(zoo, exported):
 
 def test_the_override_is_in_the_model_and_in_the_config_beside_it(exported):
     output, _ = exported
-    resizer = config.read(output / 'pipeline.config').model.ssd.image_resizer
+    resizer = pipeline.read(output / 'pipeline.config').model.ssd.image_resizer
     assert resizer.fixed_shape_resizer.height == 64
     found = tf.saved_model.load(str(output / 'saved_model'))(np.zeros((3, 50, 70, 3), np.uint8))
     # levels 3 to 7 of 64 x 64 pictures, 6 anchors a cell
@@ -78,7 +80,7 @@ def test_the_exported_checkpoint_exports_again(exported, tmp_path):
     assert names and all(np.array_equal(first.get_tensor(name), again.get_tensor(name)) for name in names[::20])
 
 
-def test_wrong_input_is_told_before_anything_is_written(zoo, tmp_path):
+def test_wrong_input_is_reported_before_anything_is_written(zoo, tmp_path):
     output = tmp_path / 'exported'
     with pytest.raises(UserError, match='no checkpoint'):
         export(config_path=zoo / 'pipeline.config', checkpoints=tmp_path, output=output)
@@ -100,6 +102,28 @@ def test_wrong_input_is_told_before_anything_is_written(zoo, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_boxes_that_overflow_on_noise_export(zoo, tmp_path):
+    model = build.build(pipeline.read(zoo / 'pipeline.config').model)
+    key = '_box_predictor/_box_prediction_head/_box_encoder_layers/0/bias'
+    checkpoints.keys(model)[key].assign_add(tf.fill([6 * 4], 1000.))  # sizes are exp of a fifth of it
+    tf.train.Checkpoint(model=model).write(str(tmp_path / 'checkpoint' / 'ckpt-0'))
+    export(config_path=zoo / 'pipeline.config', checkpoints=tmp_path / 'checkpoint', output=tmp_path / 'exported',
+           config_override=SMALL)
+    found = tf.saved_model.load(str(tmp_path / 'exported' / 'saved_model'))(np.zeros((1, 50, 70, 3), np.uint8))
+    assert np.isinf(found['raw_detection_boxes']).any()
+
+
+def test_a_disagreement_is_a_message_and_an_exit_code(zoo, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(saved_model, '_difference', lambda *_: .5)
+    with pytest.raises(SystemExit) as end:
+        errors.run_main(lambda _: export(config_path=zoo / 'pipeline.config', checkpoints=zoo,
+                                         output=tmp_path / 'exported', config_override=SMALL))
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith('error: the exported model and the one in memory disagree') and 'Traceback' not in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_output_folder_is_left_alone(zoo, tmp_path):
     (tmp_path / 'notes.txt').write_text('mine')
     with pytest.raises(UserError, match=r'is not empty, and nothing is overwritten; .*notes\.txt'):
@@ -108,7 +132,7 @@ def test_a_full_output_folder_is_left_alone(zoo, tmp_path):
 
 
 @pytest.mark.skipif(not RUN.exists(), reason='the parity kit is not here')
-def test_the_references_own_run_exports_to_the_references_detections(tmp_path):
+def test_the_references_checkpoint_exports_to_the_references_detections(tmp_path):
     export(config_path=RUN / 'pipeline.config', checkpoints=RUN / 'model_dir', output=tmp_path / 'exported')
     detect = tf.saved_model.load(str(tmp_path / 'exported' / 'saved_model'))
     expected = json.loads((RUN / 'expected.json').read_text())['detections']
@@ -128,6 +152,6 @@ def _rows(classes, scores, boxes):
 
 
 def _same_set(expected, found):
-    """Every row of `expected` has one in `found` that is the same to 1e-3; equal scores may come in another order."""
+    """Every row of `expected` is in `found`, to 1e-3; detections of equal score may be in another order."""
     missing = [row for row in expected if np.abs(found - row).max(1).min() > 1e-3]
     assert missing == []

@@ -9,7 +9,7 @@ from object_detection.evaluation.samples import Sample
 LABELS = label_map.LabelMap((label_map.Item(1, 'cat'),))
 
 
-def test_a_box_has_its_lines_where_it_says():
+def test_box_lines_are_at_its_coordinates():
     picture = np.full((100, 200, 3), 255, np.uint8)
     drawn = drawing.draw_objects(picture, [[40, 50, 80, 150]], ['cat'], [1])
     assert (picture == 255).all()
@@ -18,18 +18,18 @@ def test_a_box_has_its_lines_where_it_says():
     assert drawn[30, 52].tolist() != [255] * 3  # the caption stands above
 
 
-def test_boxes_beyond_the_picture_and_inside_out():
+def test_boxes_beyond_the_image_and_with_swapped_sides():
     picture = np.full((50, 60, 3), 255, np.uint8)
     drawn = drawing.draw_objects(picture, [[-20, -30, 500, 900], [30, 40, 10, 20]], ['everything', 'x'], [3, 12])
     assert drawn.shape == picture.shape
 
 
-def test_masks_tint_and_keypoints_are_joined():
+def test_masks_tint_and_edges_join_keypoints():
     picture = np.full((100, 200, 3), 255, np.uint8)
     mask = np.zeros((50, 100), bool)  # half the size of the picture
     mask[20:30, 30:60] = True
     drawn = drawing.draw_objects(picture, [[20, 20, 90, 180]], [''], [2], [mask],
-                                   [[[50, 100], [50, 160], [80, 100], [np.nan, np.nan]]], [(0, 1), (2, 3), (0, 9)])
+                                 [[[50, 100], [50, 160], [80, 100], [np.nan, np.nan]]], [(0, 1), (2, 3), (0, 9)])
     color = np.array([0x3c, 0xb4, 0x4b])
     np.testing.assert_allclose(drawn[45, 70], 255 + (color - 255) * 110 / 255, atol=1.5)
     assert drawn[35, 70].tolist() == [255] * 3  # outside the mask

@@ -1,4 +1,4 @@
-"""The evaluation phase on a tiny detector, and on the model that the reference trained."""
+"""The evaluation phase, on a tiny detector and on a model that the reference trained."""
 import json
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def evaluated(folder, config, **arguments):
     return log, evaluator.evaluate(log, lambda: False, config, str(folder), **arguments)
 
 
-def test_numbers_and_pictures(trained):
+def test_numbers_and_images(trained):
     folder, config = trained
     _, data = evaluated(folder, config)
     assert data['step'] == 2 and data['pictures'] == 5 and data['checkpoint'] == str(folder / 'ckpt-2')
@@ -113,8 +113,8 @@ def test_training_pictures_and_samples(trained):
     assert events(folder / 'eval_train')
 
 
-def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
-    """Training would draw nine times of ten from the second data set, and soon for the second time."""
+def test_each_picture_once_despite_sampling_weights(trained, monkeypatch):
+    """Sampling by weights would take nine of ten pictures from the second data set, some of them twice."""
     folder, config = trained
     config = pipeline.parse(config)
     reader = config.eval_input_reader[0]
@@ -132,12 +132,12 @@ def test_each_picture_once_whatever_training_would_draw(trained, monkeypatch):
     assert data['pictures'] == 18
 
 
-def test_nothing_new(trained):
+def test_a_known_checkpoint_is_not_evaluated(trained):
     folder, config = trained
     assert evaluated(folder, config, known=['ckpt-2'])[1] == {}
 
 
-def test_step_0_is_not_worth_it(trained, tmp_path):
+def test_step_0_is_evaluated_only_on_request(trained, tmp_path):
     folder, config = trained
     for path in folder.glob('ckpt-1.*'):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -162,7 +162,7 @@ def test_no_pictures(trained, tmp_path):
         evaluated(folder, f'{parts[0]}input_path: "{tmp_path}/empty.tfrecords" }} }}')
 
 
-def test_metrics_that_are_not_there(trained):
+def test_metrics_that_cannot_be_computed(trained):
     folder, config = trained
     with pytest.raises(UserError, match='did you mean coco_detection_metrics'):
         evaluated(folder, config.replace('coco_detection_metrics', 'coco_detections_metrics'))
@@ -173,7 +173,7 @@ def test_metrics_that_are_not_there(trained):
 @pytest.mark.slow
 @pytest.mark.skipif(not REFERENCE.exists(), reason='needs the parity kit beside the project')
 class TestReferenceRun:
-    """What the reference trained for 3000 steps: its metrics, and its next ten steps."""
+    """A model that the reference trained for 3000 steps: its metrics, and its next ten steps."""
 
     @pytest.fixture(autouse=True)
     def in_its_folder(self):

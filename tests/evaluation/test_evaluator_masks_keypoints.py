@@ -1,4 +1,4 @@
-"""From records with masks or keypoints to metrics and pictures, with a model that always finds the same."""
+"""From records with masks or keypoints to metrics and images, with a model whose detections are always the same."""
 import io
 from types import SimpleNamespace
 
@@ -39,8 +39,8 @@ KEYPOINTS = {'model': f'center_net {{ keypoint_estimation_task {{}} {RESIZER} }}
                      keypoint_label_to_sigmas { key: "foot" value: 0.1 } } } keypoint_edge { start: 0 end: 2 }'''}
 
 
-class Told(Detector):
-    """Finds `found`, {name: [N, ...]}, in every picture; all else of a model is as small as can be."""
+class Fixed(Detector):
+    """Returns `found`, {name: [N, ...]}, for every image."""
 
     def __init__(self, found):
         super().__init__(num_classes=2, resizer=None)
@@ -65,7 +65,7 @@ class Told(Detector):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """The same pictures with masks as PNG and as numbers."""
+    """Records of the same pictures with masks as PNG and as numbers."""
     folder = tmp_path_factory.mktemp('records')
     (folder / 'label_map.pbtxt').write_text(LABEL_MAP)
     with records.Writer(str(folder / 'png.tfrecords')) as png, records.Writer(str(folder / 'numbers.tfrecords')) as raw:
@@ -81,7 +81,7 @@ def folder(tmp_path_factory):
 
 
 def _example(number, height, width):
-    """A picture with an ellipse in each box, and the masks of the ellipses."""
+    """Return a record with an ellipse in each box, and the masks of the ellipses."""
     picture, masks, pngs = Image.new('RGB', (width, height), '#404858'), [], []
     for box, color in zip(BOXES * [height, width, height, width], ('#c0a080', '#80b0a0')):
         corners = tuple(float(box[i]) for i in (1, 0, 3, 2))
@@ -107,7 +107,7 @@ def values(monkeypatch, folder, model_dir, found, **config):
     saved = SimpleNamespace(prefix='ckpt-1', step=1)
     monkeypatch.setattr(evaluator.checkpoints, 'newest', lambda *_: saved)
     monkeypatch.setattr(evaluator.checkpoints, 'restore_model', lambda *_: 1)
-    monkeypatch.setattr(evaluator.build, 'build', lambda _: Told(found))
+    monkeypatch.setattr(evaluator.build, 'build', lambda _: Fixed(found))
     _, data = evaluated(model_dir, CONFIG.format(folder=folder.as_posix(), **config))
     assert data['pictures'] == 2
     return dict(data['metrics'])
@@ -159,6 +159,6 @@ def test_keypoints(monkeypatch, tmp_path, folder, similarity, expected):
 
 
 def pixels(folder, number):
-    """A side-by-side picture as TensorBoard shows it."""
+    """Return a side-by-side image as TensorBoard shows it."""
     _, content = events(folder / 'eval')[f'eval_side_by_side_{number}_0', 1]
     return np.asarray(Image.open(io.BytesIO(content[2])))

@@ -1,4 +1,4 @@
-"""What TensorBoard will read."""
+"""The events that TensorBoard reads."""
 import io
 
 import numpy as np
@@ -9,7 +9,7 @@ from object_detection.evaluation import summaries
 
 
 def events(folder):
-    """{(tag, step): (plugin, tensor)} of all event files in a folder."""
+    """Return {(tag, step): (plugin, tensor)} of all event files in a folder."""
     found = {}
     for path in folder.glob('events*'):
         for event in tf.compat.v1.train.summary_iterator(str(path)):

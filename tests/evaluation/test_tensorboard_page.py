@@ -1,4 +1,4 @@
-"""The page that `tensorboard --logdir MODEL_DIR` serves: the numbers and pictures of a run are on it."""
+"""The page that `tensorboard --logdir MODEL_DIR` serves shows the numbers and images of a run."""
 import contextlib
 import json
 import os
@@ -19,7 +19,7 @@ SCALARS = ['Loss/total_loss', 'DetectionBoxes_Precision/mAP@.50IOU']
 
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
-    """The address of a TensorBoard over one run: two points of each scalar, one picture."""
+    """The address of a TensorBoard of one run: two points of each scalar, one image."""
     folder = tmp_path_factory.mktemp('model')
     with summaries.Writer(folder / 'train') as train, summaries.Writer(folder / 'eval') as evaluation:
         for step, value in ((100, .5), (200, .25)):

@@ -1,4 +1,4 @@
-"""Where an export may lie, and what a killed one leaves."""
+"""Which output folders an export accepts, and what a killed export leaves behind."""
 import errno
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize('place', ['new', 'new/below', 'empty', '.', 'link'])
-def test_places(place, tmp_path, monkeypatch):
+def test_folders_that_are_accepted(place, tmp_path, monkeypatch):
     (tmp_path / 'empty').mkdir()
     if place == 'link':
         try:
@@ -53,8 +53,8 @@ def test_a_folder_of_the_user_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize('moved', [None, 0, 1, 2])
-def test_the_next_export_goes_on_after_a_kill(moved, tmp_path):
-    """At any moment: before all is finished (None), and with so many parts moved up."""
+def test_the_next_export_works_after_a_kill(moved, tmp_path):
+    """At any moment: before all parts are finished (None), or with this many of them moved up."""
     partial = tmp_path / output_folder.PARTIAL
     partial.mkdir()
     write(partial)
@@ -71,7 +71,7 @@ def test_the_next_export_goes_on_after_a_kill(moved, tmp_path):
     assert names(tmp_path) == list(output_folder.PARTS)
 
 
-def test_a_finished_export_is_kept_though_the_end_was_killed(tmp_path):
+def test_a_finished_export_is_kept_if_only_the_cleanup_was_killed(tmp_path):
     write(tmp_path)
     (tmp_path / output_folder.PARTIAL).mkdir()
     (tmp_path / output_folder.PARTIAL / 'moving').touch()
@@ -80,7 +80,7 @@ def test_a_finished_export_is_kept_though_the_end_was_killed(tmp_path):
     assert names(tmp_path) == [output_folder.PARTIAL, *output_folder.PARTS]
 
 
-def test_a_folder_that_fails_while_parts_are_moved_is_as_before(tmp_path, monkeypatch):
+def test_a_failure_while_parts_are_moved_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
     rename = Path.rename
 
     def fail(path, to):
@@ -93,7 +93,7 @@ def test_a_folder_that_fails_while_parts_are_moved_is_as_before(tmp_path, monkey
     assert names(tmp_path) == []
 
 
-def test_a_place_that_cannot_be(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match='this folder cannot be made or written to'):
         output_folder.check(tmp_path / 'file' / 'out')

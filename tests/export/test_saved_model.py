@@ -1,4 +1,4 @@
-"""What an export holds, for a stand-in model whose detections can be told by hand."""
+"""What an export holds, for a stand-in model whose detections are known."""
 import io
 import subprocess
 import sys
@@ -9,13 +9,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
 from object_detection.export import INPUT_TYPES, saved_model
 from object_detection.utils.errors import UserError
 
 
-class MeanColour(tf.Module):
-    """One detection a picture: its score is `gain` times the mean value of the picture, resized to 4 x 4, over 255."""
+class MeanColor(tf.Module):
+    """One detection per image, whose score is gain * mean / 255 of the image resized to 4 x 4."""
 
     def __init__(self, gain=.5):
         super().__init__()
@@ -60,7 +60,7 @@ INPUTS = {'image_tensor': lambda images: tf.constant(np.stack(images)),
 def export(tmp_path):
     def write(input_type='image_tensor'):
         folder = tmp_path / 'exported'
-        difference = saved_model.write(MeanColour(), input_type, config.parse(CONFIG), folder)
+        difference = saved_model.write(MeanColor(), input_type, pipeline.parse(CONFIG), folder)
         return folder, difference
     return write
 
@@ -79,7 +79,7 @@ def test_every_input_type_takes_any_batch(input_type, export):
         np.testing.assert_allclose(found['detection_boxes'][0, 0], [.1, .2, .3, .4], rtol=1e-6)
 
 
-def test_it_is_called_with_arrays_too_and_by_name(export):
+def test_it_takes_arrays_by_position_and_by_name(export):
     folder, _ = export()
     detect = tf.saved_model.load(str(folder / 'saved_model'))
     for found in (detect(GREY[0][None]), detect(input_tensor=GREY[0][None])):
@@ -99,12 +99,12 @@ def test_encoded_pictures_of_a_batch_may_differ_in_size(export):
                                rtol=1e-6)
 
 
-def test_the_checkpoint_and_the_config_lie_beside_it(export):
+def test_checkpoint_and_config_are_beside_it(export):
     folder, _ = export()
     assert sorted(p.name for p in folder.iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
-    assert config.read(folder / 'pipeline.config').model.ssd.num_classes == 1
+    assert pipeline.read(folder / 'pipeline.config').model.ssd.num_classes == 1
     assert 'model_checkpoint_path: "ckpt-0"' in (folder / 'checkpoint' / 'checkpoint').read_text()
-    model = MeanColour(gain=0.)
+    model = MeanColor(gain=0.)
     tf.train.Checkpoint(model=model).restore(tf.train.latest_checkpoint(folder / 'checkpoint')).assert_consumed()
     assert model.gain.numpy() == .5
 
@@ -119,7 +119,7 @@ def test_another_process_loads_it_with_tensorflow_alone(export, tmp_path):
     assert float(done.stdout) == pytest.approx(.4)
 
 
-def test_nothing_is_overwritten(export, tmp_path):
+def test_nothing_is_overwritten(export):
     folder, _ = export()
     before = (folder / 'saved_model' / 'saved_model.pb').read_bytes()
     with pytest.raises(UserError, match='is not empty, and nothing is overwritten'):
@@ -127,16 +127,16 @@ def test_nothing_is_overwritten(export, tmp_path):
     assert (folder / 'saved_model' / 'saved_model.pb').read_bytes() == before
 
 
-def test_an_empty_folder_will_do(export, tmp_path):
+def test_an_empty_folder_is_accepted(export, tmp_path):
     (tmp_path / 'exported').mkdir()
     folder, _ = export()
     assert (folder / 'saved_model' / 'saved_model.pb').is_file()
 
 
-def test_folders_that_cannot_be_replaced(export, tmp_path, monkeypatch):
+def test_the_current_folder_is_accepted(export, tmp_path, monkeypatch):
     (tmp_path / 'exported').mkdir()
     monkeypatch.chdir(tmp_path / 'exported')
-    saved_model.write(MeanColour(), 'image_tensor', config.parse(CONFIG), '.')
+    saved_model.write(MeanColor(), 'image_tensor', pipeline.parse(CONFIG), '.')
     assert sorted(p.name for p in Path().iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
     assert tf.saved_model.load('saved_model')
 
@@ -150,18 +150,44 @@ def test_a_failed_comparison_leaves_nothing_behind(export, tmp_path, monkeypatch
             self.signatures = {
                 'serving_default': lambda x: detect(x) | {'detection_scores': detect(x)['detection_scores'] / 2}}
     monkeypatch.setattr(tf.saved_model, 'load', Halved)
-    with pytest.raises(RuntimeError, match=r'disagree: detection_scores by 5\.0e-01'):
+    with pytest.raises(UserError, match=r'disagree: detection_scores by 5\.0e-01.*nothing is written'):
         export()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_number_fails_the_comparison(export, tmp_path, monkeypatch):
-    monkeypatch.setattr(MeanColour, '__init__', lambda self: setattr(self, 'gain', tf.Variable(np.float32('nan'))))
-    with pytest.raises(RuntimeError, match='disagree: detection_scores by inf'):
+@pytest.mark.parametrize(('expected', 'exported', 'difference'), [
+    ([np.inf, -np.inf, np.nan, 2.], [np.inf, -np.inf, np.nan, 2.], 0.),
+    ([np.inf, 2.], [np.inf, 1.], .5),  # relative to the largest finite value
+    ([np.inf, 2.], [-np.inf, 2.], np.inf),
+    ([np.nan, 2.], [1., 2.], np.inf),
+    ([1., 2.], [np.nan, 2.], np.inf),
+    ([1., 2.], [np.inf, 2.], np.inf),
+    ([[1., 2.]], [[1.], [2.]], np.inf),
+    ([], [], 0.),
+])
+def test_equal_infinities_are_no_difference(expected, exported, difference):
+    assert saved_model._difference(np.array(expected), np.array(exported)) == difference
+
+
+def test_results_that_overflow_export(export, monkeypatch):
+    monkeypatch.setattr(MeanColor.__init__, '__defaults__', (1e38,))
+    monkeypatch.setattr(MeanColor, 'postprocess', lambda self, predictions, _: {
+        'detection_scores': predictions['mean'] * 255., 'detection_classes': predictions['mean'] * 1e-38,
+        'detection_boxes': predictions['mean'] * 255. - predictions['mean'] * 255.})
+    folder, difference = export()
+    assert difference == 0.
+    found = tf.saved_model.load(str(folder / 'saved_model'))(GREY[1][None])
+    assert np.isinf(found['detection_scores']).all() and np.isnan(found['detection_boxes']).all()
+
+
+def test_weights_that_are_nan_are_refused(export, tmp_path, monkeypatch):
+    monkeypatch.setattr(MeanColor.__init__, '__defaults__', (float('nan'),))
+    with pytest.raises(UserError, match='1 variables of the model hold NaN, such as gain'):
         export()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_in_pythons_words_and_leaves_nothing(export, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_oserror_and_leaves_nothing_behind(export, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise tf.errors.ResourceExhaustedError(None, None, '/x/variables; No space left on device')
     monkeypatch.setattr(tf.saved_model, 'save', fail)

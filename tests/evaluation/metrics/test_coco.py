@@ -1,15 +1,16 @@
-"""COCO box metrics on sets small enough to work out by hand."""
+"""COCO metrics of boxes and masks, on sets small enough to compute by hand."""
 import numpy as np
 import pytest
 
 from object_detection.evaluation.metrics import Coco
+from tests.support.masks import filled
 
 NAMES = {1: 'cat', 2: 'dog'}
 NOTHING = np.zeros((0, 4), np.float32), [], []
 
 
 class Boxes(Coco):
-    """With the arrays of add one by one."""
+    """Coco whose `add` takes the arrays one by one."""
 
     def add(self, truth_boxes, truth_classes, truth_crowd, boxes, classes, scores):
         super().add({'boxes': truth_boxes, 'classes': truth_classes, 'is_crowd': truth_crowd},
@@ -20,7 +21,7 @@ def values(collected):
     return {name.removeprefix('DetectionBoxes_'): value for name, value in collected.evaluate()}
 
 
-def test_all_found():
+def test_all_detected():
     coco = Boxes(NAMES)
     boxes = np.array([[10, 10, 30, 30], [0, 0, 50, 50], [0, 0, 100, 100]], np.float32)  # 20, 50 and 100 pixels a side
     coco.add(boxes, [1, 2, 1], [0, 0, 0], boxes, [1, 2, 1], [.9, .8, .7])
@@ -42,7 +43,7 @@ def test_thresholds_and_size_ranges():
     assert found['Precision/mAP (medium)'] == found['Precision/mAP (large)'] == -1.
 
 
-def test_a_wrong_one_with_a_higher_score_halves_precision():
+def test_a_false_positive_with_a_higher_score_halves_precision():
     coco = Boxes({1: 'cat'})
     coco.add([[0, 0, 10, 10]], [1], [0], [[50, 50, 60, 60], [0, 0, 10, 10]], [1, 1], [.9, .8])
     assert values(coco)['Precision/mAP'] == pytest.approx(.5)
@@ -71,7 +72,7 @@ def test_pictures_without_objects_and_without_detections():
     assert found['Precision/mAP'] == pytest.approx(51 / 101 * .5)  # precision 1/2 up to recall 1/2
 
 
-def test_nothing_to_find():
+def test_no_objects():
     coco = Boxes(NAMES)
     coco.add(*NOTHING, *NOTHING)
     assert set(values(coco).values()) == {-1.}
@@ -96,7 +97,7 @@ def test_per_category():
 
 @pytest.mark.parametrize('boxes_only', [True, False])
 def test_pictures_without_masks_do_not_count_for_masks(boxes_only):
-    """One picture with its mask found; one with its object found, but no mask in the record."""
+    """One image whose mask is detected, and one whose object is detected but has no mask in the record."""
     coco = Coco({1: 'cat'}, 'DetectionMasks', masks=True)
     mask, box = np.zeros((1, 20, 20), np.uint8), np.array([[0, 0, 10, 10]], np.float32)
     mask[0, :10, :10] = 1
@@ -106,6 +107,24 @@ def test_pictures_without_masks_do_not_count_for_masks(boxes_only):
               'instance_mask_weights': [0. if boxes_only else 1.]}, found)
     # Counted, the second is one object of two missed: recall 1/2, so precision is 1 at 51 of the 101 recalls.
     assert dict(coco.evaluate())['DetectionMasks_Precision/mAP'] == pytest.approx(1. if boxes_only else 51 / 101)
+
+
+def test_masks():
+    coco = Coco({1: 'cat', 2: 'dog'}, 'DetectionMasks', masks=True, per_category=True)
+    truth = filled((0, 0, 20, 20), (20, 20, 40, 60))
+    boxes = np.array([[0, 0, 20, 20], [20, 20, 40, 60]], np.float32)
+    found = filled((0, 0, 20, 20), (20, 20, 40, 46))  # the second covers 26 of 40 columns: IoU .65
+    coco.add({'boxes': boxes, 'classes': [1, 2], 'is_crowd': [False, False], 'masks': truth},
+             {'boxes': boxes, 'classes': [1, 2], 'scores': [.9, .8], 'masks': found})
+    nothing = {'boxes': np.zeros((0, 4)), 'classes': [], 'masks': filled()}
+    coco.add(nothing | {'is_crowd': []}, nothing | {'scores': []})
+    values = dict(coco.evaluate())
+    assert values['DetectionMasks_Precision/mAP@.50IOU'] == pytest.approx(1.)
+    assert values['DetectionMasks_Precision/mAP@.75IOU'] == pytest.approx(.5)
+    assert values['DetectionMasks_Precision/mAP'] == pytest.approx((1. + .4) / 2)  # .5, .55, .6, .65
+    assert values['DetectionMasks_PerformanceByCategory/mAP/dog'] == pytest.approx(.4)
+    assert values['DetectionMasks_Precision/mAP (small)'] == pytest.approx((1. + .4) / 2)
+    assert len(values) == 14
 
 
 def test_no_masks_at_all():

@@ -1,4 +1,4 @@
-"""Object keypoint similarity on one person, worked out by hand."""
+"""Object keypoint similarity of one person, computed by hand."""
 import numpy as np
 import pytest
 
@@ -18,7 +18,7 @@ def values(points, visible=(True, True, True), sigmas=(.1, .1), area=0., crowd=F
 
 
 def off(similarity, sigma, area):
-    """How far a keypoint must be for that similarity: exp(-d^2 / (2 area (2 sigma)^2))."""
+    """Return the distance d of a keypoint with this similarity, exp(-d^2 / (2 area (2 sigma)^2))."""
     return np.sqrt(-np.log(similarity) * 2 * area) * 2 * sigma
 
 
@@ -61,5 +61,5 @@ def test_objects_without_keypoints_and_crowds_are_ignored():
     assert values(POINTS, crowd=True)['Precision/mAP'] == -1.
 
 
-def test_other_classes_are_not_found():
+def test_detections_of_other_classes_do_not_count():
     assert values(POINTS, class_id=2)['Precision/mAP'] == 0.

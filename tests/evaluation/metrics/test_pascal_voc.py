@@ -1,4 +1,4 @@
-"""Average precision on sets small enough to work out by hand."""
+"""Average precision on sets small enough to compute by hand."""
 import numpy as np
 import pytest
 
@@ -27,7 +27,7 @@ def without_masks(side):
 
 
 def values(pictures, **arguments):
-    """The numbers without their prefix."""
+    """Return the metrics, without the prefix of their names."""
     metric = PascalVoc(NAMES, **arguments)
     for there, detected in pictures:
         metric.add(*((there, detected) if arguments.get('masks') else (without_masks(there), without_masks(detected))))
@@ -63,7 +63,7 @@ def test_names_and_classes_without_objects():
     (truth(ONE, classes=[7]), found(ONE, classes=[7]), np.nan),
     (truth(ONE, [0, 0, 10, 11]), found([0, 0, 10, 10.8], [0, 0, 10, 10.9]), .5),  # both belong to the second
 ])
-def test_one_class_of_one_picture(there, detected, expected):
+def test_one_class_of_one_image(there, detected, expected):
     assert cat((there, detected)) == pytest.approx(expected, nan_ok=True)
 
 
@@ -76,7 +76,7 @@ def test_weighted_is_one_curve():
     assert weighted['PerformanceByCategory/AP@0.5IOU/cat'] == 1.
 
 
-def test_groups_take_what_lies_in_them():
+def test_detections_inside_groups_do_not_count():
     there = truth(ONE, [40, 40, 80, 80], group_of=[False, True], difficult=[True, False])
     inside, half_outside = [50, 50, 60, 60], [70, 70, 90, 90]
     assert cat((there, found(inside, ONE)), group_of=True) == 1.
@@ -84,7 +84,7 @@ def test_groups_take_what_lies_in_them():
     assert np.isnan(cat((truth(ONE, group_of=[True]), found(ONE)), group_of=True))
 
 
-def test_masks_and_objects_that_have_none():
+def test_masks_and_objects_without_a_mask():
     def mask(*box):
         whole = np.zeros((20, 20), bool)
         whole[slice(box[0], box[2]), slice(box[1], box[3])] = True
@@ -102,7 +102,7 @@ def test_masks_and_objects_that_have_none():
     assert cat((there, three), masks=True) == .5
 
 
-def test_bounds_of_recall():
+def test_recall_bounds():
     scores, right = np.array([.9, .8, .7, .6]), np.array([True, False, True, True])
     # recall 1/3, 1/3, 2/3, 1 with precision 1, 1/2, 2/3, 3/4, or better at a higher recall
     assert average_precision(scores, right, 3) == pytest.approx(1 / 3 + 2 / 3 * .75)

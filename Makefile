@@ -1,14 +1,15 @@
-# make setup   everything that is needed, in .venv (once; repeated when the requirements change)
+# make setup   install everything into .venv (once; repeated when the requirements change)
 # make demo    draw pictures, prepare, train, evaluate, export: some minutes on two cores
-# make test    style and tests
+# make test    style, types and tests
+# make wheel-test   build the wheel and run its commands in a fresh environment; needs a package index
 
-# The first Python 3.10 to 3.13 found makes the virtual environment; another one: make setup PYTHON=/path/to/python
+# The virtual environment uses the first Python 3.10 to 3.13 found; to choose: make setup PYTHON=/path/to/python
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 RUN = .venv/bin/python
 DEMO = out/demo
 
-.PHONY: setup demo test
+.PHONY: setup demo test wheel-test
 
 setup: .venv/ready
 
@@ -16,7 +17,7 @@ setup: .venv/ready
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	@touch $@
 
-# Debian and Ubuntu keep the part of Python that brings pip (ensurepip) in a package of its own, python3-venv.
+# Debian and Ubuntu ship ensurepip, which installs pip, in a separate package, python3-venv.
 .venv/bin/pip:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.10 to 3.13 here. Install one, or name it:" \
 		"make setup PYTHON=/path/to/python" >&2; exit 1; }
@@ -46,4 +47,8 @@ demo: setup
 
 test: setup
 	$(RUN) -m ruff check .
+	$(RUN) -m mypy
 	$(RUN) -m pytest
+
+wheel-test: setup
+	$(RUN) -m pytest -m slow tests/test_package.py

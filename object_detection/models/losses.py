@@ -11,7 +11,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from object_detection.boxes import ops
+from object_detection.boxes import matchers, ops
 
 
 def sigmoid(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -155,7 +155,7 @@ class HardExampleMiner:
             kept_matches = tf.gather(matches, kept)
             positive = kept_matches >= 0
             limit = tf.cast(self.max_negatives_per_positive * tf.reduce_sum(tf.cast(positive, tf.float32)), tf.int32)
-            negatives = tf.cumsum(tf.cast(tf.equal(kept_matches, -1), tf.int32))
+            negatives = tf.cumsum(tf.cast(tf.equal(kept_matches, matchers.BACKGROUND), tf.int32))
             few = negatives <= tf.maximum(self.min_negatives_per_image, limit)
             kept = tf.boolean_mask(kept, tf.logical_or(positive, few))
         return tf.scatter_nd(kept[:, tf.newaxis], tf.ones_like(kept, tf.float32), tf.shape(scores))

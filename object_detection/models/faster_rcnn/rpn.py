@@ -1,11 +1,11 @@
 """The first stage: a region proposal network (Ren et al. 2015)."""
 import dataclasses
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from object_detection.boxes import ops
+from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.boxes.nms import Detections, NonMaxSuppression
 from object_detection.boxes.samplers import BalancedSampler
 from object_detection.boxes.targets import TargetAssigner
@@ -21,14 +21,14 @@ class FirstStage:
     """Anchors, proposals and their loss. Boxes are in pixels of the padded input.
 
     Attributes:
-        anchors: an anchor generator (boxes/anchors.py).
+        anchors: generates them.
         assigner: matches anchors to groundtruth boxes.
         sampler: draws the anchors of an image that count in the loss.
         non_max_suppression: selects the proposals; its max_total is P.
         localization_weight, objectness_weight: factors of the two losses.
         clip_anchors: in training, clip anchors that reach over the edge of the input instead of dropping them.
     """
-    anchors: Any
+    anchors: AnchorGenerator
     assigner: TargetAssigner
     sampler: BalancedSampler
     non_max_suppression: NonMaxSuppression
@@ -108,13 +108,13 @@ class FirstStage:
                 losses.batch_mean(classification) * self.objectness_weight)
 
 
-def dynamic_anchors(generator: Any, sizes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+def dynamic_anchors(generator: AnchorGenerator, sizes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """Generate the anchors of feature maps whose sizes are scalar tensors: generator.generate(sizes, None).
 
     Each cell has the anchors of the first one, shifted by the distance between the first two cells of a map of 2 x 2.
 
     Args:
-        generator: an anchor generator (boxes/anchors.py) that works in pixels.
+        generator: one that works in pixels.
         sizes: (height, width) of each map, int32 scalars.
     Returns:
         float32 [A, 4], in pixels.

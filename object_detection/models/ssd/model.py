@@ -4,10 +4,10 @@ One pass over the image predicts box encodings and class scores for every anchor
 """
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
+from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.targets import TargetAssigner, Targets
 from object_detection.layers import devices
@@ -45,7 +45,7 @@ class SSD(Detector):
     Args:
         feature_extractor: from a constructor in layers.feature_extractors.SSD.
         box_predictor: a ConvolutionalBoxPredictor or WeightSharedBoxPredictor (layers/heads).
-        anchors: an anchor generator (boxes/anchors.py).
+        anchors: generates them, normalized.
         target_assigner: matches anchors to groundtruth boxes.
         loss: its settings.
         score_converter: from logits to scores, float32 of one shape.
@@ -54,7 +54,7 @@ class SSD(Detector):
     """
 
     def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: FeatureExtractor, box_predictor: Callable,
-                 anchors: Any, target_assigner: TargetAssigner, loss: SsdLoss, score_converter: Callable,
+                 anchors: AnchorGenerator, target_assigner: TargetAssigner, loss: SsdLoss, score_converter: Callable,
                  non_max_suppression: NonMaxSuppression, background_class: bool = True):
         super().__init__(num_classes, resizer)
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor

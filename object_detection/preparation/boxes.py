@@ -33,10 +33,10 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
         elif options.boxes == 'whole':
             picture.boxes = [Box(0.0, 0.0, 1.0, 1.0, picture.label, None, 'whole')]
         else:
-            found = detected.get(picture.path, [])
-            allowed = [detection for detection in found if classes is None or detection[5] in classes]
+            candidates = detected.get(picture.path, [])
+            allowed = [detection for detection in candidates if classes is None or detection[5] in classes]
             picture.boxes = _from_detections(allowed, picture.label, options)
-            picture.review += _doubts(found, allowed, expected.get(picture.label), names, options)
+            picture.review += _doubts(candidates, allowed, expected.get(picture.label), names, options)
         if not picture.boxes and not options.negatives:
             annotated = annotation and annotation.boxes is not None
             picture.verdict = 'no box'
@@ -80,9 +80,9 @@ def _expected_classes(pictures, detected, names, min_score) -> dict[str, int]:
     ids = {name.casefold(): number for number, name in names.items()}
     best: dict[str, list[int]] = {}
     for picture in pictures:
-        found = detected.get(picture.path)
-        if found and found[0][4] >= min_score:
-            best.setdefault(picture.label, []).append(found[0][5])
+        candidates = detected.get(picture.path)
+        if candidates and candidates[0][4] >= min_score:
+            best.setdefault(picture.label, []).append(candidates[0][5])
     expected = {}
     for label, classes in best.items():
         (common, count), = Counter(classes).most_common(1)
@@ -93,8 +93,8 @@ def _expected_classes(pictures, detected, names, min_score) -> dict[str, int]:
     return expected
 
 
-def _doubts(found, allowed, expected, names, options) -> Iterator[str]:
-    """Yield lines for the review list: nothing found, several candidates, or another class than the folder's."""
+def _doubts(candidates, allowed, expected, names, options) -> Iterator[str]:
+    """Yield lines for the review list: no box, several candidates, or another class than the folder's."""
     best = allowed[0] if allowed else None
     if best is None or best[4] < options.min_score:
         nearest = f'; best is {_describe(best, names)}' if best else ''
@@ -103,8 +103,8 @@ def _doubts(found, allowed, expected, names, options) -> Iterator[str]:
         rivals = [d for d in _one_per_object(allowed)[1:] if best[4] - d[4] <= CLOSE_SCORE]
         if rivals:
             yield f'several candidates: {", ".join(_describe(d, names) for d in [best, *rivals[:3]])}'
-    if found and expected is not None and found[0][5] != expected and found[0][4] >= options.min_score:
-        yield f'shows {_describe(found[0], names)}, the folder should show {names.get(expected, expected)}'
+    if candidates and expected is not None and candidates[0][5] != expected and candidates[0][4] >= options.min_score:
+        yield f'shows {_describe(candidates[0], names)}, the folder should show {names.get(expected, expected)}'
 
 
 def _describe(detection, names):

@@ -138,7 +138,8 @@ def _run_all(run: Callable, batches: Iterable[Batch], batch_size: int, report: R
         done, count = 0, len(batch[0]['filename'])
         while done < count:
             size = min(batch_size, count - done)
-            features, groundtruth = _rows(batch, slice(done, done + size))
+            with tf.device('CPU'):  # where the data set left the batch
+                features, groundtruth = _rows(batch, slice(done, done + size))
             try:
                 with console.muffled(when=first):
                     losses, detections = run(features, groundtruth)

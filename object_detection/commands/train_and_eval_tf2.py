@@ -144,7 +144,7 @@ def checked(options: argparse.Namespace) -> Any:
     findings += checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
     for finding in checks.demand(findings):
         if finding.severity == 'warning':  # notes are for train_t2.py
-            console.warn(finding)
+            console.warn(str(finding))
     if not config.train_config.num_steps:
         raise errors.UserError('train_config.num_steps is 0, which means forever; set it, or give --num_train_steps')
     return config

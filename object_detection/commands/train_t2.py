@@ -75,10 +75,7 @@ def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[st
         arguments = {'config_text': to_text(config), 'num_steps': num_steps, 'sample_1_of_n': max(1, records // 8)}
         outcome = worker.run(try_out_phase, arguments, Path(folder, 'outcome.json'), on_event)
     if outcome.kind != phases.DONE:
-        section, message = 'model', outcome.message.removeprefix('model: ')
-        if message == outcome.message:
-            section = outcome.kind
-        return [*findings, Finding('error', section, message)]
+        return [*findings, Finding('error', outcome.kind, outcome.message)]
     if num_steps:
         describe_cost(speeds[-1], outcome.data)
     return findings

@@ -157,15 +157,6 @@ def unread(message: Message, path: str = '') -> Iterator[tuple[str, FieldDescrip
                 yield place, field, kind, reason
 
 
-def refused(message: Message, path: str) -> list[str]:
-    """Return an error message for each refused field that is set in a message of a config.
-
-    Members of a oneof are left to the caller, who knows which kinds are supported.
-    """
-    return [f'{place} is not supported: {reason}' for place, field, kind, reason in unread(message, path)
-            if kind == 'REFUSED' and field.containing_oneof is None]
-
-
 def markdown() -> str:
     """Return the text of docs/options.md."""
     metrics: dict[str, str] = {}

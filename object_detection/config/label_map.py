@@ -12,6 +12,12 @@ from object_detection.config import textproto
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
+# What a zoo tarball's keypoint_label_map_path, PATH_TO_BE_CONFIGURED, stood for
+COCO_PERSON = '/m/01g317'
+COCO_KEYPOINTS = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder',
+                  'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
+                  'right_knee', 'left_ankle', 'right_ankle')
+
 
 @dataclass(frozen=True)
 class Item:
@@ -80,6 +86,18 @@ def load(path: str | Path) -> LabelMap:
     items = tuple(Item(entry.id, entry.name or entry.display_name, entry.display_name,
                        {point.label: point.id for point in entry.keypoints}) for _, entry in entries)
     return LabelMap(items, str(path), tuple(_oddities(items, path)))
+
+
+def keypoint_class(path: str, name: str, labels: Iterable[str] = ()) -> Item | None:
+    """Return the class of a keypoint_label_map_path with this name and keypoints; None if there is none.
+
+    Where no path is configured, COCO's person is known, with COCO's keypoints if `labels` are among them.
+    """
+    if path and not path.startswith('PATH_TO_BE_CONFIGURED'):
+        return next((item for item in load(path).items if item.name == name and item.keypoints), None)
+    if name == COCO_PERSON and set(labels) <= set(COCO_KEYPOINTS):
+        return Item(1, COCO_PERSON, 'person', {label: number for number, label in enumerate(COCO_KEYPOINTS)})
+    return None
 
 
 def write(path: str | Path, names: Iterable[str]) -> None:

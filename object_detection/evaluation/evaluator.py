@@ -44,7 +44,6 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
     config = pipeline.parse(config_text, 'pipeline.config')
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
     labels = label_map.load(reader.label_map_path)
-    metrics_set.demand(config, reader, 'train_input_reader' if on_train_data else 'eval_input_reader[0]', labels)
     devices.strategy(report)
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n

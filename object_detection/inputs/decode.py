@@ -4,20 +4,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from object_detection import protos
-from object_detection.config import fields
 from object_detection.config.label_map import LabelMap
 from object_detection.inputs.sample import Sample, keep
 from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
-from object_detection.utils.errors import UserError
-
-
-def check_reader(reader: protos.InputReader) -> None:
-    """Raise a UserError for the fields of an input_reader that this engine does not honor."""
-    findings = fields.refused(reader, 'input_reader')
-    if not reader.tf_record_input_reader.input_path:
-        findings.append('input_reader has no tf_record_input_reader.input_path')
-    if findings:
-        raise UserError(findings)
 
 
 def decoder(reader: protos.InputReader,
@@ -33,7 +22,6 @@ def decoder(reader: protos.InputReader,
         reader: input_reader; num_keypoints, load_instance_masks and mask_type decide which entries a sample has.
         label_map: None to trust the class ids of the records.
     """
-    check_reader(reader)
     features = _features(reader)
     class_ids = _class_lookup(label_map)
 

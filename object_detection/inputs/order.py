@@ -24,9 +24,6 @@ class Stream:
         self._seed, self._shuffle = seed, reader.shuffle
         kept = np.arange(0, len(self.records), max(reader.sample_1_of_n_examples, 1))
         weights = list(reader.sample_from_datasets_weights)
-        if weights and len(weights) != len(self.records.groups):
-            raise UserError(f'sample_from_datasets_weights has {len(weights)} values for '
-                            f'{len(self.records.groups)} input_path entries; give one for each')
         ends = np.cumsum(self.records.groups) if weights else [len(self.records)]
         self._sets = np.split(kept, np.searchsorted(kept, ends[:-1]))
         self._shares = np.cumsum(weights) / np.sum(weights) if weights else None

@@ -6,7 +6,6 @@ from object_detection.layers import initializers
 from object_detection.models.center_net import build as build_center_net
 from object_detection.models.faster_rcnn import build as build_faster_rcnn
 from object_detection.models.ssd import build as build_ssd
-from object_detection.utils.errors import UserError
 
 ARCHITECTURES = {'ssd': build_ssd.build, 'faster_rcnn': build_faster_rcnn.build, 'center_net': build_center_net.build}
 
@@ -15,12 +14,9 @@ def build(model_config, seed=0):
     """The model that a DetectionModel message describes, with all its variables.
 
     Args:
+        model_config: DetectionModel in which config.checks.check_model finds no error.
         seed: of the start values; the same seed gives the same values.
-    Raises:
-        UserError: what the model section asks for and cannot be built.
     """
     architecture = model_config.WhichOneof('model')
-    if architecture not in ARCHITECTURES:
-        raise UserError(f'the model section holds {architecture or "nothing"}; supported: {", ".join(ARCHITECTURES)}')
     initializers.seed(seed)
     return ARCHITECTURES[architecture](getattr(model_config, architecture))

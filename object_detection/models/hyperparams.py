@@ -3,7 +3,6 @@ import tensorflow as tf
 
 from object_detection.layers import core, initializers
 from object_detection.layers.hyperparams import Hyperparams
-from object_detection.utils.errors import UserError
 
 ACTIVATIONS = {'NONE': None, 'RELU': tf.nn.relu, 'RELU_6': tf.nn.relu6, 'SWISH': core.swish}
 KERAS_INITIALIZERS = {
@@ -40,8 +39,6 @@ def _initializer(message):
         return initializers.random_normal(value.stddev, value.mean)
     if kind == 'variance_scaling_initializer':
         return initializers.variance_scaling(value.factor, enum_name(value, 'mode').lower(), value.uniform)
-    if value not in KERAS_INITIALIZERS:
-        raise UserError(f'keras_initializer_by_name is "{value}"; allowed: {", ".join(KERAS_INITIALIZERS)}')
     return KERAS_INITIALIZERS[value]
 
 
@@ -56,8 +53,6 @@ def _batch_norm(message, freeze_batch_norm):
     kind = message.WhichOneof('normalizer_oneof')
     if kind is None:
         return None
-    if kind == 'group_norm':
-        raise UserError('conv_hyperparams asks for group_norm; allowed: batch_norm, sync_batch_norm')
     value = getattr(message, kind)
     return {'momentum': value.decay, 'epsilon': value.epsilon, 'center': value.center, 'scale': value.scale,
             'frozen': freeze_batch_norm or not value.train}

@@ -8,7 +8,6 @@ import dataclasses
 import tensorflow as tf
 
 from object_detection.models.hyperparams import enum_name
-from object_detection.utils.errors import UserError
 
 METHODS = {'BILINEAR': 'bilinear', 'NEAREST_NEIGHBOR': 'nearest', 'BICUBIC': 'bicubic', 'AREA': 'area'}
 
@@ -19,23 +18,15 @@ def resizer(model_config):
 
 
 def build(image_resizer):
-    """The resizer that an ImageResizer message describes; UserError for what is not supported."""
+    """The resizer that an ImageResizer message describes."""
     kind = image_resizer.WhichOneof('image_resizer_oneof')
-    if kind is None:
-        raise UserError('image_resizer is empty; choose fixed_shape_resizer or keep_aspect_ratio_resizer')
+    if kind == 'identity_resizer':
+        return Identity()
     config = getattr(image_resizer, kind)
     if kind == 'fixed_shape_resizer':
         return FixedShape(config.height, config.width, METHODS[enum_name(config, 'resize_method')])
-    if kind == 'keep_aspect_ratio_resizer':
-        if config.min_dimension > config.max_dimension:
-            raise UserError(f'keep_aspect_ratio_resizer: min_dimension is {config.min_dimension}, more than '
-                            f'max_dimension, {config.max_dimension}')
-        return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[enum_name(config, 'resize_method')],
-                               config.pad_to_max_dimension, tuple(config.per_channel_pad_value) or (0., 0., 0.))
-    if kind == 'identity_resizer':
-        return Identity()
-    raise UserError(f'image_resizer {{ {kind} }} is not supported; allowed: fixed_shape_resizer, '
-                    'keep_aspect_ratio_resizer, identity_resizer')
+    return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[enum_name(config, 'resize_method')],
+                           config.pad_to_max_dimension, tuple(config.per_channel_pad_value) or (0., 0., 0.))
 
 
 class Resizer:

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection.training import schedules
-from object_detection.utils.errors import UserError
 
 
 class Optimizer(tf.Module):
@@ -166,11 +165,8 @@ class MovingAverage(tf.Module):
 
 
 def build(config, variables):
-    """The optimizer of an Optimizer message, with slots for `variables`. UserError if the message names none."""
+    """The optimizer of an Optimizer message, with slots for `variables`."""
     kind = config.WhichOneof('optimizer')
-    if kind is None:
-        raise UserError('train_config: no optimizer is given; add for example '
-                        'optimizer { momentum_optimizer { ... } }')
     c = getattr(config, kind)
     rate = schedules.build(c.learning_rate)
     if kind == 'momentum_optimizer':

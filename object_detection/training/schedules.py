@@ -6,8 +6,6 @@ import math
 
 import tensorflow as tf
 
-from object_detection.utils.errors import UserError
-
 
 def constant(learning_rate):
     return lambda step: tf.constant(learning_rate, tf.float32)
@@ -31,10 +29,6 @@ def manual_steps(boundaries, rates, warmup=False):
         boundaries: increasing steps, the first above 0.
         rates: one more than boundaries.
     """
-    if any(later <= earlier for earlier, later in zip([0, *boundaries], boundaries)):
-        raise UserError(f'manual_step_learning_rate: the steps of the schedule are {boundaries}; they must increase, '
-                        'and the first must be above 0')
-
     def rate(step):
         index = tf.reduce_sum(tf.cast(step >= tf.constant(boundaries, tf.int64), tf.int32))
         stepped = tf.gather(tf.constant(rates, tf.float32), index)
@@ -47,12 +41,6 @@ def manual_steps(boundaries, rates, warmup=False):
 
 def cosine_decay(base, total_steps, warmup_rate=0., warmup_steps=0, hold_steps=0):
     """Linear from warmup_rate to base, base for hold_steps, then half a cosine to 0 at total_steps; 0 afterwards."""
-    if total_steps < warmup_steps + hold_steps:
-        raise UserError(f'cosine_decay_learning_rate: total_steps is {total_steps}, less than warmup_steps '
-                        f'{warmup_steps} plus hold_base_rate_steps {hold_steps}')
-    if warmup_steps and base < warmup_rate:
-        raise UserError(f'cosine_decay_learning_rate: learning_rate_base {base:g} is below warmup_learning_rate '
-                        f'{warmup_rate:g}')
     decay_steps = max(1, total_steps - warmup_steps - hold_steps)
 
     def rate(step):
@@ -69,9 +57,6 @@ def cosine_decay(base, total_steps, warmup_rate=0., warmup_steps=0, hold_steps=0
 def build(config):
     """The schedule of a LearningRate message."""
     kind = config.WhichOneof('learning_rate')
-    if kind is None:
-        raise UserError('train_config: the optimizer has no learning_rate; add for example '
-                        'learning_rate { constant_learning_rate { learning_rate: 0.001 } }')
     c = getattr(config, kind)
     if kind == 'constant_learning_rate':
         return constant(c.learning_rate)
@@ -79,9 +64,6 @@ def build(config):
         return exponential_decay(c.initial_learning_rate, c.decay_steps, c.decay_factor, c.staircase,
                                  c.burnin_learning_rate, c.burnin_steps, c.min_learning_rate)
     if kind == 'manual_step_learning_rate':
-        if not c.schedule:
-            raise UserError('manual_step_learning_rate: the schedule is empty; add schedule { step: .. '
-                            'learning_rate: .. }, or use constant_learning_rate')
         return manual_steps([s.step for s in c.schedule],
                             [c.initial_learning_rate] + [s.learning_rate for s in c.schedule], c.warmup)
     return cosine_decay(c.learning_rate_base, c.total_steps, c.warmup_learning_rate, c.warmup_steps,

@@ -74,10 +74,7 @@ class _Run:
                             f'{strategy.num_replicas_in_sync} devices, so it must be a multiple of that')
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
                                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-        try:
-            self.model = build.build(config.model, seed)
-        except UserError as error:
-            raise UserError([f'model: {finding}' for finding in error.findings]) from error
+        self.model = build.build(config.model, seed)
         self.variables = trainable(self.model, config.train_config)
         self.optimizer = optimizer.build(config.train_config.optimizer, list(self.model.trainable_variables))
         self.manager = checkpoints.Manager(folder, self.step, self.model, self.optimizer, max_to_keep)

@@ -105,7 +105,8 @@ def test_a_model_that_cannot_be_built_is_named(project, capfd):
         changed.model.ssd.feature_extractor.type = 'ssd_mobilenet_v9'
     assert project(change) == 1
     told = capfd.readouterr().out
-    assert 'error: model: feature_extractor.type is' in told and 'bad input' not in told
+    assert 'pipeline.config:' in told and ': model.ssd.feature_extractor.type: is "ssd_mobilenet_v9"; did you' in told
+    assert 'computing on' not in told  # nothing was built
 
 
 def test_a_misspelt_field_is_named_with_its_place(project, tmp_path, capfd):

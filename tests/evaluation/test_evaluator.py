@@ -164,14 +164,6 @@ def test_no_pictures(trained, tmp_path):
         evaluated(folder, f'{parts[0]}input_path: "{tmp_path}/empty.tfrecords" }} }}')
 
 
-def test_metrics_that_cannot_be_computed(trained):
-    folder, config = trained
-    with pytest.raises(UserError, match='did you mean coco_detection_metrics'):
-        evaluated(folder, config.replace('coco_detection_metrics', 'coco_detections_metrics'))
-    with pytest.raises(UserError, match=r'(?s)the model predicts no masks.*set load_instance_masks: true'):
-        evaluated(folder, config.replace('coco_detection_metrics', 'coco_mask_metrics'))
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not REFERENCE.exists(), reason='needs the parity kit beside the project')
 class TestReferenceRun:

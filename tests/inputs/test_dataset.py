@@ -14,7 +14,6 @@ from google.protobuf import text_format
 from object_detection import inputs, protos, records
 from object_detection.config.label_map import Item, LabelMap
 from object_detection.models import resizers
-from object_detection.utils.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 LABELS = LabelMap((Item(1, 'circle'), Item(2, 'square'), Item(3, 'triangle')))
@@ -170,9 +169,3 @@ def test_a_broken_record_is_blamed(tmp_path, changes, message):
     error = inputs.blame(config.train_input_reader, LABELS, step=1, batch_size=1)
     assert message in str(error)
     assert 'x.tfrecords, record 1 at byte' in str(error)
-
-
-def test_unsupported_fields_are_reported_together():
-    with pytest.raises(UserError) as error:
-        train(pipeline(reader='load_context_features: true num_additional_channels: 1'))
-    assert len(error.value.findings) == 2

@@ -7,7 +7,6 @@ import pytest
 
 from object_detection import records
 from object_detection.inputs.order import Stream
-from object_detection.utils.errors import UserError
 
 
 @pytest.fixture
@@ -82,9 +81,3 @@ def test_weights_decide_the_share_of_each_data_set(reader):
     assert np.mean(drawn >= 10) == pytest.approx(0.75, abs=0.02)
     letters = drawn[drawn >= 10]
     assert (np.sort(letters[:3000].reshape(-1, 3), axis=1) == [10, 11, 12]).all()  # each pass is complete
-
-
-def test_each_input_path_needs_a_weight(reader):
-    reader.sample_from_datasets_weights = [1]
-    with pytest.raises(UserError, match='1 values for 2 input_path entries'):
-        Stream(reader)

@@ -8,7 +8,6 @@ from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
 from object_detection.layers.heads.convolutional import RPNFeatures
 from object_detection.layers.heads.mask_rcnn import MaskHead, MaskRCNNBoxPredictor
 from object_detection.layers.hyperparams import Hyperparams
-from object_detection.utils.errors import UserError
 from tests.support import parity
 
 PLAIN, NORMED = Hyperparams(), Hyperparams(activation=tf.nn.relu, batch_norm={})
@@ -48,8 +47,6 @@ def test_pyramid():
     assert [x.shape.as_list() for x in maps] == [[1, size, size, 8] for size in (16, 8, 4, 2, 1)]
     assert extractor.region_features(tf.zeros([5, 3, 3, 8])).shape == [5, 1, 1, 1024]
     assert keys(extractor.second_stage)['it/layer_with_weights-0/kernel'] == [72, 1024]
-    with pytest.raises(UserError, match=r'feature_extractor\.conv_hyperparams is missing'):
-        feature_extractors.FASTER_RCNN['faster_rcnn_resnet50_fpn_keras'](region_size=3)
 
 
 def test_box_predictor_takes_the_mean_of_a_region():

@@ -11,13 +11,17 @@ from object_detection.utils.errors import UserError
 from tests.support import parity
 
 SMALL = {'ssd_mobilenet_v1_keras': .25, 'ssd_mobilenet_v2_keras': .25, 'ssd_mobilenet_v1_fpn_keras': .25,
-         'ssd_mobilenet_v2_fpn_keras': .25, 'ssd_resnet50_v1_fpn_keras': .125, 'ssd_efficientnet-b0_bifpn_keras': 1.}
+         'ssd_mobilenet_v2_fpn_keras': .25, 'ssd_resnet50_v1_fpn_keras': .125, 'ssd_efficientnet-b0_bifpn_keras': None}
 HYPERPARAMS = Hyperparams(activation=tf.nn.relu6, batch_norm={'momentum': .9}, regularizer=core.L2(1e-4))
 
 
 @functools.cache
 def _make(kind, **keywords):
-    return feature_extractors.SSD[kind](conv_hyperparams=HYPERPARAMS, depth_multiplier=SMALL[kind], **keywords)
+    return feature_extractors.SSD[kind](**{'conv_hyperparams': HYPERPARAMS, **_width(kind), **keywords})
+
+
+def _width(kind):
+    return {} if SMALL[kind] is None else {'depth_multiplier': SMALL[kind]}
 
 
 @pytest.mark.parametrize('kind', SMALL)
@@ -50,8 +54,7 @@ def test_normalisation():
 @pytest.mark.parametrize('kind', SMALL)
 def test_frozen_batch_norm_moves_no_moment_anywhere(kind):
     frozen = Hyperparams(activation=tf.nn.relu6, batch_norm={'frozen': True})
-    extractor = feature_extractors.SSD[kind](conv_hyperparams=frozen, depth_multiplier=SMALL[kind],
-                                             freeze_batchnorm=True)
+    extractor = feature_extractors.SSD[kind](conv_hyperparams=frozen, freeze_batchnorm=True, **_width(kind))
     before = [variable.numpy() for variable in extractor.non_trainable_variables]
     extractor.feature_maps(tf.random.stateless_normal([2, 128, 128, 3], [0, 1]), training=True)
     after = [variable.numpy() for variable in extractor.non_trainable_variables]
@@ -105,15 +108,6 @@ def test_size_that_does_not_fit_is_refused_and_padding_helps():
     assert [tuple(x.shape[1:3]) for x in padded.feature_maps(image)] == [(28, 20), (14, 10), (7, 5), (4, 3), (2, 2)]
     anyway = _make('ssd_mobilenet_v2_fpn_keras', use_explicit_padding=True)
     assert [tuple(x.shape[1:3]) for x in anyway.feature_maps(image)] == [(25, 20), (13, 10), (7, 5), (4, 3), (2, 2)]
-
-
-def test_options_that_a_network_lacks_are_refused_by_name():
-    with pytest.raises(UserError, match='use_depthwise'):
-        feature_extractors.SSD['ssd_resnet50_v1_fpn_keras'](conv_hyperparams=HYPERPARAMS, use_depthwise=True)
-    with pytest.raises(UserError, match='depth_multiplier'):
-        feature_extractors.SSD['ssd_efficientnet-b0_bifpn_keras'](conv_hyperparams=HYPERPARAMS, depth_multiplier=.5)
-    with pytest.raises(UserError, match=r'"max".*fast_attention'):
-        _make('ssd_efficientnet-b0_bifpn_keras', bifpn_combine_method='max')
 
 
 def test_fewer_layers_and_other_levels():

@@ -6,7 +6,7 @@ from object_detection.config import pipeline as config
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
-from object_detection.models import hyperparams
+from object_detection.models import build_parts, hyperparams
 from tests.support import parity
 
 SMALL = ('efficientdet_d0', 'efficientdet_d1', 'ssd_mobilenet_v2_fpnlite', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2')
@@ -25,8 +25,8 @@ class Network(tf.Module):
                            for name, value in _fields(getattr(extractor, field)).items()}
         self._feature_extractor = feature_extractors.SSD[extractor.type](
             conv_hyperparams=hyperparams.read(extractor.conv_hyperparams), **pyramid,
-            **{name: getattr(extractor, name) for name in (
-                'depth_multiplier', 'min_depth', 'use_depthwise', 'override_base_feature_extractor_hyperparams')})
+            **build_parts.changed(extractor, 'depth_multiplier', 'min_depth', 'use_depthwise',
+                                  'override_base_feature_extractor_hyperparams'))
         kind = ssd.box_predictor.WhichOneof('box_predictor_oneof')
         predictor = getattr(ssd.box_predictor, kind)
         common = {'in_channels': self._feature_extractor.channels, 'kernel_size': predictor.kernel_size,

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from object_detection import protos
 from object_detection.boxes.samplers import BalancedSampler
+from object_detection.config import checks
 from object_detection.config import pipeline as config
 from object_detection.layers import core
 from object_detection.models import build, losses
-from object_detection.utils.errors import UserError
 from tests.support import parity
 
 COPIES = parity.HERE / 'configs'
 PLAIN = 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8'
-PYRAMID = 'faster_rcnn_resnet50_v1_fpn_640x640_coco17_tpu-8'
 MASKS = 'mask_rcnn_inception_resnet_v2_1024x1024_coco17_gpu-8'
 ZOO = (PLAIN, MASKS, 'zoo_faster_rcnn_inception_resnet_v2_640x640_coco17_tpu-8')
 
@@ -68,33 +68,8 @@ def test_hard_example_miner_takes_all_proposals():
         8, np.float32(.7), 1., 0., max_negatives_per_positive=None, min_negatives_per_image=0)
 
 
-@pytest.mark.parametrize(('name', 'changes', 'message'), [
-    (PLAIN, 'num_classes: 0', r'faster_rcnn\.num_classes is 0'),
-    (PLAIN, 'number_of_stages: 1', 'number_of_stages is 1; supported: 2'),
-    (PLAIN, 'number_of_stages: 3', 'predict_instance_masks is not set; without masks there are 2 stages'),
-    (PLAIN, 'second_stage_box_predictor { rfcn_box_predictor {} }', 'holds rfcn_box_predictor; supported: mask_rcnn'),
-    (PLAIN, 'first_stage_max_proposals: 32', 'second_stage_batch_size is 64, more than first_stage_max_proposals, 32'),
-    (PLAIN, 'initial_crop_size: 1', 'maxpool_kernel_size is 2, more than initial_crop_size, 1'),
-    (PLAIN, 'maxpool_stride: 0', 'maxpool_stride is 0; it must be at least 1'),
-    (PLAIN, 'feature_extractor { first_stage_features_stride: 8 }', 'features_stride is 8; supported: 16'),
-    (PLAIN, 'feature_extractor { type: "faster_rcnn_nas" }', '"faster_rcnn_nas"; supported for faster_rcnn: faster'),
-    (PLAIN, 'feature_extractor { fpn {} }', 'does not support fpn_min_level'),
-    (PLAIN, 'context_config {} output_final_box_features: true',
-     'context_config is not supported: .*\n.*output_final_box_features is not supported: no model'),
-    (PLAIN, 'first_stage_anchor_generator { ssd_anchor_generator {} }', 'holds ssd_anchor_generator; use grid_anch'),
-    (PLAIN, 'first_stage_anchor_generator { flexible_grid_anchor_generator {} }', 'normalize_coordinates is true'),
-    (PLAIN, 'first_stage_nms_iou_threshold: 2', 'first_stage_nms_iou_threshold is 2; allowed: 0 to 1'),
-    (PLAIN, 'first_stage_minibatch_size: 0', 'first_stage_minibatch_size is 0; it must be at least 1'),
-    (PLAIN, 'second_stage_balance_fraction: 1.5', 'second_stage_balance_fraction is 1.5; allowed: 0 to 1'),
-    (PYRAMID, 'first_stage_anchor_generator { multiscale_anchor_generator { normalize_coordinates: true } }',
-     'normalize_coordinates is true; it must be false'),
-    (PYRAMID, 'feature_extractor { fpn { max_level: 5 } }', '^first_stage_anchor_generator is for 5 feature maps; '
-     'feature_extractor has 4; .*multiscale_anchor_generator.*; or change feature_extractor.fpn.min_level or max_l'),
-    (PYRAMID, 'first_stage_anchor_generator { grid_anchor_generator {} }',
-     'is for 1 feature maps; feature_extractor has 5; make them equal: use multiscale_anchor_generator; or'),
-    (PLAIN, 'first_stage_anchor_generator { multiscale_anchor_generator { normalize_coordinates: false } }',
-     r'is for 5 feature maps; feature_extractor has 1; .*change multiscale_anchor_generator\.min_level or max_level$'),
-])
-def test_mistakes(name, changes, message):
-    with pytest.raises(UserError, match=message):
-        build.build(section(name, changes))
+def test_an_export_builds_with_more_samples_than_proposals():
+    """Which training refuses, as in the reference."""
+    config = section(changes='first_stage_max_proposals: 32 second_stage_batch_size: 64')
+    checks.demand(checks.check_model(protos.TrainEvalPipelineConfig(model=config)))
+    assert build.build(config)._first_stage.non_max_suppression.max_total == 32

@@ -161,33 +161,6 @@ def test_restore_map():
         center_net().restore_map('classification')  # there is no classifier with this backbone
 
 
-@pytest.mark.parametrize('kind, tasks, says', [
-    ('hourglass_11', BOXES, 'feature_extractor.type is "hourglass_11"; supported for center_net: hourglass_10'),
-    ('hourglass_10 depth_multiplier: 0.5', BOXES, 'sets depth_multiplier, which its type does not have'),
-    ('mobilenet_v2_fpn upsampling_interpolation: "cubic"', BOXES, 'allowed: nearest, bilinear'),
-    ('hourglass_10', made.CENTER % '', 'neither object_detection_task nor keypoint_estimation_task'),
-    ('hourglass_10', BOXES + 'post_processing {} mask_estimation_task {}', 'mask_estimation_task is not supported'),
-    ('hourglass_10', made.BOXES, 'object_center_params.classification_loss holds nothing'),
-    ('hourglass_10', BOXES.replace('l1_localization_loss', 'weighted_giou'), 'localization_loss holds weighted_giou'),
-    ('hourglass_10', made.CENTER % 'center_head_params { num_filters: 8 }' + made.BOXES, '1 num_filters and 0 kernel'),
-    ('hourglass_10', BOXES + made.TASK % ('pose', 'cat', ''), r'class_name is "cat"; classes .*: person, dog'),
-    ('hourglass_10', BOXES + POSE + POSE, 'more than one has task_name pose'),
-    ('hourglass_10', BOXES + made.TASK % ('pose', 'person', 'keypoint_label_to_std { key: "ear" value: 1 }'),
-     'has ear, which class person'),
-    ('hourglass_10', BOXES + made.TASK % ('pose', 'person', 'candidate_ranking_mode: "best"'), 'supported: min_dist'),
-    ('hourglass_10', made.CENTER % '' + made.TASK % ('pose', 'person', 'candidate_ranking_mode: "gaussian_weighted"'),
-     'needs boxes'),
-])
-def test_mistakes_in_the_config(kind, tasks, says, labels):
-    with pytest.raises(UserError, match=says):
-        center_net(kind, 2, tasks, labels)
-
-
-def test_a_keypoint_task_needs_a_label_map():
-    with pytest.raises(UserError, match='keypoint_label_map_path is not set'):
-        center_net(tasks=BOXES + POSE)
-
-
 def test_a_keypoint_task_needs_keypoints(labels):
     model = center_net('hourglass_10', 2, BOXES + POSE, labels)
     with pytest.raises(UserError, match='set num_keypoints in train_input_reader'):

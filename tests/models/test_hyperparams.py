@@ -7,7 +7,6 @@ from google.protobuf import text_format
 from object_detection import protos
 from object_detection.layers import core
 from object_detection.models import hyperparams
-from object_detection.utils.errors import UserError
 
 
 def _read(text, **keywords):
@@ -67,10 +66,3 @@ def test_batch_norm_and_bias():
 def test_frozen_batch_norm():
     assert _read('batch_norm {}', freeze_batch_norm=True).norm(4).frozen
     assert _read('sync_batch_norm { train: false }').norm(4).frozen
-
-
-def test_what_is_not_known_is_named():
-    with pytest.raises(UserError, match='group_norm'):
-        _read('group_norm {}')
-    with pytest.raises(UserError, match=r'"kaiming".*he_normal'):
-        _read('initializer { keras_initializer_by_name: "kaiming" }')

@@ -5,7 +5,6 @@ from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.models import resizers
-from object_detection.utils.errors import UserError
 from tests.support import boxes_golden
 
 RESIZERS = {
@@ -54,13 +53,3 @@ def test_configs():
     assert padded.size == (5, 5) and padded.pad_value == (0., 0., 0.)
     pixels, shape = read('identity_resizer {}')(tf.zeros([4, 5, 3]))
     assert pixels.shape == (4, 5, 3) and shape.numpy().tolist() == [4, 5, 3]
-
-
-@pytest.mark.parametrize(('text', 'message'), [
-    ('', 'image_resizer is empty'),
-    ('pad_to_multiple_resizer {}', 'pad_to_multiple_resizer } is not supported; allowed: fixed_shape_resizer'),
-    ('keep_aspect_ratio_resizer { min_dimension: 9 max_dimension: 5 }', 'min_dimension is 9, more than max_dimension'),
-])
-def test_what_cannot_be_built(text, message):
-    with pytest.raises(UserError, match=message):
-        read(text)

@@ -13,8 +13,8 @@ WIDTHS = (8, 8, 16, 16, 24)  # of the levels 1 to 5
 class Toy(UnitRange):
     """For SSD: the levels 3 and 4 as they are."""
 
-    def __init__(self, conv_hyperparams, **options):
-        super().__init__(options['pad_to_multiple'])
+    def __init__(self, conv_hyperparams, pad_to_multiple=1, **options):
+        super().__init__(pad_to_multiple)
         self.classification_backbone = levels(1, 4)
         self.channels = [WIDTHS[2], WIDTHS[3]]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from object_detection import checkpoints
-from object_detection.config import pipeline
+from object_detection.config import checks, pipeline
+from object_detection.config.checks.extractors import TYPES
 from object_detection.layers import feature_extractors
 from object_detection.models import build
 from tests.support import tiny, toy_backbone
@@ -39,14 +40,17 @@ def load(monkeypatch, name, code):
 
 def test_the_backbone_of_the_page(monkeypatch, tmp_path):
     text = PAGE.read_text(encoding='utf-8')
-    diff, code = (re.search(rf'```{language}\n(.*?)```', text, re.DOTALL)[1] for language in ('diff', 'python'))
+    diff, checked, code = re.findall(r'```(?:diff|python)\n(.*?)```', text, re.DOTALL)
     assert f'{len(code.splitlines())} +' in text  # the line count of the diffstat
     load(monkeypatch, f'{feature_extractors.__name__}.vgg_fpn', code)
     registry = load(monkeypatch, 'registry', apply(diff))
     assert set(registry.SSD) - set(feature_extractors.SSD) == {'ssd_vgg16_fpn_keras'}
     monkeypatch.setattr(feature_extractors, 'SSD', registry.SSD)
+    extractors = load(monkeypatch, 'extractors', apply(checked))
+    monkeypatch.setitem(TYPES['ssd'], 'ssd_vgg16_fpn_keras', extractors.TYPES['ssd']['ssd_vgg16_fpn_keras'])
     config = tiny.write(tmp_path).read_text().replace('ssd_mobilenet_v2_fpn_keras', 'ssd_vgg16_fpn_keras').replace(
         'depth_multiplier: 0.25', 'depth_multiplier: 0.1')
+    assert [finding for finding in checks.check(pipeline.parse(config)) if finding.severity == 'error'] == []
     log, done = run(tmp_path / 'model', config, 1)
     assert np.isfinite(log.losses()[1])
     saved = checkpoints.Saved(done['checkpoint'])

@@ -66,6 +66,10 @@ def changed(source, **others):
 
 @pytest.mark.parametrize('path', RELEASED, ids=lambda path: f'{path.parent.name}-{path.stem}')
 def test_every_released_config_passes_the_checks(project, path):
+    if 'min_dimension: 120\n' in path.read_text():  # D7 as released, with 37 classes and images of 120 x 120
+        with pytest.raises(UserError, match='makes images of 120x120, which do not fit the feature pyramid; ch'):
+            changed(path)
+        return
     result, changes = changed(path)
     pipeline.write(result, 'models/mine/pipeline.config')
     findings = checks.check(pipeline.read('models/mine/pipeline.config'))

@@ -9,9 +9,10 @@ see random.py. The other parameters are the fields of the option's message in pr
 what the reference computes when the config does not set the field.
 
 To add an augmentation: write the function in the file of its kind (what it does to boxes, keypoints and masks too) and
-name it in OPTIONS. If the schema has no such option, add it to PreprocessingStep in protos/augmentation.proto.
+name it in OPTIONS. If the schema has no such option, add it to PreprocessingStep in protos/augmentation.proto. A rule
+about its fields, such as a least value, belongs in config/checks/training.py.
 """
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -20,7 +21,6 @@ from object_detection import protos
 from object_detection.inputs.augmentation import autoaugment, colors, crops, flips, objects, pads, resizes
 from object_detection.inputs.augmentation.random import Random
 from object_detection.inputs.sample import Sample
-from object_detection.utils.errors import UserError
 
 OPTIONS: dict[str, Callable[..., Sample]] = {function.__name__: function for function in (
     autoaugment.autoaugment_image,
@@ -40,18 +40,10 @@ OPTIONS: dict[str, Callable[..., Sample]] = {function.__name__: function for fun
 )}
 
 
-def build(options: Iterable[protos.PreprocessingStep]) -> Callable[[Sample, Random], Sample]:
-    """Return a function that applies the options in order; UserError for those that are not supported."""
-    steps, findings = [], []
-    for option in options:
-        name = option.WhichOneof('preprocessing_step')
-        if name in OPTIONS:
-            steps.append((OPTIONS[name], _keywords(getattr(option, name))))
-        else:
-            findings.append(f'data_augmentation_options {name or "{}"} is not supported; take it out, or use one of: '
-                            + ', '.join(sorted(OPTIONS)))
-    if findings:
-        raise UserError(findings)
+def build(options: Sequence[protos.PreprocessingStep]) -> Callable[[Sample, Random], Sample]:
+    """Return a function that applies the options in order; they must have passed config/checks."""
+    names = [option.WhichOneof('preprocessing_step') for option in options]
+    steps = [(OPTIONS[name], _keywords(getattr(option, name))) for name, option in zip(names, options)]
 
     def augment(sample: Sample, random: Random) -> Sample:
         for function, keywords in steps:

@@ -9,22 +9,17 @@ import tensorflow as tf
 
 from object_detection.inputs.augmentation.random import Random
 from object_detection.inputs.sample import Sample
-from object_detection.utils.errors import UserError
 
 
 def normalize_image(sample: Sample, random: Random, original_minval: float = 0.0, original_maxval: float = 0.0,
                     target_minval: float = 0.0, target_maxval: float = 1.0) -> Sample:
     """Map [original_minval, original_maxval] linearly to [target_minval, target_maxval]; not clipped."""
-    if original_minval == original_maxval:
-        raise UserError('normalize_image: original_minval and original_maxval are equal; set both')
     scale = (target_maxval - target_minval) / (original_maxval - original_minval)
     return _change(sample, lambda image: (image - original_minval) * scale + target_minval)
 
 
 def subtract_channel_mean(sample: Sample, random: Random, means: Sequence[float] = ()) -> Sample:
     """Subtract means[i] from channel i; not clipped."""
-    if len(means) != 3:
-        raise UserError(f'subtract_channel_mean: three means are needed, one for each channel; got {list(means)}')
     return _change(sample, lambda image: image - means)
 
 
@@ -78,8 +73,6 @@ def random_distort_color(sample: Sample, random: Random, color_ordering: int = 0
 
     color_ordering: 0: in this order; 1: contrast comes second.
     """
-    if color_ordering not in (0, 1):
-        raise UserError(f'random_distort_color: color_ordering is {color_ordering}; it may be 0 or 1')
     sample = random_adjust_brightness(sample, random, 32 / 255)
     if color_ordering == 1:
         sample = random_adjust_contrast(sample, random, 0.5, 1.5)
@@ -125,8 +118,6 @@ def random_patch_gaussian(sample: Sample, random: Random, random_coef: float = 0
     min_patch_size, max_patch_size: limits of the square's side, pixels.
     min_gaussian_stddev, max_gaussian_stddev: limits of the standard deviation, in units of the value range.
     """
-    if min_patch_size < 1:
-        raise UserError(f'random_patch_gaussian: min_patch_size is {min_patch_size}; it must be at least 1')
     side = random.integer(min_patch_size, max_patch_size)
     deviation = random.uniform(min_gaussian_stddev, max_gaussian_stddev)
 

@@ -9,7 +9,6 @@ from object_detection.inputs.augmentation.crops import SSD_OPERATIONS, choose, r
 from object_detection.inputs.augmentation.random import Random
 from object_detection.inputs.augmentation.windows import change_frame, pad_pixels
 from object_detection.inputs.sample import Sample
-from object_detection.utils.errors import UserError
 
 
 def random_pad_image(sample: Sample, random: Random, min_image_height: int = 0, min_image_width: int = 0,
@@ -20,8 +19,6 @@ def random_pad_image(sample: Sample, random: Random, min_image_height: int = 0, 
     max_image_height, max_image_width: the canvas is smaller than this, pixels; 0: twice the image's size.
     pad_color: red, green, blue, 0..255; empty: the image's mean color.
     """
-    if bool(min_image_height) != bool(min_image_width) or bool(max_image_height) != bool(max_image_width):
-        raise UserError('random_pad_image: set both height and width of min_image and of max_image, or neither')
     size = tf.shape(sample['image'])[:2]
     least = [min_image_height, min_image_width] if min_image_height else size
     most = [max_image_height, max_image_width] if max_image_height else 2 * size
@@ -45,8 +42,8 @@ def random_crop_pad_image(sample: Sample, random: Random, min_padded_size_ratio:
     crop: keywords of random_crop_image.
     """
     size = tf.cast(tf.shape(sample['image'])[:2], tf.float32)
-    least = tf.cast(size * _pair('min_padded_size_ratio', min_padded_size_ratio, 1.0), tf.int32)
-    most = tf.cast(size * _pair('max_padded_size_ratio', max_padded_size_ratio, 2.0), tf.int32)
+    least = tf.cast(size * _pair(min_padded_size_ratio, 1.0), tf.int32)
+    most = tf.cast(size * _pair(max_padded_size_ratio, 2.0), tf.int32)
     return _pad(random_crop_image(sample, random, **crop), random, least, most, pad_color)
 
 
@@ -72,8 +69,8 @@ def ssd_random_crop_pad_fixed_aspect_ratio(sample: Sample, random: Random,
     sample = ssd_random_crop(sample, random, operations)
     size = tf.cast(tf.shape(sample['image'])[:2], tf.float32)
     target = tf.stack([tf.maximum(size[0], size[1] / aspect_ratio), tf.maximum(size[1], size[0] * aspect_ratio)])
-    least = tf.maximum(size * _pair('min_padded_size_ratio', min_padded_size_ratio, 1.0), target)
-    most = tf.maximum(size * _pair('max_padded_size_ratio', max_padded_size_ratio, 2.0), target)
+    least = tf.maximum(size * _pair(min_padded_size_ratio, 1.0), target)
+    most = tf.maximum(size * _pair(max_padded_size_ratio, 2.0), target)
     max_scale = tf.reduce_min(most / target)
     min_scale = tf.minimum(max_scale, tf.reduce_max(least / target))
     canvas = tf.round(random.uniform(min_scale, max_scale) * target)
@@ -91,8 +88,6 @@ def _pad(sample, random, least, most, pad_color):
 
     least, most: int32 [2], height and width.
     """
-    if len(pad_color) not in (0, 3):
-        raise UserError(f'pad_color: three values are needed, red, green and blue; got {list(pad_color)}')
     size = tf.shape(sample['image'])[:2]
     most = tf.maximum(most, size)
     least = tf.minimum(tf.maximum(least, size), most)
@@ -105,7 +100,5 @@ def _pad(sample, random, least, most, pad_color):
     return change_frame(padded, tf.cast(window, tf.float32))
 
 
-def _pair(name, ratio, default):
-    if len(ratio) not in (0, 2):
-        raise UserError(f'{name}: two values are needed, of height and of width; got {list(ratio)}')
+def _pair(ratio, default):
     return tf.constant(ratio or (default, default), tf.float32)

@@ -9,25 +9,19 @@ import tensorflow as tf
 
 from object_detection.inputs.augmentation.random import Random
 from object_detection.inputs.sample import Sample
-from object_detection.utils.errors import UserError
 
 _METHODS = {'bilinear': tf.image.ResizeMethod.BILINEAR, 'nearest_neighbor': tf.image.ResizeMethod.NEAREST_NEIGHBOR,
             'bicubic': tf.image.ResizeMethod.BICUBIC, 'area': tf.image.ResizeMethod.AREA}
 
 
-def resize_image(sample: Sample, random: Random, new_height: int = 0, new_width: int = 0,
+def resize_image(sample: Sample, random: Random, new_height: int, new_width: int,
                  method: str = 'bilinear') -> Sample:
     """Resize to new_height x new_width pixels. method: bilinear, nearest_neighbor, bicubic or area."""
-    if new_height < 1 or new_width < 1:
-        raise UserError(f'resize_image: new_height and new_width must be set; got {new_height} and {new_width}')
     return _resize(sample, tf.stack([new_height, new_width]), method)
 
 
-def random_resize_method(sample: Sample, random: Random, target_height: int = 0, target_width: int = 0) -> Sample:
+def random_resize_method(sample: Sample, random: Random, target_height: int, target_width: int) -> Sample:
     """Resize to target_height x target_width pixels by one of the four methods, drawn at random."""
-    if target_height < 1 or target_width < 1:
-        raise UserError('random_resize_method: target_height and target_width must be set; '
-                        f'got {target_height} and {target_width}')
     size = tf.stack([target_height, target_width])
     branches = [partial(_resize, sample, size, method) for method in _METHODS]
     return tf.switch_case(random.integer(0, len(branches)), branches)
@@ -49,8 +43,6 @@ def random_downscale_to_target_pixels(sample: Sample, random: Random, random_coe
 
     random_coef: probability of leaving the image alone.
     """
-    if min(min_target_pixels, max_target_pixels) < 1:
-        raise UserError('random_downscale_to_target_pixels: the numbers of pixels must be positive')
     size = tf.cast(tf.shape(sample['image'])[:2], tf.float32)
     pixels = tf.cast(random.integer(min_target_pixels, max_target_pixels), tf.float32)
     smaller = tf.cast(tf.sqrt(pixels / tf.reduce_prod(size)) * size, tf.int32)

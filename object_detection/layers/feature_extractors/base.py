@@ -2,7 +2,6 @@
 import tensorflow as tf
 
 from object_detection.layers import core
-from object_detection.utils.errors import UserError
 
 
 class FeatureExtractor(core.Layer):
@@ -15,9 +14,7 @@ class FeatureExtractor(core.Layer):
             normalisation
         channels: list, channels of each feature map
         classification_backbone: what a classification checkpoint restores
-        pyramid: the config's section, fpn or bifpn, whose fields it takes as fpn_... or bifpn_...; None: num_layers
     """
-    pyramid = None
 
     def __init__(self, pad_to_multiple=1):
         super().__init__()
@@ -39,13 +36,6 @@ class UnitRange(FeatureExtractor):
 
     def normalize(self, images):
         return images * (2. / 255.) - 1.
-
-
-def refuse(**options):
-    """Raise a UserError that names the options of a feature extractor that are set and that it does not have."""
-    wrong = [name for name, is_set in options.items() if is_set]
-    if wrong:
-        raise UserError(f'this feature extractor does not support {", ".join(wrong)}; remove from feature_extractor')
 
 
 def pad(inputs, multiple):

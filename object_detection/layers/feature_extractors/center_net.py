@@ -10,8 +10,6 @@ from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.upsampling import Deconvolution, UpsamplingFPN
 from object_detection.utils.errors import UserError
 
-INTERPOLATIONS = 'nearest', 'bilinear'
-
 
 class CenterNetFeatureExtractor(FeatureExtractor):
     """One or more maps of stride 4. The first map of several is only there for its loss.
@@ -19,8 +17,6 @@ class CenterNetFeatureExtractor(FeatureExtractor):
     Args:
         channel_means, channel_stds: what is subtracted from each channel and what it is divided by; may be empty.
         bgr_ordering: reverse the channels first.
-        depth_multiplier, use_separable_conv, upsampling_interpolation, use_depthwise: only the MobileNets have the
-            first, only MobileNetV2FPN the next two, and none the last.
     Attributes:
         multiple: the image's height and width must be multiples of it.
     """
@@ -28,20 +24,11 @@ class CenterNetFeatureExtractor(FeatureExtractor):
     stride = 4
     multiple = 32
     blank = (0., 0., 0.)  # images are padded before they are normalised
-    scalable, upsampling = False, False  # does the class take depth_multiplier; the options of UpsamplingFPN?
 
-    def __init__(self, channel_means=(), channel_stds=(), bgr_ordering=False, **options):
+    def __init__(self, channel_means=(), channel_stds=(), bgr_ordering=False):
         super().__init__()
         self._means, self._stds = tuple(channel_means) or (0.,) * 3, tuple(channel_stds) or (1.,) * 3
         self._bgr = bgr_ordering
-        allowed = ['depth_multiplier'] * self.scalable + ['use_separable_conv', 'upsampling_interpolation'
-                                                          ] * self.upsampling
-        defaults = {'depth_multiplier': 1., 'upsampling_interpolation': 'nearest'}
-        wrong = [name for name, value in options.items() if name not in allowed and value != defaults.get(name, False)]
-        if wrong:
-            raise UserError(f'feature_extractor sets {", ".join(wrong)}, which its type does not have'
-                            + (f' (it has {", ".join(allowed)})' if allowed else ''))
-        self._build(**{name: value for name, value in options.items() if name in allowed})
 
     def normalize(self, images):
         images = images[..., ::-1] if self._bgr else images
@@ -54,7 +41,7 @@ class CenterNetFeatureExtractor(FeatureExtractor):
         sizes = inputs.shape[1:3]
         if any(size is not None and size % self.multiple for size in sizes):
             raise UserError(f'the image size {sizes[0]}x{sizes[1]} does not fit the feature extractor: height and '
-                            f'width must be multiples of {self.multiple}; change image_resizer')
+                            f'width must be multiples of {self.multiple}')
         return self._features(inputs, training)
 
 
@@ -63,12 +50,9 @@ class Hourglass(CenterNetFeatureExtractor):
 
     classification_backbone = None
 
-    def __init__(self, size, **keywords):
-        self._size = size
-        super().__init__(**keywords)
-
-    def _build(self):
-        self._network = hourglass.Hourglass(self._size)
+    def __init__(self, size, **normalization):
+        super().__init__(**normalization)
+        self._network = hourglass.Hourglass(size)
         self.channels, self.multiple = self._network.channels, self._network.multiple
 
     def _features(self, inputs, training):
@@ -90,12 +74,9 @@ class _WithNeck(CenterNetFeatureExtractor):
 class ResNetV2(_WithNeck):
     """resnet_v2_50 and resnet_v2_101, with transposed convolutions."""
 
-    def __init__(self, depth, **keywords):
-        self._depth = depth
-        super().__init__(**keywords)
-
-    def _build(self):
-        backbone = resnet_v2.ResNetV2(self._depth)
+    def __init__(self, depth, **normalization):
+        super().__init__(**normalization)
+        backbone = resnet_v2.ResNetV2(depth)
         self._join(backbone, Deconvolution(backbone.channels[-1]))
 
     def _backbone_range(self, images):
@@ -108,16 +89,14 @@ class ResNetV2(_WithNeck):
 class ResNetV1FPN(_WithNeck):
     """resnet_v1_50_fpn and resnet_v1_101_fpn; resnet_v1_18_fpn and _34_fpn, which have blocks as in ResNet V2."""
 
-    def __init__(self, depth, **keywords):
+    def __init__(self, depth, **normalization):
+        super().__init__(**normalization)
         self._depth = depth
-        super().__init__(**keywords)
-
-    def _build(self):
-        if self._depth < 50:
-            backbone = resnet_v2.ResNetV2(self._depth)
+        if depth < 50:
+            backbone = resnet_v2.ResNetV2(depth)
             channels = backbone.channels
         else:
-            backbone = resnet_v1.ResNetV1(self._depth, Hyperparams(
+            backbone = resnet_v1.ResNetV1(depth, Hyperparams(
                 activation=tf.nn.relu, batch_norm={'epsilon': resnet_v2.EPSILON}), keras=True)
             channels = list(backbone.channels.values())
         self._join(backbone, UpsamplingFPN(channels, 256, (256, 128, 64)))
@@ -134,13 +113,11 @@ class ResNetV1FPN(_WithNeck):
 class MobileNetV2FPN(_WithNeck):
     """mobilenet_v2_fpn, and mobilenet_v2_fpn_sep_conv with separable convolutions whatever use_separable_conv says."""
 
-    scalable = upsampling = True
     taken = 2, 3, 'block 9', 5
 
-    def _build(self, depth_multiplier=1., use_separable_conv=False, upsampling_interpolation='nearest'):
-        if upsampling_interpolation not in INTERPOLATIONS:
-            raise UserError(f'upsampling_interpolation is "{upsampling_interpolation}"; '
-                            f'allowed: {", ".join(INTERPOLATIONS)}')
+    def __init__(self, depth_multiplier=1., use_separable_conv=False, upsampling_interpolation='nearest',
+                 **normalization):
+        super().__init__(**normalization)
         backbone = _mobilenet_v2(depth_multiplier)
         self._join(backbone, UpsamplingFPN([backbone.channels[key] for key in self.taken], 64, (64, 32, 24),
                                            use_separable_conv, upsampling_interpolation))
@@ -156,9 +133,8 @@ class MobileNetV2FPN(_WithNeck):
 class MobileNetV2(CenterNetFeatureExtractor):
     """mobilenet_v2, with transposed convolutions. A classification checkpoint holds them too, as in the reference."""
 
-    scalable = True
-
-    def _build(self, depth_multiplier=1.):
+    def __init__(self, depth_multiplier=1., **normalization):
+        super().__init__(**normalization)
         backbone = _mobilenet_v2(depth_multiplier)
         self._network = Deconvolution(backbone.channels[5], kernel_size=1)
         setattr(self._network, 'layer_with_weights-0', backbone)

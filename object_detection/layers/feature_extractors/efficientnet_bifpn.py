@@ -3,7 +3,7 @@ import functools
 
 from object_detection.layers import core
 from object_detection.layers.backbones import efficientnet
-from object_detection.layers.feature_extractors.base import FeatureExtractor, refuse
+from object_detection.layers.feature_extractors.base import FeatureExtractor
 from object_detection.layers.necks.bifpn import BiFPN
 
 # (iterations, filters, combine method) of the BiFPN per EfficientNet version, where the config has none
@@ -22,19 +22,14 @@ class EfficientNetBiFPN(FeatureExtractor):
         override_base_feature_extractor_hyperparams: the backbone takes its weight decay (nothing else) from
             conv_hyperparams.
         freeze_batchnorm: keep the backbone's BatchNorm moments in training.
-        depth_multiplier, use_explicit_padding, use_depthwise: must keep their defaults.
     """
 
     blank = tuple(255. * mean for mean in MEAN)
-    pyramid = 'bifpn'
 
     def __init__(self, version, conv_hyperparams, bifpn_min_level=3, bifpn_max_level=7, bifpn_num_iterations=None,
-                 bifpn_num_filters=None, bifpn_combine_method=None, depth_multiplier=1., min_depth=16,
-                 pad_to_multiple=1, use_explicit_padding=False, use_depthwise=False,
+                 bifpn_num_filters=None, bifpn_combine_method=None, min_depth=16, pad_to_multiple=1,
                  override_base_feature_extractor_hyperparams=False, freeze_batchnorm=False):
         super().__init__(pad_to_multiple)
-        refuse(depth_multiplier=depth_multiplier != 1, use_explicit_padding=use_explicit_padding,
-               use_depthwise=use_depthwise)
         iterations, filters, combine_method = BIFPN[version]
         filters = max(bifpn_num_filters or filters, min_depth)
         decay = {}

@@ -14,9 +14,8 @@ import tensorflow as tf
 
 from object_detection.layers import core
 from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
-from object_detection.layers.feature_extractors.base import pad, refuse
+from object_detection.layers.feature_extractors.base import pad
 from object_detection.layers.necks.fpn import TopDownFPN, conv_block
-from object_detection.utils.errors import UserError
 
 RESNET_MEANS = (123.68, 116.779, 103.939)
 BACKBONE_MAX_LEVEL = 5
@@ -24,7 +23,7 @@ HIDDEN_UNITS = 1024  # of the two layers that follow the pyramid's regions
 
 
 class Halves:
-    """A backbone cut in two after stride 16."""
+    """A backbone cut in two after stride 16. region_size and pad_to_multiple have no effect, as in the reference."""
 
     def __init__(self, first_stage, second_stage, channels, region_channels):
         self.first_stage, self.second_stage = first_stage, second_stage
@@ -42,8 +41,7 @@ class Halves:
 class ResNetV1(Halves):
     """faster_rcnn_resnet50_keras, and with 101 and 152 layers: levels 2 to 4, then level 5 (He et al. 2016)."""
 
-    def __init__(self, depth, freeze_batchnorm=True, **options):
-        _refuse_pyramid(options)
+    def __init__(self, depth, region_size=None, freeze_batchnorm=True, pad_to_multiple=1):
         hyperparams = dataclasses.replace(resnet_v1.default_hyperparams(freeze_batchnorm), regularizer=None)
         first = resnet_v1.ResNetV1(depth, hyperparams, levels=(2, 3, 4))
         second = resnet_v1.ResNetV1(depth, hyperparams, levels=(5,))
@@ -62,8 +60,7 @@ class ResNetV1(Halves):
 class InceptionResNetV2(Halves):
     """faster_rcnn_inception_resnet_v2_keras: up to block17_20, then the rest."""
 
-    def __init__(self, freeze_batchnorm=True, **options):
-        _refuse_pyramid(options)
+    def __init__(self, region_size=None, freeze_batchnorm=True, pad_to_multiple=1):
         hyperparams = inception_resnet_v2.default_hyperparams(freeze_batchnorm)
         super().__init__(inception_resnet_v2.InceptionResNetV2(hyperparams),
                          inception_resnet_v2.InceptionResNetV2Top(hyperparams),
@@ -92,11 +89,9 @@ class ResNetV1FPN:
         pad_to_multiple: zeros are added at the bottom and right up to a multiple of it.
     """
 
-    def __init__(self, depth, region_size, conv_hyperparams=None, freeze_batchnorm=False, pad_to_multiple=32,
+    def __init__(self, depth, region_size, conv_hyperparams, freeze_batchnorm=False, pad_to_multiple=32,
                  override_base_feature_extractor_hyperparams=False, fpn_min_level=2, fpn_max_level=6,
                  additional_layer_depth=256):
-        if conv_hyperparams is None:
-            raise UserError('feature_extractor.conv_hyperparams is missing; a feature pyramid needs it')
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
                 else resnet_v1.default_hyperparams(freeze_batchnorm))
         self.first_stage = _Pyramid(resnet_v1.ResNetV1(depth, base), conv_hyperparams, fpn_min_level, fpn_max_level,
@@ -147,12 +142,6 @@ class _Pyramid(core.Layer):
         for layer in self.coarse_feature_layers:
             maps.append(layer(maps[-1], training))
         return maps
-
-
-def _refuse_pyramid(options):
-    """A UserError for options of the pyramid given to an extractor without one. pad_to_multiple, which has a default,
-    has no effect there, as in the reference."""
-    refuse(**{name: bool(value) for name, value in options.items() if name not in ('pad_to_multiple', 'region_size')})
 
 
 FASTER_RCNN = {

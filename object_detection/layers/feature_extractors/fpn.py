@@ -3,7 +3,7 @@ import functools
 
 from object_detection.layers import core
 from object_detection.layers.backbones import mobilenet_v1, mobilenet_v2, resnet_v1
-from object_detection.layers.feature_extractors.base import FeatureExtractor, UnitRange, refuse
+from object_detection.layers.feature_extractors.base import FeatureExtractor, UnitRange
 from object_detection.layers.necks.fpn import TopDownFPN, conv_block
 
 BACKBONE_MAX_LEVEL = 5
@@ -14,8 +14,8 @@ class FPN(FeatureExtractor):
 
     Besides `normalize` and `blank`, sub-classes define
         default_hyperparams(freeze_batch_norm) -> Hyperparams of the backbone unless a config overrides them
-        _backbone(hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise) -> a core.Network with
-            channels {level: channels}, called with (images, training) -> {level: map}
+        _backbone(hyperparams, depth_multiplier, min_depth, **options) -> a core.Network with channels
+            {level: channels}, called with (images, training) -> {level: map}
 
     Args:
         conv_hyperparams: Hyperparams of the pyramid, and of the backbone too where
@@ -23,29 +23,26 @@ class FPN(FeatureExtractor):
         fpn_min_level, fpn_max_level: levels (stride 2 ** level).
         additional_layer_depth: channels of all feature maps, before depth_multiplier and min_depth.
         depth_multiplier, min_depth: factor and minimum of all channels.
-        use_depthwise: separable convolutions in the pyramid.
-        use_explicit_padding: padding that does not depend on the size.
         freeze_batchnorm: keep the backbone's BatchNorm moments in training. (Those of the pyramid go by
             conv_hyperparams.)
+        options: use_depthwise, separable convolutions in the pyramid; use_explicit_padding, padding that does not
+            depend on the size. Only where `_backbone` takes them.
     """
 
-    pyramid = 'fpn'
-
     def __init__(self, conv_hyperparams, fpn_min_level=3, fpn_max_level=7, additional_layer_depth=256,
-                 depth_multiplier=1., min_depth=16, pad_to_multiple=1, use_explicit_padding=False, use_depthwise=False,
-                 override_base_feature_extractor_hyperparams=False, freeze_batchnorm=False):
+                 depth_multiplier=1., min_depth=16, pad_to_multiple=1,
+                 override_base_feature_extractor_hyperparams=False, freeze_batchnorm=False, **options):
         super().__init__(pad_to_multiple)
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
                 else self.default_hyperparams(freeze_batchnorm))
-        self.classification_backbone = self._backbone(
-            base, depth_multiplier, min_depth, use_explicit_padding, use_depthwise)
+        self.classification_backbone = self._backbone(base, depth_multiplier, min_depth, **options)
         filters = max(int(additional_layer_depth * depth_multiplier), min_depth)
         self._levels = range(fpn_min_level, min(fpn_max_level, BACKBONE_MAX_LEVEL) + 1)
         self._fpn_features_generator = TopDownFPN(
             [self.classification_backbone.channels[level] for level in self._levels], filters, conv_hyperparams,
-            use_depthwise, use_explicit_padding)
+            **options)
         self._coarse_feature_layers = [
-            core.Sequence(conv_block(conv_hyperparams, filters, filters, 2, use_depthwise, use_explicit_padding))
+            core.Sequence(conv_block(conv_hyperparams, filters, filters, 2, **options))
             for _ in range(BACKBONE_MAX_LEVEL, fpn_max_level)]
         self.channels = [filters] * (fpn_max_level - fpn_min_level + 1)
 
@@ -62,7 +59,7 @@ class MobileNetV1FPN(FPN, UnitRange):
 
     default_hyperparams = staticmethod(mobilenet_v1.default_hyperparams)
 
-    def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise):
+    def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding=False, use_depthwise=False):
         return mobilenet_v1.MobileNetV1(hyperparams, depth_multiplier, min_depth, use_explicit_padding,
                                         filters={12: 512, 13: 256} if use_depthwise else None)
 
@@ -72,7 +69,7 @@ class MobileNetV2FPN(FPN, UnitRange):
 
     default_hyperparams = staticmethod(mobilenet_v2.default_hyperparams)
 
-    def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise):
+    def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding=False, use_depthwise=False):
         return mobilenet_v2.MobileNetV2(hyperparams, depth_multiplier, min_depth, use_explicit_padding)
 
 
@@ -86,8 +83,7 @@ class ResNetV1FPN(FPN):
         self._depth = depth
         super().__init__(conv_hyperparams, **keywords)
 
-    def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding, use_depthwise):
-        refuse(use_explicit_padding=use_explicit_padding, use_depthwise=use_depthwise)
+    def _backbone(self, hyperparams, depth_multiplier, min_depth):
         return resnet_v1.ResNetV1(self._depth, hyperparams, depth_multiplier, min_depth)
 
     def normalize(self, images):

@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from object_detection.layers import core
 from object_detection.layers.hyperparams import Hyperparams
-from object_detection.utils.errors import UserError
 
 # {combine_method: function of the raw weights [nodes, inputs, 1]}. As in the reference, the softmax of 'attention' runs
 # over the last axis, which makes every weight 1; checkpoints trained with it depend on that.
@@ -35,8 +34,6 @@ class BiFPN(core.Layer):
     def __init__(self, in_channels: list[int], filters: int, iterations: int, min_level: int, max_level: int,
                  hyperparams: Hyperparams, combine_method: str = 'fast_attention') -> None:
         super().__init__()
-        if combine_method not in WEIGHTINGS:
-            raise UserError(f'bifpn combine_method is "{combine_method}"; allowed: {", ".join(WEIGHTINGS)}')
         self._weighting = WEIGHTINGS[combine_method]
         nodes, self._outputs = _plan(min_level, min_level + len(in_channels) - 1, max_level, iterations)
         levels = [*range(min_level, min_level + len(in_channels)), *(level for level, _ in nodes)]

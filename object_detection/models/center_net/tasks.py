@@ -3,7 +3,6 @@ import dataclasses
 from collections.abc import Callable
 
 CENTER, SCALE, OFFSET = 'object_center', 'box/scale', 'box/offset'
-RANKINGS = 'min_distance', 'score_distance_ratio', 'score_scaled_distance_ratio', 'gaussian_weighted'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Keypoints:
         unmatched_score: of keypoints that no candidate fits; they stay where they were regressed to.
         box_scale: a candidate must lie in the object's box scaled by this,
         search_scale: and within this times the longer side of that box of the regressed keypoint.
-        ranking: one of RANKINGS.
+        ranking: min_distance, score_distance_ratio, score_scaled_distance_ratio or gaussian_weighted.
         score_distance_offset, score_distance_multiplier, std_dev_multiplier: parameters of the second, third and
             fourth ranking.
         clip: clip keypoints outside the image to its border and set their scores to 0.

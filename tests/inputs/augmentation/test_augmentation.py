@@ -9,7 +9,6 @@ from object_detection.config import fields
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation import windows
 from object_detection.inputs.augmentation.random import Random
-from object_detection.utils.errors import UserError
 
 
 def sample(boxes=((0.1, 0.2, 0.5, 0.6), (0.4, 0.1, 0.9, 0.35), (0.05, 0.7, 0.3, 0.95)), height=60, width=90, **more):
@@ -292,11 +291,6 @@ def test_steps_run_in_order_and_draw_apart():
     traced = tf.function(lambda position: augment(sample(), Random(0, position)), autograph=False)
     corners = {tuple(traced(position)['image'][0, 0].numpy()) for position in tf.range(20, dtype=tf.int64)}
     assert len(corners) == 4  # both mirrors, alone and together: two flips in a row do not always cancel out
-
-
-def test_an_unsupported_option_is_named_with_the_supported_ones():
-    with pytest.raises(UserError, match=r'convert_class_logits_to_softmax is not supported.*random_horizontal_flip'):
-        build('convert_class_logits_to_softmax { }')
 
 
 def test_every_option_of_the_schema_is_supported_or_refused():

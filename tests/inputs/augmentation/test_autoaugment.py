@@ -11,7 +11,6 @@ from object_detection import protos
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation import autoaugment
 from object_detection.inputs.augmentation.random import Random
-from object_detection.utils.errors import UserError
 from tests.golden import make_autoaugment
 
 GOLDEN = np.load(Path(make_autoaugment.__file__).with_name('autoaugment.npz'))
@@ -102,12 +101,3 @@ def test_boxes_follow_the_picture(name):
         rows, columns = (np.flatnonzero((moved.numpy() == 255).all(2).any(axis)) for axis in (1, 0))
         seen = np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]) / [200, 260, 200, 260]
         np.testing.assert_allclose(around[0], seen, atol=2.1 / 200)
-
-
-@pytest.mark.parametrize('policy, more, message', [
-    ('v4', {}, "policy_name is 'v4'; allowed: v0, v1, v2, v3, test"),
-    ('v0', {'masks': tf.zeros([4, 64, 96])}, 'masks and keypoints would no longer fit'),
-])
-def test_an_unknown_policy_or_masks_are_refused(policy, more, message):
-    with pytest.raises(UserError, match=message):
-        build(policy)({'image': tf.constant(make_autoaugment.picture()), **more}, Random(0, tf.constant(0, tf.int64)))

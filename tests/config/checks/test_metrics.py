@@ -1,28 +1,35 @@
 """Findings about metrics that cannot be computed."""
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from google.protobuf import text_format
 
-from object_detection import protos
-from object_detection.config import label_map, metrics_set
-from object_detection.utils.errors import UserError
+from object_detection.config import checks, metrics_set, pipeline
 
-LABELS = label_map.LabelMap((label_map.Item(1, '/m/01g317', 'person', {'nose': 0, 'foot': 3}),
-                             label_map.Item(2, 'dog')), 'label_map.pbtxt')
-CENTER_NET = 'model { center_net { keypoint_estimation_task {} } }'
-MASK_RCNN = 'model { faster_rcnn { number_of_stages: 3 } }'
-SSD = 'model { ssd {} }'
+LABELS = '''
+item { id: 1 name: "/m/01g317" display_name: "person"
+       keypoints { id: 0 label: "nose" } keypoints { id: 3 label: "foot" } }
+item { id: 2 name: "dog" }
+'''
+CENTER_NET = 'model { center_net { num_classes: 2 keypoint_estimation_task {} } }'
+MASK_RCNN = 'model { faster_rcnn { num_classes: 2 number_of_stages: 3 } }'
+SSD = 'model { ssd { num_classes: 2 } }'
 PERSON = 'parameterized_metric { coco_keypoint_metrics { class_label: "person" } }'
 METRIC = 'eval_config.parameterized_metric[0].coco_keypoint_metrics'
 
 
-def faults(model, evaluation, reader=''):
-    config = text_format.Parse(f'{model} eval_config {{ {evaluation} }} eval_input_reader {{ {reader} }}',
-                               protos.TrainEvalPipelineConfig())
-    return [*metrics_set.check(config),
-            *metrics_set.check_reader(config, config.eval_input_reader[0], 'eval_input_reader[0]', LABELS)]
+@pytest.fixture
+def faults(tmp_path, monkeypatch):
+    """A function: what check_evaluation finds with a model section, an eval_config, and more of an input_reader."""
+    monkeypatch.chdir(tmp_path)
+    Path('label_map.pbtxt').write_text(LABELS)
+    Path('test.tfrecords').write_bytes(b'something')
+
+    def find(model, evaluation, reader=''):
+        return checks.check_evaluation(pipeline.parse(f'''{model} eval_config {{ {evaluation} }} eval_input_reader {{
+            label_map_path: "label_map.pbtxt" tf_record_input_reader {{ input_path: "test.tfrecords" }} {reader} }}'''))
+    return find
 
 
 @pytest.mark.parametrize(('model', 'evaluation', 'reader'), [
@@ -34,7 +41,7 @@ def faults(model, evaluation, reader=''):
     (CENTER_NET, f'metrics_set: "coco_keypoint_metrics" {PERSON}', 'num_keypoints: 4'),
     (CENTER_NET, PERSON.replace('person', '/m/01g317'), 'num_keypoints: 4'),
 ])
-def test_no_fault(model, evaluation, reader):
+def test_no_fault(model, evaluation, reader, faults):
     assert faults(model, evaluation, reader) == []
 
 
@@ -64,19 +71,39 @@ def test_no_fault(model, evaluation, reader):
         f'keypoint_label_to_sigmas {{ key: "{name}" value: .1 }}' for name in ('nose', 'foot', 'ear'))),
      'num_keypoints: 4', 'warning', f'{METRIC}.keypoint_label_to_sigmas', 'has ear, which is no keypoint'),
 ])
-def test_one_fault(model, evaluation, reader, severity, field, words):
-    found = faults(model, evaluation, reader)
-    assert [fault[:2] for fault in found] == [(severity, field)]
-    assert words in found[0][2]
+def test_one_fault(model, evaluation, reader, severity, field, words, faults):
+    found, = faults(model, evaluation, reader)
+    assert (found.severity, found.field) == (severity, field)
+    assert words in found.message
 
 
-def test_demand_raises_all_errors_together():
-    config = text_format.Parse(f'{SSD} eval_config {{ metrics_set: "coco" metrics_set: "coco_mask_metrics" }}',
-                               protos.TrainEvalPipelineConfig())
-    with pytest.raises(UserError) as error:
-        metrics_set.demand(config, config.train_input_reader, 'train_input_reader', LABELS)
-    assert [finding.split(':')[0] for finding in error.value.findings] == [
-        'eval_config.metrics_set[0]', 'eval_config.metrics_set[1]', 'train_input_reader']
+def test_all_faults_are_found_together(faults):
+    found = faults(SSD, 'metrics_set: "coco" metrics_set: "coco_mask_metrics"')
+    assert [finding.field for finding in found] == [
+        'eval_config.metrics_set[0]', 'eval_config.metrics_set[1]', 'eval_input_reader[0]']
+    assert {finding.severity for finding in found} == {'error'}
+
+
+@pytest.mark.parametrize(('model', 'words', 'cure'), [
+    (MASK_RCNN, 'does not load masks, which a model with number_of_stages: 3 needs; set load_instance_masks: true',
+     'load_instance_masks: true'),
+    (CENTER_NET, 'loads no keypoints, which a model with a keypoint_estimation_task needs; set num_keypoints: as many',
+     'num_keypoints: 4')])
+def test_what_the_losses_compare_with_is_loaded(model, words, cure, faults):
+    (found,) = faults(model, '')
+    assert (found.severity, found.field) == ('error', 'eval_input_reader[0]') and words in found.message
+    assert faults(model, '', cure) == []
+    text = f'{model} train_config {{}} train_input_reader {{ label_map_path: "label_map.pbtxt" '
+    found = [finding for more in ('}', f'{cure} }}') for finding in checks.check_training(pipeline.parse(text + more))
+             if finding.field == 'train_input_reader']
+    assert [finding.severity for finding in found] == ['error'] and words in found[0].message
+
+
+def test_training_pictures_that_are_evaluated_have_what_metrics_need(faults):
+    text = f'{SSD} eval_config {{ metrics_set: "coco_mask_metrics" }} train_config {{}} train_input_reader {{}}'
+    found = [[finding for finding in checks.check_training(pipeline.parse(text), evaluated)
+              if finding.field == 'train_input_reader'] for evaluated in (False, True)]
+    assert found[0] == [] and 'which coco_mask_metrics needs' in found[1][0].message
 
 
 def test_no_tensorflow():

@@ -1,0 +1,68 @@
+"""What is wrong with the content of a pipeline.config: all of it at once, without TensorFlow.
+
+Builders and layers take a config that has passed. An export needs check_model, training and evaluation what `check`
+finds. In a program of your own: checks.demand(checks.check_model(config)) raises one UserError with all errors.
+"""
+from pathlib import Path
+
+from object_detection.config import fields, paths
+from object_detection.config.checks import evaluation, model, training
+from object_detection.config.checks.findings import Finding, demand, error, located, warning
+from object_detection.config.checks.readers import label_map_of
+from object_detection.config.checks.rules import apply
+from object_detection.config.pipeline import Config
+
+__all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_model', 'check_model_dir', 'check_training',
+           'demand', 'error', 'label_map_of', 'located', 'warning']
+_UNREAD = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
+           'REFUSED': ('error', 'is not supported')}
+
+
+def check(config: Config, path: str | Path | None = None, eval_on_train_data: bool = False) -> list[Finding]:
+    """Return all findings about a config that is to be trained and evaluated; with `path`, its file, with lines."""
+    findings = [*check_model(config), *check_training(config, eval_on_train_data), *check_evaluation(config)]
+    return located(findings, path) if path else findings
+
+
+def check_model(config: Config) -> list[Finding]:
+    """Return findings about the model section, which is all that an export needs."""
+    return [*apply(model.RULES, config.model, 'model'), *check_fields(config, 'model')]
+
+
+def check_training(config: Config, evaluated: bool = False) -> list[Finding]:
+    """Return findings about train_config, train_input_reader, and what of the model only training needs.
+
+    Args:
+        evaluated: the training pictures are evaluated too (--eval_on_train_data).
+    """
+    if not config.HasField('train_config'):
+        return [error('train_config', 'is missing; training needs it')]
+    return [*training.check(config, evaluated), *check_fields(config, 'train', 'graph_rewriter')]
+
+
+def check_evaluation(config: Config) -> list[Finding]:
+    """Return findings about eval_config and every eval_input_reader."""
+    return [*evaluation.check(config), *check_fields(config, 'eval')]
+
+
+def check_fields(config: Config, *sections: str) -> list[Finding]:
+    """Return findings about fields that are set and not read (config/fields.py).
+
+    Args:
+        sections: how the names of the top-level sections to look at begin; none: all of them.
+    """
+    return [Finding(_UNREAD[kind][0], place, f'{_UNREAD[kind][1]}: {reason}')
+            for place, _, kind, reason in fields.unread(config) if not sections or place.startswith(sections)]
+
+
+def check_model_dir(model_dir: str | Path) -> list[Finding]:
+    """Return findings about the folder that checkpoints are to be written to; it need not exist."""
+    folder = Path(model_dir)
+    if folder.exists() and not folder.is_dir():
+        return [error('model_dir', f'{folder} is a file; give a folder')]
+    if (folder / 'checkpoint').is_dir():
+        inside = paths.prefixes(folder / 'checkpoint')
+        start = f', with fine_tune_checkpoint: "{inside[0].as_posix()}"' if inside else ''
+        return [error('model_dir', f'{folder} is an unpacked zoo model or an export, not a folder to train in; make '
+                      f'another one, copy pipeline.config there and train from it{start}')]
+    return []

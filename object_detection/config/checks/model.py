@@ -1,0 +1,274 @@
+"""Rules about the model section."""
+import difflib
+from collections import Counter
+from typing import Any
+
+from object_detection import protos
+from object_detection.config import label_map
+from object_detection.config.checks.extractors import TYPES, Extractor
+from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, chooses, one_of, pixels, share
+from object_detection.utils.errors import UserError
+
+KERAS_INITIALIZERS = ('zeros', 'ones', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', 'lecun_normal',
+                      'lecun_uniform')
+COMBINE_METHODS = ('fast_attention', 'attention', 'weighted_sum', 'sum')
+INTERPOLATIONS = ('nearest', 'bilinear')
+RANKINGS = ('min_distance', 'score_distance_ratio', 'score_scaled_distance_ratio', 'gaussian_weighted')
+RANKINGS_WITH_BOXES = RANKINGS[2:]
+FPN_TOP = 5  # the levels of an FPN above it are not merged top-down
+MOST_MAPS = 6  # of an SSD without a pyramid
+
+_HEATMAP = 'penalty_reduced_logistic_focal_loss'
+_ONE_SIZE = ('fixed_shape_resizer', 'keep_aspect_ratio_resizer')
+_PROPOSAL_ANCHORS = ('grid_anchor_generator', 'multiscale_anchor_generator', 'flexible_grid_anchor_generator')
+CLASSIFICATION = ('weighted_sigmoid_focal', 'weighted_sigmoid', 'weighted_softmax', 'weighted_logits_softmax',
+                  'bootstrapped_sigmoid')
+LOCALIZATION = ('weighted_smooth_l1', 'weighted_l2', 'weighted_iou', 'weighted_giou')
+_CENTER_NET_LOCALIZATION = ('l1_localization_loss', 'weighted_smooth_l1', 'weighted_l2')
+_CHANGE_MAPS = {  # how to get anchors for more or fewer feature maps
+    'multiscale_anchor_generator': 'change its min_level or max_level',
+    'ssd_anchor_generator': 'change its num_layers, or the number of its scales if it has any',
+    'grid_anchor_generator': 'use multiscale_anchor_generator',
+    'flexible_grid_anchor_generator': 'give it one anchor_grid for each'}
+
+
+def fixed_size(resizer: protos.ImageResizer) -> tuple[int, int] | None:
+    """Return the (height, width) of all images that an ImageResizer makes; None if they differ."""
+    fixed, keep = resizer.fixed_shape_resizer, resizer.keep_aspect_ratio_resizer
+    if resizer.HasField('fixed_shape_resizer'):
+        return fixed.height, fixed.width
+    if resizer.HasField('keep_aspect_ratio_resizer') and keep.pad_to_max_dimension:
+        return keep.max_dimension, keep.max_dimension
+    return None
+
+
+def feature_maps(section: Any, extractor: Extractor) -> int:
+    """Return the number of feature maps of a feature_extractor."""
+    if extractor.pyramid:
+        low, high = _levels(section, extractor)
+        return high - low + 1
+    return min(getattr(section, 'num_layers', 1), MOST_MAPS)
+
+
+def anchors_per_location(kind: str, section: Any) -> list[int]:
+    """Return the number of anchors at each location of each feature map that an anchor generator is for."""
+    if kind == 'multiscale_anchor_generator':
+        levels = section.max_level - section.min_level + 1
+        return [len(section.aspect_ratios) * section.scales_per_octave] * levels
+    if kind == 'ssd_anchor_generator':
+        counts = [len(section.aspect_ratios) + (section.interpolated_scale_aspect_ratio > 0)] * (
+            len(section.scales) or section.num_layers)
+        return [3, *counts[1:]] if section.reduce_boxes_in_lowest_layer and counts else counts
+    if kind == 'grid_anchor_generator':
+        return [len(section.scales) * len(section.aspect_ratios)]
+    return [len(grid.base_sizes) for grid in section.anchor_grid]
+
+
+def _extractor(architecture: str) -> Rule:
+    """The type exists, has the fields that are set, and takes images of this size."""
+    types = TYPES[architecture]
+
+    def rule(model: Any) -> Faults:
+        section = model.feature_extractor
+        if not section.type:
+            yield 'feature_extractor.type', f'is missing; it names the network, such as "{next(iter(types))}"'
+        elif section.type not in types:
+            close = difflib.get_close_matches(section.type, types, n=1, cutoff=.75)
+            yield 'feature_extractor.type', (f'is "{section.type}"; {f"did you mean {close[0]}? " if close else ""}'
+                                             f'supported for {architecture}: {", ".join(types)}')
+        else:
+            extractor = types[section.type]
+            yield from _lacking(section, extractor)
+            if size := fixed_size(model.image_resizer):
+                yield from _image_size(size, section, extractor)
+    return rule
+
+
+def _lacking(section: Any, extractor: Extractor) -> Faults:
+    for field, value in section.ListFields():
+        if field.name in extractor.lacks and (field.message_type or field.name == 'num_layers'
+                                              or value != field.default_value):
+            advice = 'remove it'
+            if extractor.pyramid and field.name == 'num_layers':
+                advice += f', {extractor.pyramid} {{ min_level max_level }} says how many feature maps there are'
+            elif extractor.pyramid and field.message_type:
+                advice += f' or use {extractor.pyramid}'
+            yield f'feature_extractor.{field.name}', f'does not belong to type "{section.type}"; {advice}'
+
+
+def _image_size(size: tuple[int, int], section: Any, extractor: Extractor) -> Faults:
+    """Maps that are added to each other must have equal sizes."""
+    height, width = size
+    if height % extractor.multiple or width % extractor.multiple:
+        yield 'image_resizer', (f'makes images of {height}x{width}; for "{section.type}" height and width must be '
+                                f'multiples of {extractor.multiple}')
+    if extractor.pyramid and not getattr(section, 'use_explicit_padding', False):
+        low, high = _levels(section, extractor)
+        top, pad = min(high, FPN_TOP) if extractor.pyramid == 'fpn' else high, max(section.pad_to_multiple, 1)
+        sides = [-(-side // pad) * pad for side in size]
+        if any(-(-side // 2 ** level) % 2 for side in sides for level in range(low, top)):
+            yield 'image_resizer', (
+                f'makes images of {height}x{width}, which do not fit the feature pyramid; choose multiples of '
+                f'{2 ** top}, or set feature_extractor.pad_to_multiple: {2 ** top}')
+
+
+def _levels(section: Any, extractor: Extractor) -> tuple[int, int]:
+    pyramid = getattr(section, str(extractor.pyramid))
+    return (pyramid.min_level, pyramid.max_level) if section.HasField(extractor.pyramid) else extractor.levels
+
+
+def _anchors(architecture: str, field: str) -> Rule:
+    """There are anchors for as many feature maps as the feature extractor has."""
+    def rule(model: Any) -> Faults:
+        section, kind = model.feature_extractor, getattr(model, field).WhichOneof('anchor_generator_oneof')
+        extractor = TYPES[architecture].get(section.type)
+        if not extractor or kind not in (_CHANGE_MAPS if architecture == 'ssd' else _PROPOSAL_ANCHORS):
+            return
+        counts = anchors_per_location(kind, getattr(getattr(model, field), kind))
+        maps = feature_maps(section, extractor)
+        other = (f'{extractor.pyramid}.min_level or max_level' if extractor.pyramid else
+                 'num_layers' * (architecture == 'ssd'))
+        if len(counts) != maps:
+            yield f'{field}.{kind}', (
+                f'is for {len(counts)} feature maps; feature_extractor has {maps}; make them equal: '
+                f'{_CHANGE_MAPS[kind]}' + (f'; or change feature_extractor.{other}' if other else ''))
+        elif len(set(counts)) > 1 and model.box_predictor.HasField('weight_shared_convolutional_box_predictor'):
+            yield 'box_predictor.weight_shared_convolutional_box_predictor', (
+                f'needs the same number of anchors at each location of all feature maps; {field} gives {counts}')
+    return rule
+
+
+def _one_size(model: protos.Ssd | protos.CenterNet) -> Faults:
+    if model.image_resizer.HasField('keep_aspect_ratio_resizer') and not fixed_size(model.image_resizer):
+        yield 'image_resizer.keep_aspect_ratio_resizer', (
+            f'makes images of different sizes, and a model of type {model.DESCRIPTOR.name} takes one size: use '
+            'fixed_shape_resizer, or set pad_to_max_dimension: true')
+
+
+def _nms(message: protos.BatchNonMaxSuppression) -> Faults:
+    if message.soft_nms_sigma < 0 or (message.soft_nms_sigma and message.use_hard_nms):
+        yield 'soft_nms_sigma', f'is {message.soft_nms_sigma:g}; allowed: at least 0, and 0 with use_hard_nms'
+    if message.use_class_agnostic_nms and message.max_classes_per_detection > 1:
+        yield 'max_classes_per_detection', f'is {message.max_classes_per_detection}; allowed: 1'
+
+
+def _faster_rcnn(model: protos.FasterRcnn) -> Faults:
+    predictor, stages = model.second_stage_box_predictor, model.number_of_stages
+    if stages not in (2, 3):
+        yield 'number_of_stages', f'is {stages}; supported: 2 (boxes), 3 (boxes and masks)'
+    elif stages == 3 and predictor.HasField('mask_rcnn_box_predictor') and not (
+            predictor.mask_rcnn_box_predictor.predict_instance_masks):
+        yield 'number_of_stages', ('is 3, but second_stage_box_predictor.mask_rcnn_box_predictor.'
+                                   'predict_instance_masks is not set; without masks there are 2 stages')
+    section = model.feature_extractor
+    if section.first_stage_features_stride != 16:
+        yield ('feature_extractor.first_stage_features_stride',
+               f'is {section.first_stage_features_stride}; supported: 16')
+    extractor = TYPES['faster_rcnn'].get(section.type)
+    if extractor and extractor.pyramid and not section.HasField('conv_hyperparams'):
+        yield 'feature_extractor.conv_hyperparams', 'is missing; a feature pyramid needs it'
+    kind = model.first_stage_anchor_generator.WhichOneof('anchor_generator_oneof')
+    if kind and getattr(getattr(model.first_stage_anchor_generator, kind), 'normalize_coordinates', False):
+        yield (f'first_stage_anchor_generator.{kind}.normalize_coordinates',
+               'is true; it must be false: proposals are in pixels')
+
+
+def _center_net(model: protos.CenterNet) -> Faults:
+    boxes = model.HasField('object_detection_task')
+    if not (boxes or model.keypoint_estimation_task):
+        yield '', 'has neither object_detection_task nor keypoint_estimation_task; add one'
+    for index, task in enumerate(model.keypoint_estimation_task):
+        if task.candidate_ranking_mode in RANKINGS_WITH_BOXES and not boxes:
+            yield (f'keypoint_estimation_task[{index}].candidate_ranking_mode',
+                   f'is "{task.candidate_ranking_mode}", which needs boxes: add object_detection_task')
+    try:
+        yield from _keypoints(model)
+    except UserError as error:
+        yield from (('keypoint_label_map_path', message) for message in error.findings)
+
+
+def _keypoints(model: protos.CenterNet) -> Faults:
+    """Each keypoint_estimation_task has a class of its own in the label map, with its keypoints."""
+    path, items = model.keypoint_label_map_path, []
+    for index, task in enumerate(model.keypoint_estimation_task):
+        place, name = f'keypoint_estimation_task[{index}]', task.keypoint_class_name
+        item = label_map.keypoint_class(path, name, task.keypoint_label_to_std)
+        if item:
+            items.append(item)
+            if unknown := sorted(set(task.keypoint_label_to_std) - set(item.keypoints)):
+                yield (f'{place}.keypoint_label_to_std', f'has {", ".join(unknown)}, which class {name} of '
+                       'keypoint_label_map_path does not have')
+        elif not path or path.startswith('PATH_TO_BE_CONFIGURED'):
+            yield 'keypoint_label_map_path', (f'is not set; it must name a label map whose class "{name}" has '
+                                              'keypoints { id: 0 label: "..." }')
+        else:
+            known = ', '.join(item.name for item in label_map.load(path).items if item.keypoints) or 'none'
+            yield f'{place}.keypoint_class_name', f'is "{name}"; classes with keypoints in {path}: {known}'
+    for what, values in (('task_name', [task.task_name for task in model.keypoint_estimation_task]),
+                         ('keypoint_class_name', [item.name for item in items]),
+                         ('keypoint', [str(index) for item in items for index in item.keypoints.values()])):
+        if repeated := [value for value, count in Counter(values).items() if count > 1]:
+            yield 'keypoint_estimation_task', f'more than one has {what} {", ".join(repeated)}'
+
+
+def _head(message: protos.CenterNet.PredictionHeadParams) -> Faults:
+    if len(message.num_filters) != len(message.kernel_sizes):
+        yield '', (f'has {len(message.num_filters)} num_filters and {len(message.kernel_sizes)} kernel_sizes; there '
+                   'must be one of each for a layer')
+
+
+_CLASSES = at_least_one('num_classes', reason='it is the number of labels, at least 1')
+RULES: dict[str, list[Rule]] = {
+    'DetectionModel': [chooses('')],
+    'Ssd': [
+        _CLASSES, _extractor('ssd'), chooses('image_resizer', *_ONE_SIZE), _one_size, chooses('box_coder'),
+        chooses('matcher'), chooses('similarity_calculator'),
+        chooses('box_predictor', 'convolutional_box_predictor', 'weight_shared_convolutional_box_predictor'),
+        chooses('anchor_generator'), _anchors('ssd', 'anchor_generator'),
+        chooses('loss.classification_loss', *CLASSIFICATION),
+        chooses('loss.localization_loss', *LOCALIZATION)],
+    'FasterRcnn': [
+        _CLASSES, _extractor('faster_rcnn'), _faster_rcnn, chooses('image_resizer'),
+        chooses('first_stage_anchor_generator', *_PROPOSAL_ANCHORS),
+        _anchors('faster_rcnn', 'first_stage_anchor_generator'),
+        chooses('second_stage_box_predictor', 'mask_rcnn_box_predictor'),
+        chooses('second_stage_classification_loss', *CLASSIFICATION, required=False),
+        at_least_one('initial_crop_size', 'maxpool_kernel_size', 'maxpool_stride'),
+        at_most('maxpool_kernel_size', 'initial_crop_size'), share('first_stage_nms_iou_threshold')],
+    'CenterNet': [
+        _CLASSES, _extractor('center_net'), chooses('image_resizer', *_ONE_SIZE), _one_size,
+        chooses('object_center_params.classification_loss', _HEATMAP), _center_net],
+    'ObjectDetection': [chooses('localization_loss', *_CENTER_NET_LOCALIZATION)],
+    'KeypointEstimation': [
+        chooses('loss.classification_loss', _HEATMAP), chooses('loss.localization_loss', *_CENTER_NET_LOCALIZATION),
+        one_of('candidate_ranking_mode', *RANKINGS)],
+    'PredictionHeadParams': [_head],
+    'CenterNetFeatureExtractor': [one_of('upsampling_interpolation', *INTERPOLATIONS)],
+    'BidirectionalFeaturePyramidNetworks': [one_of('combine_method', *COMBINE_METHODS)],
+    'Initializer': [one_of('keras_initializer_by_name', *KERAS_INITIALIZERS)],
+    'FixedShapeResizer': [pixels('height', 'width')],
+    'KeepAspectRatioResizer': [pixels('min_dimension', 'max_dimension'), at_most('min_dimension', 'max_dimension')],
+    'BatchNonMaxSuppression': [
+        share('iou_threshold'), at_most('max_detections_per_class', 'max_total_detections'), _nms],
+}
+
+
+def _thresholds(matcher: protos.ArgMaxMatcher) -> Faults:
+    if not matcher.ignore_thresholds:
+        yield from at_most('unmatched_threshold', 'matched_threshold')(matcher)
+
+
+def _miner(loss: protos.Loss) -> Faults:
+    if loss.HasField('hard_example_miner') and loss.classification_loss.HasField('weighted_sigmoid_focal'):
+        yield 'hard_example_miner', ('does not go with weighted_sigmoid_focal, which weighs examples by itself; remove '
+                                     'one of them')
+
+
+RULES_OF_TRAINING: dict[str, list[Rule]] = {  # an export gets along without what these demand
+    'FasterRcnn': [
+        at_least_one('first_stage_minibatch_size', 'second_stage_batch_size'),
+        share('first_stage_positive_balance_fraction', 'second_stage_balance_fraction'),
+        at_most('second_stage_batch_size', 'first_stage_max_proposals')],
+    'ArgMaxMatcher': [_thresholds],
+    'Loss': [_miner],
+}

@@ -50,13 +50,12 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
     reader.shuffle = False
     reader.ClearField('sample_from_datasets_weights')  # sampling repeats some pictures and misses others
     if checkpoint_path:
-        saved: checkpoints.Saved | None = checkpoints.load(checkpoint_path)
+        saved = checkpoints.load(checkpoint_path)
     else:
-        saved = checkpoints.newest(model_dir, lambda text: report('warning', text=text))
-        if saved and (not saved.step or Path(saved.prefix).name in known):
-            saved = None
-    if not saved:
-        return {}
+        newest = checkpoints.newest(model_dir, lambda text: report('warning', text=text))
+        if not newest or not newest.step or Path(newest.prefix).name in known:
+            return {}
+        saved = newest
     with devices.out_of_memory(1, _OUT_OF_MEMORY):  # _run_all halves larger batches
         with uncollected():
             model = build.build(config.model)

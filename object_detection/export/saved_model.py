@@ -16,8 +16,6 @@ from object_detection.utils.errors import UserError
 
 TOLERANCE = 1e-4  # relative to the largest value; in practice 0, as it is the same graph on the same machine
 
-Detect = Callable[[tf.Tensor], Tensors]
-
 
 def trace(model: Detector, input_type: str) -> Any:
     """Trace the function from pictures to detections, on the model's variables.
@@ -45,8 +43,8 @@ def trace(model: Detector, input_type: str) -> Any:
         if input_type == 'tf_example':
             features = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
             input_tensor = tf.io.parse_example(input_tensor, features)['image/encoded']
-        prepare = _preprocess_encoded if dtype == tf.string else _preprocess
-        inputs, true_shapes = prepare(model, input_tensor)
+        inputs, true_shapes = (_preprocess_encoded(model, input_tensor) if dtype == tf.string else
+                               model.preprocess(tf.cast(input_tensor, tf.float32)))
         detections = model.postprocess(model.predict(inputs, true_shapes), true_shapes)
         detections['detection_classes'] += 1.  # the model counts classes from 0, label maps from 1
         return {name: tf.cast(tensor, tf.float32) for name, tensor in detections.items()}
@@ -55,16 +53,11 @@ def trace(model: Detector, input_type: str) -> Any:
     return tf.function(detect, input_signature=signature, autograph=False).get_concrete_function()
 
 
-def _preprocess(model: Detector, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Preprocess images, uint8 or float32 [B, H, W, 3]."""
-    return model.preprocess(tf.cast(images, tf.float32))
-
-
 def _preprocess_encoded(model: Detector, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Preprocess encoded pictures, string [B], one by one, because their sizes may differ."""
     def prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        inputs, true_shapes = _preprocess(model, image[tf.newaxis])
+        inputs, true_shapes = model.preprocess(tf.cast(image[tf.newaxis], tf.float32))
         return inputs[0], true_shapes[0]
     return tf.map_fn(prepare, pictures, fn_output_signature=(tf.float32, tf.int32))
 
@@ -141,7 +134,7 @@ def _example(encoded: bytes) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature={'image/encoded': feature})).SerializeToString()
 
 
-def compare(detect: Detect, folder: Path, pictures: tf.Tensor) -> float:
+def compare(detect: Callable[[tf.Tensor], Tensors], folder: Path, pictures: tf.Tensor) -> float:
     """Compare what the SavedModel in `folder` and the function `detect` return for the same pictures.
 
     Args:

@@ -25,10 +25,10 @@ def tile(grid_size: tuple[int, int], scales: Sequence[float], aspect_ratios: Seq
     Returns:
         float32 [rows * columns * K, 4], ordered by row, column and anchor, in the unit of the last three arguments.
     """
-    scales, roots = np.asarray(scales, np.float32), np.sqrt(np.asarray(aspect_ratios, np.float32))
-    base_size, stride, offset = (np.asarray(v, np.float32) for v in (base_size, stride, offset))
-    sizes = np.stack([scales / roots * base_size[0], scales * roots * base_size[1]], -1)
-    y, x = (np.arange(n, dtype=np.float32) * stride[i] + offset[i] for i, n in enumerate(grid_size))
+    factors, roots = np.asarray(scales, np.float32), np.sqrt(np.asarray(aspect_ratios, np.float32))
+    base, step, first = (np.asarray(v, np.float32) for v in (base_size, stride, offset))
+    sizes = np.stack([factors / roots * base[0], factors * roots * base[1]], -1)
+    y, x = (np.arange(n, dtype=np.float32) * step[i] + first[i] for i, n in enumerate(grid_size))
     centers = np.stack(np.meshgrid(y, x, indexing='ij'), -1)[:, :, np.newaxis]
     half = np.float32(.5) * sizes
     return np.concatenate([centers - half, centers + half], -1).reshape(-1, 4)
@@ -134,9 +134,10 @@ class SsdGrid(AnchorGenerator):
         base_size = image_size.min() / image_size * np.asarray(self._base_size, np.float32)
         grids = []
         for i, ((scales, ratios), grid_size) in enumerate(zip(self._anchors, feature_map_sizes)):
-            stride = (np.float32(self._strides[i]) / image_size if self._strides
+            stride = (np.asarray(self._strides[i], np.float32) / image_size if self._strides
                       else np.float32(1) / np.asarray(grid_size, np.float32))
-            offset = np.float32(self._offsets[i]) / image_size if self._offsets else np.float32(.5) * stride
+            offset = (np.asarray(self._offsets[i], np.float32) / image_size if self._offsets
+                      else np.float32(.5) * stride)
             grids.append(tile(grid_size, scales, ratios, base_size, stride, offset))
         return grids
 

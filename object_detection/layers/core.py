@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from object_detection.layers import initializers
 from object_detection.layers.initializers import Initializer
-from object_detection.utils.errors import UserError
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 Regularizer = Callable[[list[tf.Variable]], tf.Tensor]  # L1 or L2: all variables of one regularizer -> a scalar
@@ -107,7 +106,7 @@ class Sequence(Layer):
         self._parts = Untracked(steps=[step for step in steps if step is not None])
 
     def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Input of the first step -> output of the last. Steps that have a training mode are called with it."""
+        """Input of the first step [B, ...] -> output of the last [B, ...]. BatchNorm and Dropout get `training`."""
         for step in self._parts.steps:
             x = step(x, training) if isinstance(step, BatchNorm | Dropout | Sequence) else step(x)
         return x
@@ -324,13 +323,12 @@ def crop(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def check_equal_sizes(maps: list[tf.Tensor]) -> None:
-    """Raise a UserError if feature maps [B, H, W, C] that are about to be added differ in height or width."""
+    """Raise a ValueError if feature maps [B, H, W, C] that are about to be added differ in height or width."""
     sizes = [tuple(x.shape[1:3]) for x in maps]
     if None not in sum(sizes, ()) and len(set(sizes)) > 1:
         listed = ' and '.join(f'{height}x{width}' for height, width in dict.fromkeys(sizes))
-        raise UserError(f'the image size does not fit the feature pyramid: maps of {listed} would have to be added; '
-                        'choose an image height and width that are multiples of 2 ** max_level (128 for levels 3 to '
-                        '7), or set pad_to_multiple')
+        raise ValueError(f'the image size does not fit the feature pyramid: maps of {listed} would have to be added; '
+                         'make its height and width multiples of 2 ** max_level (128 for levels 3 to 7)')
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import tensorflow as tf
 from object_detection.layers.backbones import hourglass, resnet_v2
 from object_detection.layers.heads.convolutional import PixelHead
 from object_detection.layers.necks.upsampling import Conv2DTranspose, Deconvolution, UpsamplingFPN
-from object_detection.utils.errors import UserError
 
 
 def test_transposed_convolution_spreads_each_pixel():
@@ -67,7 +66,7 @@ def test_pyramid_adds_the_level_above():
     output = neck([tf.zeros([1, 4, 4, 1]), tf.zeros([1, 2, 2, 2])])
     assert output.shape == (1, 4, 4, neck.channels)
     np.testing.assert_allclose(output[0, 2, 1], [11., 12., 13.], rtol=1e-6)
-    with pytest.raises(UserError, match='maps of 5x4 and 4x4'):
+    with pytest.raises(ValueError, match='maps of 5x4 and 4x4'):
         neck([tf.zeros([1, 5, 4, 1]), tf.zeros([1, 2, 2, 2])])
 
 

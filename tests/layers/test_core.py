@@ -4,7 +4,6 @@ import pytest
 import tensorflow as tf
 
 from object_detection.layers import core, initializers
-from object_detection.utils.errors import UserError
 from tests.support import parity
 
 
@@ -105,7 +104,7 @@ def test_swish():
 
 def test_maps_of_different_sizes_are_named_in_the_error():
     core.check_equal_sizes([tf.ones([1, 4, 4, 2]), tf.ones([1, 4, 4, 2])])
-    with pytest.raises(UserError, match='5x4 and 4x4'):
+    with pytest.raises(ValueError, match='5x4 and 4x4'):
         core.check_equal_sizes([tf.ones([1, 5, 4, 2]), tf.ones([1, 4, 4, 2])])
 
 

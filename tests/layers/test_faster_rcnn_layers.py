@@ -1,4 +1,4 @@
-"""The two halves of a two-stage detector's network, and its heads."""
+"""The two networks of a two-stage detector, and its heads."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,7 +17,7 @@ def keys(module):
     return {key: variable.shape.as_list() for key, variable in parity.variables_by_key(it=module).items()}
 
 
-def test_halves_are_the_whole_network():
+def test_two_halves_are_the_whole_network():
     hyperparams = resnet_v1.default_hyperparams()
     make = {levels: resnet_v1.ResNetV1(50, hyperparams, depth_multiplier=.1, levels=levels)
             for levels in ((2, 3, 4, 5), (2, 3, 4), (5,))}
@@ -43,7 +43,7 @@ def test_inception_resnet_v2():
 def test_pyramid():
     extractor = feature_extractors.FASTER_RCNN['faster_rcnn_resnet50_fpn_keras'](
         region_size=3, conv_hyperparams=NORMED, fpn_min_level=2, fpn_max_level=6, additional_layer_depth=8)
-    maps = extractor.feature_maps(tf.zeros([1, 60, 64, 3]))  # which is padded to 64 x 64
+    maps = extractor.feature_maps(tf.zeros([1, 60, 64, 3]))  # padded to 64 x 64
     assert [x.shape.as_list() for x in maps] == [[1, size, size, 8] for size in (16, 8, 4, 2, 1)]
     assert extractor.region_features(tf.zeros([5, 3, 3, 8])).shape == [5, 1, 1, 1024]
     assert keys(extractor.second_stage)['it/layer_with_weights-0/kernel'] == [72, 1024]
@@ -74,7 +74,7 @@ def test_mask_head(options, depths, shape):
     assert sorted(kernel[3] for kernel in kernels) == sorted(depths)
 
 
-def test_mask_head_enlarges_bilinearly_with_aligned_corners():
+def test_mask_head_resizes_bilinearly_with_aligned_corners():
     head = MaskHead(1, (2, 2), 1, PLAIN, size=(3, 3), num_convolutions=1)
     kernel = np.zeros((3, 3, 1, 1))
     kernel[1, 1] = 1.
@@ -92,6 +92,6 @@ def test_rpn_features():
 
 def test_batch_norm_of_vectors():
     norm = core.BatchNorm(2, momentum=.5)
-    found = norm(tf.constant([[1., 5.], [3., 5.]]), training=True)
-    np.testing.assert_allclose(found, [[-1., 0.], [1., 0.]], atol=1e-3)
+    output = norm(tf.constant([[1., 5.], [3., 5.]]), training=True)
+    np.testing.assert_allclose(output, [[-1., 0.], [1., 0.]], atol=1e-3)
     np.testing.assert_allclose(norm.moving_mean, [1., 2.5])

@@ -1,4 +1,4 @@
-"""What the feature extractors promise apart from the reference's numbers."""
+"""Feature extractors, apart from the reference's numbers: sizes, normalization, training mode, options."""
 import functools
 
 import numpy as np
@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.hyperparams import Hyperparams
-from object_detection.utils.errors import UserError
 from tests.support import parity
 
 SMALL = {'ssd_mobilenet_v1_keras': .25, 'ssd_mobilenet_v2_keras': .25, 'ssd_mobilenet_v1_fpn_keras': .25,
@@ -25,7 +24,7 @@ def _width(kind):
 
 
 @pytest.mark.parametrize('kind', SMALL)
-def test_maps_have_the_channels_announced_and_halve_in_size(kind):
+def test_maps_have_the_announced_channels_and_halve_in_size(kind):
     extractor = _make(kind)
     maps = extractor.feature_maps(extractor.normalize(tf.zeros([1, 128, 128, 3])))
     assert [x.shape[-1] for x in maps] == extractor.channels
@@ -34,13 +33,14 @@ def test_maps_have_the_channels_announced_and_halve_in_size(kind):
 
 
 @pytest.mark.parametrize('kind', SMALL)
-def test_the_blank_pixel_normalises_to_zero(kind):
-    extractor = _make(kind)
-    images = tf.constant(np.full((1, 2, 2, 3), extractor.blank), tf.float32)
-    np.testing.assert_allclose(extractor.normalize(images), 0., atol=1e-4)
+def test_the_mean_pixel_normalizes_to_zero(kind):
+    mean = {'ssd_resnet50_v1_fpn_keras': (123.68, 116.779, 103.939),
+            'ssd_efficientnet-b0_bifpn_keras': (123.675, 116.28, 103.53)}.get(kind, (127.5,) * 3)
+    images = tf.constant(np.full((1, 2, 2, 3), mean), tf.float32)
+    np.testing.assert_allclose(_make(kind).normalize(images), 0., atol=1e-4)
 
 
-def test_normalisation():
+def test_normalization():
     pixel = tf.constant([0., 127.5, 255.], shape=[1, 1, 1, 3])
 
     def normalized(kind):
@@ -52,7 +52,7 @@ def test_normalisation():
 
 
 @pytest.mark.parametrize('kind', SMALL)
-def test_frozen_batch_norm_moves_no_moment_anywhere(kind):
+def test_frozen_batch_norm_updates_no_moment(kind):
     frozen = Hyperparams(activation=tf.nn.relu6, batch_norm={'frozen': True})
     extractor = feature_extractors.SSD[kind](conv_hyperparams=frozen, freeze_batchnorm=True, **_width(kind))
     before = [variable.numpy() for variable in extractor.non_trainable_variables]
@@ -61,7 +61,7 @@ def test_frozen_batch_norm_moves_no_moment_anywhere(kind):
     assert all((a == b).all() for a, b in zip(before, after))
 
 
-def test_training_moves_every_moment_that_is_used_and_gradients_reach_the_stem():
+def test_training_updates_every_moment_and_gradients_reach_the_stem():
     extractor = _make('ssd_mobilenet_v2_fpn_keras')
     before = [variable.numpy() for variable in extractor.non_trainable_variables]
     with tf.GradientTape() as tape:
@@ -72,7 +72,7 @@ def test_training_moves_every_moment_that_is_used_and_gradients_reach_the_stem()
     assert all((a != b.numpy()).any() for a, b in zip(before, extractor.non_trainable_variables))
 
 
-def test_overriding_gives_the_backbone_the_configured_settings():
+def test_override_gives_the_backbone_the_configured_settings():
     own = _make('ssd_mobilenet_v2_fpn_keras').classification_backbone
     overridden = _make('ssd_mobilenet_v2_fpn_keras', override_base_feature_extractor_hyperparams=True)
     first = getattr(own, 'layer_with_weights-0'), getattr(own, 'layer_with_weights-1')
@@ -82,15 +82,15 @@ def test_overriding_gives_the_backbone_the_configured_settings():
     assert (first[0].regularizer, first[1].momentum) == (core.L2(1e-4), .9)
 
 
-def test_overriding_gives_efficientnet_the_weight_decay_alone():
+def test_override_gives_efficientnet_only_the_weight_decay():
     for keywords, weight in (({}, 1e-5), ({'override_base_feature_extractor_hyperparams': True}, 1e-4)):
         backbone = _make('ssd_efficientnet-b0_bifpn_keras', **keywords).classification_backbone
         assert getattr(backbone, 'layer_with_weights-0').regularizer == core.L2(weight)
         assert getattr(backbone, 'layer_with_weights-1').momentum == .99
-        assert getattr(backbone, 'layer_with_weights-2').regularizer is None  # a depthwise one
+        assert getattr(backbone, 'layer_with_weights-2').regularizer is None  # depthwise
 
 
-def test_the_efficientnet_that_is_used_shares_its_layers_with_the_whole_classifier():
+def test_the_used_efficientnet_shares_its_layers_with_the_whole_classifier():
     extractor = _make('ssd_efficientnet-b0_bifpn_keras')
     assert extractor._efficientnet.num_layers == 128
     assert extractor.classification_backbone.num_layers == 131
@@ -100,9 +100,9 @@ def test_the_efficientnet_that_is_used_shares_its_layers_with_the_whole_classifi
     assert 'model/classification_backbone/layer_with_weights-127/gamma' not in keys
 
 
-def test_size_that_does_not_fit_is_refused_and_padding_helps():
+def test_a_size_that_does_not_fit_is_refused_and_padding_helps():
     image = tf.zeros([1, 200, 160, 3])
-    with pytest.raises(UserError, match=r'13x10 and 14x10.*pad_to_multiple'):
+    with pytest.raises(ValueError, match=r'13x10 and 14x10.*multiples of'):
         _make('ssd_mobilenet_v2_fpn_keras').feature_maps(image)
     padded = _make('ssd_mobilenet_v2_fpn_keras', pad_to_multiple=32)
     assert [tuple(x.shape[1:3]) for x in padded.feature_maps(image)] == [(28, 20), (14, 10), (7, 5), (4, 3), (2, 2)]

@@ -168,7 +168,7 @@ def test_a_keypoint_task_needs_keypoints(labels):
 
 
 def test_image_size_that_does_not_fit():
-    with pytest.raises(UserError, match=r'100x128 does not fit .* multiples of 32'):
+    with pytest.raises(ValueError, match=r'100x128 does not fit .* multiples of 32'):
         CENTER_NET['mobilenet_v2_fpn']().feature_maps(tf.zeros([1, 100, 128, 3]))
 
 

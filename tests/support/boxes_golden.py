@@ -1,4 +1,4 @@
-"""The reference's numbers for the parts of a detector (golden/boxes.npz, made by golden/make_boxes.py)."""
+"""The reference's numbers for anchors, targets and NMS (golden/boxes.npz, made by golden/make_boxes.py)."""
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +7,11 @@ _ARRAYS = np.load(Path(__file__).parents[1] / 'golden' / 'boxes.npz')
 
 
 def case(name):
-    """(inputs, outputs) of one case: dicts of arrays."""
+    """Return (inputs, outputs) of one case: dicts of arrays."""
     return tuple({key.removeprefix(prefix): _ARRAYS[key] for key in _ARRAYS.files if key.startswith(prefix)}
                  for prefix in (f'{name}/in/', f'{name}/out/'))
 
 
 def names(kind):
-    """The cases of a kind: 'nms plain' is the case 'plain' of 'nms'."""
+    """Return the names of the cases of a kind: 'nms plain' is the case 'plain' of 'nms'."""
     return sorted({key.split('/')[0].removeprefix(f'{kind} ') for key in _ARRAYS.files if key.startswith(f'{kind} ')})

@@ -1,17 +1,19 @@
-"""A backbone of a few convolutions, put into the registries as a new one would be, and configs that ask for it."""
+"""A backbone of a few convolutions, to be put into the registries as a new one would be, and configs that use it."""
 import tensorflow as tf
 
 from object_detection.config import pipeline
 from object_detection.layers import core
-from object_detection.layers.feature_extractors.base import UnitRange
+from object_detection.layers.feature_extractors.base import FeatureExtractor, to_symmetric_range
 from object_detection.layers.feature_extractors.faster_rcnn import Halves
 from tests.support import parity, tiny
 
-WIDTHS = (8, 8, 16, 16, 24)  # of the levels 1 to 5
+WIDTHS = (8, 8, 16, 16, 24)  # channels of levels 1 to 5
 
 
-class Toy(UnitRange):
-    """For SSD: the levels 3 and 4 as they are."""
+class Toy(FeatureExtractor):
+    """For SSD: levels 3 and 4 as they are."""
+
+    normalize = staticmethod(to_symmetric_range)
 
     def __init__(self, conv_hyperparams, pad_to_multiple=1, **options):
         super().__init__(pad_to_multiple)
@@ -39,14 +41,14 @@ class ToyHalves(Halves):
 
 
 def levels(first, last):
-    """A convolution with stride 2 for each level."""
+    """Return a network with a convolution of stride 2 for each level."""
     channels = (3, *WIDTHS)
     return core.Network([core.Conv2D(channels[level - 1], channels[level], 3, strides=2)
                          for level in range(first, last + 1)])
 
 
 def run(network, x):
-    """The maps of all levels."""
+    """Return the feature maps of all levels."""
     maps = []
     for layer in network.first_layers(network.num_layers):
         x = tf.nn.relu(layer(x))
@@ -55,7 +57,7 @@ def run(network, x):
 
 
 def ssd(folder):
-    """tiny's records and its config with the toy."""
+    """Write tiny's records; return its config with the toy, as text."""
     text = tiny.write(folder).read_text().replace('"ssd_mobilenet_v2_fpn_keras"', '"toy"')
     return text.replace('fpn { min_level: 3 max_level: 4 additional_layer_depth: 16 }', '')
 
@@ -76,7 +78,7 @@ ANY_SIZE = '''image_resizer { keep_aspect_ratio_resizer { min_dimension: 64 max_
 
 
 def faster_rcnn(folder, resizer=FIXED, batch_size=2):
-    """tiny's records and readers, and the zoo's Faster R-CNN with the toy, as a config's text."""
+    """Write tiny's records; return a config of the zoo's Faster R-CNN with the toy and tiny's readers, as text."""
     base = pipeline.read(parity.HERE / 'configs' / 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config')
     base.train_config.ClearField('fine_tune_checkpoint')
     base.train_config.ClearField('data_augmentation_options')

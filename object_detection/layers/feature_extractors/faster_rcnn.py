@@ -1,97 +1,137 @@
-"""The two networks of a two-stage detector: one for the picture, one for each region cut out of its feature maps.
-
-An extractor is no layer itself: the model tracks `first_stage` and `second_stage` under the reference's names.
-    normalize(images [B, H, W, 3] float, 0..255) -> the same shape in the range the backbone was trained with
-    feature_maps(inputs, training) -> list of [B, h, w, channels[i]], finest first
-    region_features(regions [R, s, s, channels], training) -> [R, t, t, region_channels], with t = region_side(s)
-    classification_backbone() -> what a classification checkpoint restores
-"""
+"""Feature extractors of two-stage detectors: one network for the image, one for each region of its feature maps."""
+import abc
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from object_detection.layers import core
 from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
-from object_detection.layers.feature_extractors.base import pad
+from object_detection.layers.feature_extractors.base import pad, subtract_means, to_symmetric_range
+from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.fpn import TopDownFPN, conv_block
 
-RESNET_MEANS = (123.68, 116.779, 103.939)
 BACKBONE_MAX_LEVEL = 5
-HIDDEN_UNITS = 1024  # of the two layers that follow the pyramid's regions
+HIDDEN_UNITS = 1024  # of the two fully connected layers after the pyramid's regions
 
 
-class Halves:
+class TwoStageFeatureExtractor(abc.ABC):
+    """Feature extractor of a two-stage detector. It is no layer itself: the model tracks first_stage and second_stage
+    under the reference's names.
+
+    Attributes:
+        first_stage, second_stage: the networks for the image and for its regions.
+        channels: list with the channels of each feature map of the first stage.
+        region_channels: channels of the region features.
+        normalize: function of images [B, H, W, 3] float, 0..255 -> the same shape in the range that the backbone was
+            trained with.
+    """
+    first_stage: core.Layer
+    second_stage: core.Layer
+    channels: list[int]
+    region_channels: int
+    normalize: Callable[[tf.Tensor], tf.Tensor]
+
+    @abc.abstractmethod
+    def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Run the first stage: normalized images [B, H, W, 3] -> feature maps [B, h_i, w_i, channels[i]], finest first.
+        """
+
+    @abc.abstractmethod
+    def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Run the second stage: regions of feature maps [R, s, s, channels] -> [R, t, t, region_channels], where t is
+        region_side(s)."""
+
+    @abc.abstractmethod
+    def region_side(self, size: int) -> int:
+        """Return the side of the region features of regions of size x size cells."""
+
+    @abc.abstractmethod
+    def classification_backbone(self) -> core.Layer:
+        """Return the layer that a classification checkpoint restores."""
+
+
+class Halves(TwoStageFeatureExtractor):
     """A backbone cut in two after stride 16. region_size and pad_to_multiple have no effect, as in the reference."""
 
-    def __init__(self, first_stage, second_stage, channels, region_channels):
+    def __init__(self, first_stage: core.Network, second_stage: core.Network, channels: int,
+                 region_channels: int) -> None:
         self.first_stage, self.second_stage = first_stage, second_stage
         self.channels, self.region_channels = [channels], region_channels
 
-    def region_side(self, size):
+    def region_side(self, size: int) -> int:
+        """Return half of `size`, rounded up."""
         return -(-size // 2)
 
-    def classification_backbone(self):
-        """The uncut network: a classifier's checkpoint counts the layers of both halves in one row."""
+    def classification_backbone(self) -> core.Network:
+        """Return the uncut network. A classification checkpoint numbers the layers of both halves consecutively."""
         return core.Network(layer for half in (self.first_stage, self.second_stage)
                             for layer in half.first_layers(half.num_layers))
 
 
 class ResNetV1(Halves):
-    """faster_rcnn_resnet50_keras, and with 101 and 152 layers: levels 2 to 4, then level 5 (He et al. 2016)."""
+    """faster_rcnn_resnet50_keras, ...101... and ...152...: levels 2 to 4, then level 5 (He et al. 2016)."""
 
-    def __init__(self, depth, region_size=None, freeze_batchnorm=True, pad_to_multiple=1):
+    normalize = staticmethod(subtract_means)
+
+    def __init__(self, depth: int, region_size: int | None = None, freeze_batchnorm: bool = True,
+                 pad_to_multiple: int = 1) -> None:
         hyperparams = dataclasses.replace(resnet_v1.default_hyperparams(freeze_batchnorm), regularizer=None)
         first = resnet_v1.ResNetV1(depth, hyperparams, levels=(2, 3, 4))
         second = resnet_v1.ResNetV1(depth, hyperparams, levels=(5,))
         super().__init__(first, second, first.channels[4], second.channels[5])
 
-    def normalize(self, images):
-        return images - RESNET_MEANS
-
-    def feature_maps(self, inputs, training=False):
+    def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> one feature map [B, H / 16, W / 16, channels[0]]."""
         return [self.first_stage(inputs, training)[4]]
 
-    def region_features(self, regions, training=False):
+    def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[R, s, s, channels[0]] -> [R, s / 2, s / 2, region_channels]."""
         return self.second_stage(regions, training)[5]
 
 
 class InceptionResNetV2(Halves):
     """faster_rcnn_inception_resnet_v2_keras: up to block17_20, then the rest."""
 
-    def __init__(self, region_size=None, freeze_batchnorm=True, pad_to_multiple=1):
+    normalize = staticmethod(to_symmetric_range)
+
+    def __init__(self, region_size: int | None = None, freeze_batchnorm: bool = True,
+                 pad_to_multiple: int = 1) -> None:
         hyperparams = inception_resnet_v2.default_hyperparams(freeze_batchnorm)
         super().__init__(inception_resnet_v2.InceptionResNetV2(hyperparams),
                          inception_resnet_v2.InceptionResNetV2Top(hyperparams),
                          inception_resnet_v2.MIDDLE_CHANNELS, inception_resnet_v2.TOP_CHANNELS)
 
-    def normalize(self, images):
-        return images * (2. / 255.) - 1.
-
-    def feature_maps(self, inputs, training=False):
+    def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> one feature map [B, H / 16, W / 16, channels[0]]."""
         return [self.first_stage(inputs, training)]
 
-    def region_features(self, regions, training=False):
+    def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[R, s, s, channels[0]] -> [R, s / 2, s / 2, region_channels]."""
         return self.second_stage(regions, training)
 
 
-class ResNetV1FPN:
-    """faster_rcnn_resnet50_fpn_keras, and with 101 and 152 layers: a feature pyramid (Lin et al. 2017), then two fully
+class ResNetV1FPN(TwoStageFeatureExtractor):
+    """faster_rcnn_resnet50_fpn_keras, ...101... and ...152...: a feature pyramid (Lin et al. 2017), then two fully
     connected layers.
 
     Args:
-        conv_hyperparams: Hyperparams of the pyramid and of the normalization between the connected layers, and of the
-            backbone too where override_base_feature_extractor_hyperparams is set.
         region_size: height and width of a region.
+        conv_hyperparams: settings of the pyramid, of the normalization between the fully connected layers, and of the
+            backbone too with override_base_feature_extractor_hyperparams.
+        freeze_batchnorm: keep the backbone's moving moments in training.
+        pad_to_multiple: pad images at the bottom and right to multiples of this many pixels.
         fpn_min_level, fpn_max_level: levels (stride 2 ** level).
         additional_layer_depth: channels of all feature maps.
-        pad_to_multiple: zeros are added at the bottom and right up to a multiple of it.
     """
 
-    def __init__(self, depth, region_size, conv_hyperparams, freeze_batchnorm=False, pad_to_multiple=32,
-                 override_base_feature_extractor_hyperparams=False, fpn_min_level=2, fpn_max_level=6,
-                 additional_layer_depth=256):
+    normalize = staticmethod(subtract_means)
+
+    def __init__(self, depth: int, region_size: int, conv_hyperparams: Hyperparams, freeze_batchnorm: bool = False,
+                 pad_to_multiple: int = 32, override_base_feature_extractor_hyperparams: bool = False,
+                 fpn_min_level: int = 2, fpn_max_level: int = 6, additional_layer_depth: int = 256) -> None:
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
                 else resnet_v1.default_hyperparams(freeze_batchnorm))
         self.first_stage = _Pyramid(resnet_v1.ResNetV1(depth, base), conv_hyperparams, fpn_min_level, fpn_max_level,
@@ -103,24 +143,25 @@ class ResNetV1FPN:
         layers = [core.Dense(inputs, HIDDEN_UNITS), conv_hyperparams.norm(HIDDEN_UNITS),
                   core.Dense(HIDDEN_UNITS, HIDDEN_UNITS)]
         first, norm, second = (layer and self.second_stage.add(layer) for layer in layers)
-        self._connected = core.Sequence([first, tf.nn.relu, norm, second, tf.nn.relu])
+        self._fully_connected = core.Sequence([first, tf.nn.relu, norm, second, tf.nn.relu])
         self._pad_to_multiple = pad_to_multiple
 
-    def region_side(self, size):
-        del size  # its pixels end in one vector
+    def region_side(self, size: int) -> int:
+        """Return 1: the fully connected layers make one vector of a region."""
+        del size
         return 1
 
-    def normalize(self, images):
-        return images - RESNET_MEANS
-
-    def feature_maps(self, inputs, training=False):
+    def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """Normalized images [B, H, W, 3] -> levels [B, h_i, w_i, channels[i]], finest first."""
         return self.first_stage(pad(inputs, self._pad_to_multiple), training)
 
-    def region_features(self, regions, training=False):
+    def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[R, region_size, region_size, channels[0]] -> [R, 1, 1, region_channels]."""
         flat = tf.reshape(regions, [-1, math.prod(regions.shape[1:])])
-        return self._connected(flat, training)[:, tf.newaxis, tf.newaxis]
+        return self._fully_connected(flat, training)[:, tf.newaxis, tf.newaxis]
 
-    def classification_backbone(self):
+    def classification_backbone(self) -> core.Network:
+        """Return the backbone below the pyramid."""
         return self.first_stage.classification_backbone
 
 
@@ -144,7 +185,7 @@ class _Pyramid(core.Layer):
         return maps
 
 
-FASTER_RCNN = {
+FASTER_RCNN: dict[str, Callable] = {
     **{f'faster_rcnn_resnet{depth}_keras': functools.partial(ResNetV1, depth) for depth in (50, 101, 152)},
     **{f'faster_rcnn_resnet{depth}_fpn_keras': functools.partial(ResNetV1FPN, depth) for depth in (50, 101, 152)},
     'faster_rcnn_inception_resnet_v2_keras': InceptionResNetV2,

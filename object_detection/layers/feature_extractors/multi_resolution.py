@@ -1,27 +1,39 @@
-"""MobileNet with the shrinking feature maps of SSD (https://arxiv.org/abs/1512.02325)."""
+"""MobileNet with the extra feature layers of SSD (https://arxiv.org/abs/1512.02325)."""
+from collections.abc import Callable
+from typing import Any
+
 from object_detection.layers.backbones import mobilenet_v1, mobilenet_v2
-from object_detection.layers.feature_extractors.base import UnitRange
+from object_detection.layers.feature_extractors.base import FeatureExtractor, to_symmetric_range
+from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.multi_resolution import MultiResolution
 
-DEPTHS = (512, 256, 256, 128)  # of the feature maps after the two of the backbone
+DEPTHS = (512, 256, 256, 128)  # channels of the extra feature maps
 
 
-class _MultiResolution(UnitRange):
-    """Two maps of the backbone, strides 16 and 32, and num_layers - 2 further ones.
+class _MultiResolution(FeatureExtractor):
+    """Two maps of the backbone, of strides 16 and 32, and num_layers - 2 extra ones.
 
     Args:
-        conv_hyperparams: Hyperparams of the further maps, and of the backbone too where
-            override_base_feature_extractor_hyperparams is set.
+        conv_hyperparams: settings of the extra layers, and of the backbone too with
+            override_base_feature_extractor_hyperparams.
+        num_layers: number of feature maps.
         depth_multiplier, min_depth: factor and minimum of all channels.
-        use_depthwise: depthwise and 1 x 1 convolutions in place of 3 x 3 ones.
-        use_explicit_padding: padding that does not depend on the size.
-        freeze_batchnorm: keep the backbone's BatchNorm moments in training. (Those of the further maps go by
-            conv_hyperparams.)
+        pad_to_multiple: pad images at the bottom and right to multiples of this many pixels.
+        use_explicit_padding: pad by a fixed number of pixels instead of 'SAME'.
+        use_depthwise: depthwise and 1 x 1 convolutions instead of 3 x 3 ones in the extra layers.
+        freeze_batchnorm: keep the backbone's moving moments in training. (For the extra layers, conv_hyperparams
+            decide.)
     """
+    normalize = staticmethod(to_symmetric_range)
+    backbone_module: Any
+    backbone: Callable
+    taken: tuple[int | str, ...]  # names of the two maps in the backbone's output
+    generator_name: str  # attribute of the extra layers, and so their checkpoint key
 
-    def __init__(self, conv_hyperparams, num_layers=6, depth_multiplier=1., min_depth=16, pad_to_multiple=1,
-                 use_explicit_padding=False, use_depthwise=False, override_base_feature_extractor_hyperparams=False,
-                 freeze_batchnorm=False):
+    def __init__(self, conv_hyperparams: Hyperparams, num_layers: int = 6, depth_multiplier: float = 1.,
+                 min_depth: int = 16, pad_to_multiple: int = 1, use_explicit_padding: bool = False,
+                 use_depthwise: bool = False, override_base_feature_extractor_hyperparams: bool = False,
+                 freeze_batchnorm: bool = False) -> None:
         super().__init__(pad_to_multiple)
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
                 else self.backbone_module.default_hyperparams(freeze_batchnorm))
@@ -54,4 +66,4 @@ class MobileNetV2(_MultiResolution):
     generator_name = 'feature_map_generator'
 
 
-SSD = {'ssd_mobilenet_v1_keras': MobileNetV1, 'ssd_mobilenet_v2_keras': MobileNetV2}
+SSD: dict[str, Callable] = {'ssd_mobilenet_v1_keras': MobileNetV1, 'ssd_mobilenet_v2_keras': MobileNetV2}

@@ -13,7 +13,6 @@ from object_detection.layers.backbones import hourglass
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks import bifpn, upsampling
 from object_detection.models import build_parts, hyperparams
-from object_detection.utils.errors import UserError
 
 REGISTRY = {'ssd': feature_extractors.SSD, 'faster_rcnn': feature_extractors.FASTER_RCNN,
             'center_net': feature_extractors.CENTER_NET}
@@ -81,7 +80,7 @@ def test_image_sizes_that_fit(kind, size, keywords):
     found = list(rules._image_size(size, section.feature_extractor, TYPES['ssd'][kind]))
     extractor = small(kind, **keywords)
     if found:
-        with pytest.raises(UserError, match='does not fit'):
+        with pytest.raises(ValueError, match='does not fit'):
             extractor.feature_maps(tf.zeros([1, *size, 3]))
     else:
         assert len(extractor.feature_maps(tf.zeros([1, *size, 3]))) == len(extractor.channels)

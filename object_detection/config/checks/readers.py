@@ -19,6 +19,10 @@ def check(config: Config, reader: protos.InputReader, path: str, evaluated: bool
     yield from _records(reader, f'{path}.tf_record_input_reader.input_path')
     yield from _labels(config, reader, f'{path}.label_map_path', evaluated)
     yield from _needs(config, reader, path, evaluated)
+    weights, entries = reader.sample_from_datasets_weights, reader.tf_record_input_reader.input_path
+    if weights and len(weights) != len(entries):
+        yield error(f'{path}.sample_from_datasets_weights', f'has {len(weights)} values for {len(entries)} input_path '
+                    'entries; give one for each')
     if evaluated and (labels := label_map_of(reader)):
         for field, metric in keypoint_metrics(config.eval_config):
             if metric.class_label:

@@ -3,6 +3,7 @@
 A rule is a function of a message; it yields (field, message text) for each fault, '' being the section itself. A table
 of rules maps the names of message types to the rules they must meet.
 """
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -48,6 +49,16 @@ def share(*names: str) -> Rule:
         for name in names:
             if not 0 <= getattr(message, name) <= 1:
                 yield name, f'is {getattr(message, name):g}; allowed: 0 to 1'
+    return rule
+
+
+def positive(*names: str, most: float = math.inf) -> Rule:
+    """A number above 0, and at most `most`."""
+    def rule(message: Message) -> Faults:
+        for name in names:
+            if not 0 < getattr(message, name) <= most:
+                limit = '' if most == math.inf else f', at most {most:g}'
+                yield name, f'is {getattr(message, name):g}; it must be above 0{limit}'
     return rule
 
 

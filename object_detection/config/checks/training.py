@@ -8,7 +8,17 @@ from object_detection.config.checks import model as model_rules
 from object_detection.config.checks import readers
 from object_detection.config.checks.extractors import TYPES
 from object_detection.config.checks.findings import Finding, error, warning
-from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, chooses, numbers, one_of, pixels
+from object_detection.config.checks.rules import (
+    Faults,
+    Rule,
+    apply,
+    at_least_one,
+    chooses,
+    numbers,
+    one_of,
+    pixels,
+    positive,
+)
 from object_detection.config.pipeline import Config, architecture
 
 AUTOAUGMENT_POLICIES = ('v0', 'v1', 'v2', 'v3', 'test')
@@ -27,10 +37,6 @@ def check(config: Config, evaluated: bool) -> Iterator[Finding]:
     yield from _augmentations(train.data_augmentation_options, reader)
     yield from _learning_rate(train)
     yield from _checkpoint(config)
-    weights, entries = reader.sample_from_datasets_weights, reader.tf_record_input_reader.input_path
-    if weights and len(weights) != len(entries):
-        yield error('train_input_reader.sample_from_datasets_weights', f'has {len(weights)} values for {len(entries)} '
-                    'input_path entries; give one for each')
     yield from readers.check(config, reader, 'train_input_reader', evaluated)
 
 
@@ -138,6 +144,20 @@ def _pad_sizes(message: protos.RandomPadImage) -> Faults:
             yield '', f'sets one of {bound}_height and {bound}_width; set both or neither'
 
 
+def _jitter(message: protos.RandomJitterBoxes) -> Faults:
+    mode = message.JitterMode.Name(message.jitter_mode)
+    if message.ratio < 0 or (message.ratio > 1 and not mode.startswith('EXPAND')):
+        yield 'ratio', (f'is {message.ratio:g}; allowed: 0 to 1, where a side reaches the center of its box; more only '
+                        'with a jitter_mode EXPAND...')
+
+
+def _jpeg_quality(message: protos.RandomJpegQuality) -> Faults:
+    for name in ('min_jpeg_quality', 'max_jpeg_quality'):
+        if not 0 <= getattr(message, name) <= 100:
+            yield name, f'is {getattr(message, name)}; allowed: 0 to 100'
+
+
+_AREA, _ASPECT = positive('min_area', 'max_area', most=1), positive('min_aspect_ratio', 'max_aspect_ratio')
 _COLOR = numbers('pad_color', 0, 3)
 _RATIOS = [numbers('min_padded_size_ratio', 0, 2), numbers('max_padded_size_ratio', 0, 2)]
 RULES: dict[str, list[Rule]] = {
@@ -157,7 +177,17 @@ RULES: dict[str, list[Rule]] = {
     'RandomDownscaleToTargetPixels': [at_least_one('min_target_pixels', 'max_target_pixels')],
     'RandomPadImage': [_pad_sizes, _COLOR],
     'RandomAbsolutePadImage': [_COLOR],
-    'RandomCropPadImage': [_COLOR, *_RATIOS],
-    'SSDRandomCropPadOperation': _RATIOS,
-    'SSDRandomCropPadFixedAspectRatio': _RATIOS,
+    'RandomCropImage': [_AREA, _ASPECT],
+    'RandomCropPadImage': [_AREA, _ASPECT, _COLOR, *_RATIOS],
+    'RandomCropToAspectRatio': [positive('aspect_ratio')],
+    'SSDRandomCropOperation': [_AREA, _ASPECT],
+    'SSDRandomCropFixedAspectRatioOperation': [_AREA],
+    'SSDRandomCropFixedAspectRatio': [positive('aspect_ratio')],
+    'SSDRandomCropPadOperation': [_AREA, _ASPECT, *_RATIOS],
+    'SSDRandomCropPadFixedAspectRatioOperation': [_AREA, _ASPECT],
+    'SSDRandomCropPadFixedAspectRatio': [positive('aspect_ratio'), *_RATIOS],
+    'RandomSquareCropByScale': [at_least_one('max_border', 'num_scales')],
+    'RandomScaleCropAndPadToSquare': [pixels('output_size')],
+    'RandomJitterBoxes': [_jitter],
+    'RandomJpegQuality': [_jpeg_quality],
 }

@@ -5,11 +5,11 @@ An option of the config is a function of the same name in one of the files here,
     def random_rgb_to_gray(sample: Sample, random: Random, probability: float = 0.1) -> Sample:
 
 sample: the image and its objects, see inputs/sample.py; a new dict is returned. random: all randomness comes from it,
-see random.py. The other parameters are the fields of the option's message in protos/augmentation.proto; a default is
+see random.py. The other parameters are the fields of the option's message in protos/preprocessor.proto; a default is
 what the reference computes when the config does not set the field.
 
 To add an augmentation: write the function in the file of its kind (what it does to boxes, keypoints and masks too) and
-name it in OPTIONS. If the schema has no such option, add it to PreprocessingStep in protos/augmentation.proto. A rule
+name it in OPTIONS. If the schema has no such option, add it to PreprocessingStep in protos/preprocessor.proto. A rule
 about its fields, such as a least value, belongs in config/checks/training.py.
 """
 from collections.abc import Callable, Sequence

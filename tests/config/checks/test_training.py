@@ -62,7 +62,21 @@ def test_train_config(changes, field, words, tmp_path):
     ('random_absolute_pad_image { pad_color: [1, 2] }', 'random_absolute_pad_image.pad_color', 'it needs none or 3'),
     ('random_crop_pad_image { min_padded_size_ratio: 1 }', 'random_crop_pad_image.min_padded_size_ratio',
      'is [1.0]; it needs none or 2 numbers'),
-    ('ssd_random_crop_pad { operations { max_padded_size_ratio: [1, 1, 1] } }',
+    ('random_crop_image { min_area: 0 }', 'random_crop_image.min_area', 'is 0; it must be above 0, at most 1'),
+    ('random_crop_pad_image { max_aspect_ratio: 0 }', 'random_crop_pad_image.max_aspect_ratio', 'must be above 0'),
+    ('random_crop_to_aspect_ratio { aspect_ratio: -1 }', 'random_crop_to_aspect_ratio.aspect_ratio', 'must be above 0'),
+    ('ssd_random_crop { operations { min_aspect_ratio: 0.5 max_aspect_ratio: 2 min_area: 0.1 max_area: 1.5 } }',
+     'ssd_random_crop.operations[0].max_area', 'is 1.5; it must be above 0, at most 1'),
+    ('ssd_random_crop_fixed_aspect_ratio { operations { min_area: 0.1 } }',
+     'ssd_random_crop_fixed_aspect_ratio.operations[0].max_area', 'is 0; it must be above 0'),
+    ('random_square_crop_by_scale { max_border: 0 }', 'random_square_crop_by_scale.max_border', 'is 0; it must be at'),
+    ('random_scale_crop_and_pad_to_square { output_size: 0 }', 'random_scale_crop_and_pad_to_square.output_size',
+     'is 0; sizes are in pixels'),
+    ('random_jitter_boxes { ratio: -0.1 }', 'random_jitter_boxes.ratio', 'is -0.1; allowed: 0 to 1'),
+    ('random_jitter_boxes { ratio: 2 jitter_mode: SHRINK }', 'random_jitter_boxes.ratio', 'is 2; allowed: 0 to 1'),
+    ('random_jpeg_quality { max_jpeg_quality: 101 }', 'random_jpeg_quality.max_jpeg_quality', 'allowed: 0 to 100'),
+    ('ssd_random_crop_pad { operations { min_area: 1 max_area: 1 min_aspect_ratio: 1 max_aspect_ratio: 1 '
+     'max_padded_size_ratio: [1, 1, 1] } }',
      'ssd_random_crop_pad.operations[0].max_padded_size_ratio', 'it needs none or 2 numbers'),
     ('ssd_random_crop_pad_fixed_aspect_ratio { min_padded_size_ratio: 1 }',
      'ssd_random_crop_pad_fixed_aspect_ratio.min_padded_size_ratio', 'it needs none or 2 numbers'),
@@ -70,6 +84,10 @@ def test_train_config(changes, field, words, tmp_path):
 def test_augmentations(option, field, words, tmp_path):
     (place, message), = found(f'data_augmentation_options {{ {option} }}', tmp_path)
     assert place == f'train_config.data_augmentation_options[0].{field}' and words in message
+
+
+def test_boxes_may_expand_by_more_than_their_size(tmp_path):
+    assert found('data_augmentation_options { random_jitter_boxes { ratio: 2 jitter_mode: EXPAND } }', tmp_path) == []
 
 
 @pytest.mark.parametrize('reader', ['load_instance_masks: true', 'num_keypoints: 3'])
@@ -91,6 +109,11 @@ def test_a_weight_for_each_data_set(tmp_path):
     assert found('', tmp_path, f'{paths} sample_from_datasets_weights: 1') == [
         ('train_input_reader.sample_from_datasets_weights', 'has 1 values for 2 input_path entries; give one for each')]
     assert found('', tmp_path, f'{paths} sample_from_datasets_weights: [1, 3]') == []
+    config = changed('ssd_mobilenet_v2', '')
+    config.eval_input_reader[0].sample_from_datasets_weights[:] = [1, 3]
+    found_in_evaluation = errors(config, checks.check_evaluation, tmp_path)
+    assert [message for field, message in found_in_evaluation if field.endswith('_weights')] == [
+        'has 2 values for 1 input_path entries; give one for each']
 
 
 @pytest.mark.parametrize(('name', 'kinds'), [

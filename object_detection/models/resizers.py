@@ -89,14 +89,12 @@ class KeepAspectRatio(Resizer):
         return self.value if self.pad else None
 
     def _resize(self, images):
-        _, height, width, _ = images.shape
-        low, high = self.min_dimension, self.max_dimension
-        if height is None or width is None:
-            _, height, width, _ = tf.unstack(tf.shape(images))
-            limits = tf.where(height < width, [low, high], [high, low])
-        else:
-            limits = [low, high] if height < width else [high, low]
-        return tf.compat.v1.image.resize(images, limits, self.method, preserve_aspect_ratio=True)
+        size = tf.cast(tf.shape(images)[1:3], tf.float32)
+        shorter, longer = self.min_dimension, self.max_dimension
+        limits = tf.where(size[0] < size[1], [shorter, longer], [longer, shorter])
+        scaled = tf.round(tf.reduce_min(tf.cast(limits, tf.float32) / size) * size)
+        size = tf.maximum(tf.cast(scaled, tf.int32), 1)  # the shorter side of a thin image may round to 0
+        return tf.compat.v1.image.resize(images, size, self.method)
 
     def _pad(self, images):
         if not self.pad:

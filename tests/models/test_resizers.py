@@ -46,6 +46,13 @@ def test_whole_numbers_come_in_and_a_size_that_fits_stays():
     np.testing.assert_array_equal(shape, [2, 3, 3])
 
 
+@pytest.mark.parametrize('size', [(2, 3000), (3000, 2)])
+def test_a_thin_image_keeps_a_pixel(size):
+    pixels, shape = RESIZERS['pad'](tf.ones([*size, 3]))
+    assert pixels.shape == (40, 40, 3)
+    assert sorted(shape.numpy().tolist()) == [1, 3, 40]
+
+
 def test_configs():
     assert read('fixed_shape_resizer { height: 3 width: 4 resize_method: AREA }') == resizers.FixedShape(3, 4, 'area')
     assert read('keep_aspect_ratio_resizer { min_dimension: 2 max_dimension: 5 }').size is None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from object_detection.export import INPUT_TYPES, output_folder
-from object_detection.utils import args, console, environment, errors
+from object_detection.utils import args, environment, errors
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,10 +27,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from object_detection.config import checks, pipeline
     config = pipeline.override(pipeline.read(options.pipeline_config_path), options.config_override)
-    for finding in checks.demand(checks.located(checks.check_model(config), options.pipeline_config_path,
-                                                overridden=bool(options.config_override))):
-        if finding.severity == 'warning':
-            console.warn(finding)
+    checks.demand(checks.located(checks.check_model(config), options.pipeline_config_path,
+                                 overridden=bool(options.config_override)))
     output_folder.check(options.output_directory)
 
     environment.prepare_tensorflow()

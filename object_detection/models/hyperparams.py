@@ -1,6 +1,9 @@
-"""The config's Hyperparams messages (conv_hyperparams, fc_hyperparams), read into layers.hyperparams.Hyperparams."""
+"""Read the Hyperparams messages of a config (conv_hyperparams, fc_hyperparams) into layers.hyperparams.Hyperparams."""
+from typing import Any
+
 import tensorflow as tf
 
+from object_detection import protos
 from object_detection.layers import core, initializers
 from object_detection.layers.hyperparams import Hyperparams
 
@@ -17,11 +20,11 @@ KERAS_INITIALIZERS = {
 }
 
 
-def read(message, freeze_batch_norm=False):
-    """A Hyperparams message -> Hyperparams.
+def read(message: protos.Hyperparams, freeze_batch_norm: bool = False) -> Hyperparams:
+    """Return the settings of a message that has passed config/checks.
 
     Args:
-        freeze_batch_norm: BatchNorm keeps its moments in training; `batch_norm { train: false }` says the same.
+        freeze_batch_norm: keep the moments of BatchNorm in training, as batch_norm { train: false } does.
     """
     return Hyperparams(initializer=_initializer(message.initializer), regularizer=_regularizer(message.regularizer),
                        activation=ACTIVATIONS[enum_name(message, 'activation')],
@@ -58,6 +61,6 @@ def _batch_norm(message, freeze_batch_norm):
             'frozen': freeze_batch_norm or not value.train}
 
 
-def enum_name(message, field):
-    """The name of the value that an enum field has."""
+def enum_name(message: Any, field: str) -> str:
+    """Return the name of the value of an enum field."""
     return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name

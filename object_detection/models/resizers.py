@@ -1,53 +1,47 @@
-"""image_resizer of a config: pictures of any size to the size the network takes.
+"""Resize images of any size to what the network takes: the image_resizer of a config.
 
-The kernels are those of TensorFlow 1 that the reference calls: no antialiasing, and pixel (0, 0) of the result lies on
+As in the reference, the kernels are those of TensorFlow 1: no antialiasing, and pixel (0, 0) of the result lies on
 pixel (0, 0) of the source.
 """
+import abc
 import dataclasses
 
 import tensorflow as tf
 
+from object_detection import protos
 from object_detection.models.hyperparams import enum_name
 
 METHODS = {'BILINEAR': 'bilinear', 'NEAREST_NEIGHBOR': 'nearest', 'BICUBIC': 'bicubic', 'AREA': 'area'}
 
 
-def resizer(model_config):
-    """The Resizer of a DetectionModel message (the config's model section)."""
-    return build(getattr(model_config, model_config.WhichOneof('model')).image_resizer)
+class Resizer(abc.ABC):
+    """Resize images, and pad them at the bottom and right."""
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of all results; None if they differ."""
+        return None
 
-def build(image_resizer):
-    """The resizer that an ImageResizer message describes."""
-    kind = image_resizer.WhichOneof('image_resizer_oneof')
-    if kind == 'identity_resizer':
-        return Identity()
-    config = getattr(image_resizer, kind)
-    if kind == 'fixed_shape_resizer':
-        return FixedShape(config.height, config.width, METHODS[enum_name(config, 'resize_method')])
-    return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[enum_name(config, 'resize_method')],
-                           config.pad_to_max_dimension, tuple(config.per_channel_pad_value) or (0., 0., 0.))
+    @property
+    def pad_value(self) -> tuple[float, ...] | None:
+        """The color of padding, 3 numbers; None if nothing is padded."""
+        return None
 
-
-class Resizer:
-    """Call it with one image [H, W, 3] of any dtype, or call `batch` with images [B, H, W, 3] of one size.
-
-    The result is float32 in the same range and int32 (height, width, 3) of the picture in it, the rest being padding
-    at the bottom and right: [h, w, 3] and [3], or [B, h, w, 3] and [B, 3].
-    size: (height, width) of the result where it is always the same, or None.
-    pad_value: what padding is filled with, 3 numbers; None where nothing is padded.
-    """
-    size = None
-    pad_value = None
-
-    def __call__(self, image):
+    def __call__(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Image [H, W, 3] of any dtype -> float32 [h, w, 3] in the same range, and int32 [3], its size without padding.
+        """
         images, shapes = self.batch(image[tf.newaxis])
         return images[0], shapes[0]
 
-    def batch(self, images):
+    def batch(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Like a call, of images of one size: [B, H, W, 3] -> [B, h, w, 3], [B, 3]."""
         images = self._resize(tf.cast(images, tf.float32))
         shapes = tf.tile(tf.shape(images)[tf.newaxis, 1:], [tf.shape(images)[0], 1])
         return self._pad(images), shapes
+
+    @abc.abstractmethod
+    def _resize(self, images):
+        """Images float32 [B, H, W, 3] -> [B, h, w, 3]."""
 
     def _pad(self, images):
         return images
@@ -55,13 +49,13 @@ class Resizer:
 
 @dataclasses.dataclass(frozen=True)
 class FixedShape(Resizer):
-    """To height x width, whatever the aspect ratio was."""
+    """Resize to height x width, whatever the aspect ratio."""
     height: int
     width: int
     method: str = 'bilinear'
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         return self.height, self.width
 
     def _resize(self, images):
@@ -70,22 +64,22 @@ class FixedShape(Resizer):
 
 @dataclasses.dataclass(frozen=True)
 class KeepAspectRatio(Resizer):
-    """The shorter side becomes min_dimension, but the longer one at most max_dimension.
+    """Resize so that the shorter side is min_dimension, or the longer one max_dimension if it would be more.
 
-    pad: pad to a square of max_dimension, with `value` in each channel.
+    pad: pad to a square of max_dimension with the color `value`.
     """
     min_dimension: int
     max_dimension: int
     method: str = 'bilinear'
     pad: bool = False
-    value: tuple = (0., 0., 0.)
+    value: tuple[float, ...] = (0., 0., 0.)
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int] | None:
         return (self.max_dimension, self.max_dimension) if self.pad else None
 
     @property
-    def pad_value(self):
+    def pad_value(self) -> tuple[float, ...] | None:
         return self.value if self.pad else None
 
     def _resize(self, images):
@@ -106,7 +100,23 @@ class KeepAspectRatio(Resizer):
 
 
 class Identity(Resizer):
-    """Sizes as they come."""
+    """Keep every size."""
 
     def _resize(self, images):
         return images
+
+
+def resizer(model_config: protos.DetectionModel) -> Resizer:
+    """Return the resizer of the model section of a config."""
+    return build(getattr(model_config, model_config.WhichOneof('model')).image_resizer)
+
+
+def build(image_resizer: protos.ImageResizer) -> Resizer:
+    kind = image_resizer.WhichOneof('image_resizer_oneof')
+    if kind == 'identity_resizer':
+        return Identity()
+    config = getattr(image_resizer, kind)
+    if kind == 'fixed_shape_resizer':
+        return FixedShape(config.height, config.width, METHODS[enum_name(config, 'resize_method')])
+    return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[enum_name(config, 'resize_method')],
+                           config.pad_to_max_dimension, tuple(config.per_channel_pad_value) or (0., 0., 0.))

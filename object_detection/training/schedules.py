@@ -1,17 +1,23 @@
-"""Learning rates as functions of the global step: scalar int64 tensor in, scalar float32 tensor out.
+"""Learning rate schedules: functions of the global step, int64 scalar -> float32 scalar.
 
-Each follows the reference's TF2 path, including what it does past the last step.
+They follow the reference under TensorFlow 2, past the last step too.
 """
 import math
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from object_detection import protos
 
-def constant(learning_rate):
+Schedule = Callable[[tf.Tensor], tf.Tensor]
+
+
+def constant(learning_rate: float) -> Schedule:
     return lambda step: tf.constant(learning_rate, tf.float32)
 
 
-def exponential_decay(initial, decay_steps, decay_factor, staircase=True, burnin=0., burnin_steps=0, minimum=0.):
+def exponential_decay(initial: float, decay_steps: int, decay_factor: float, staircase: bool = True,
+                      burnin: float = 0., burnin_steps: int = 0, minimum: float = 0.) -> Schedule:
     """initial * decay_factor ** ((step - burnin_steps) / decay_steps); `burnin` (0: initial) before burnin_steps."""
     burnin = burnin or initial
 
@@ -22,12 +28,13 @@ def exponential_decay(initial, decay_steps, decay_factor, staircase=True, burnin
     return rate
 
 
-def manual_steps(boundaries, rates, warmup=False):
-    """rates[i] from boundaries[i - 1] on. With `warmup` the first stretch climbs linearly from rates[0] to rates[1].
+def manual_steps(boundaries: Sequence[int], rates: Sequence[float], warmup: bool = False) -> Schedule:
+    """rates[i] from step boundaries[i - 1] on.
 
     Args:
-        boundaries: increasing steps, the first above 0.
+        boundaries: steps in ascending order, the first above 0.
         rates: one more than boundaries.
+        warmup: raise the rate linearly from rates[0] to rates[1] until the first boundary.
     """
     def rate(step):
         index = tf.reduce_sum(tf.cast(step >= tf.constant(boundaries, tf.int64), tf.int32))
@@ -39,7 +46,8 @@ def manual_steps(boundaries, rates, warmup=False):
     return rate
 
 
-def cosine_decay(base, total_steps, warmup_rate=0., warmup_steps=0, hold_steps=0):
+def cosine_decay(base: float, total_steps: int, warmup_rate: float = 0., warmup_steps: int = 0,
+                 hold_steps: int = 0) -> Schedule:
     """Linear from warmup_rate to base, base for hold_steps, then half a cosine to 0 at total_steps; 0 afterwards."""
     decay_steps = max(1, total_steps - warmup_steps - hold_steps)
 
@@ -54,8 +62,8 @@ def cosine_decay(base, total_steps, warmup_rate=0., warmup_steps=0, hold_steps=0
     return rate
 
 
-def build(config):
-    """The schedule of a LearningRate message."""
+def build(config: protos.LearningRate) -> Schedule:
+    """Build the schedule of a config that has passed config/checks."""
     kind = config.WhichOneof('learning_rate')
     c = getattr(config, kind)
     if kind == 'constant_learning_rate':

@@ -70,5 +70,6 @@ def test_parts():
     assert isinstance(build_parts.box_coder(read('BoxCoder', 'mean_stddev_box_coder {}')), coders.MeanStddevCoder)
     assert build_parts.classification_loss(read('ClassificationLoss', 'weighted_sigmoid {}')) is losses.sigmoid
     assert build_parts.localization_loss(read('LocalizationLoss', 'weighted_giou {}')) is losses.giou
-    assert build_parts.suppression(read('BatchNonMaxSuppression', 'soft_nms_sigma: .5 use_class_agnostic_nms: true')) \
-        == nms.NonMaxSuppression(soft_sigma=.5, class_agnostic=True, iou_threshold=np.float32(.6))
+    config = read('BatchNonMaxSuppression', 'soft_nms_sigma: .5 use_class_agnostic_nms: true')
+    assert build_parts.non_max_suppression(config) == nms.NonMaxSuppression(
+        soft_sigma=.5, class_agnostic=True, iou_threshold=np.float32(.6))

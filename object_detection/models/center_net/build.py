@@ -1,4 +1,5 @@
-"""The `center_net` section of a config -> CenterNet."""
+"""Build a CenterNet from the center_net section of a config."""
+from object_detection import protos
 from object_detection.config import label_map
 from object_detection.layers import feature_extractors
 from object_detection.models import build_parts as parts
@@ -8,8 +9,7 @@ from object_detection.models.center_net.losses import PenaltyReducedFocal, l1
 from object_detection.models.center_net.model import CenterNet
 
 
-def build(config):
-    """CenterNet of a CenterNet message."""
+def build(config: protos.CenterNet) -> CenterNet:
     boxes = _boxes(config.object_detection_task) if config.HasField('object_detection_task') else None
     keypoints = tuple(_keypoint_task(config, section) for section in config.keypoint_estimation_task)
     all_tasks = tasks.Tasks(_center(config.object_center_params), boxes, keypoints)
@@ -27,9 +27,8 @@ def _feature_extractor(section):
 
 def _center(section):
     return tasks.ObjectCenter(
-        loss=_heatmap_loss(section.classification_loss),
-        loss_weight=section.object_center_loss_weight, bias=section.heatmap_bias_init,
-        min_iou=section.min_box_overlap_iou, max_detections=section.max_box_predictions,
+        loss=_heatmap_loss(section.classification_loss), loss_weight=section.object_center_loss_weight,
+        bias=section.heatmap_bias_init, min_iou=section.min_box_overlap_iou, max_detections=section.max_box_predictions,
         peak_kernel=section.peak_max_pool_kernel_size, head=_head(section, 'center_head_params'))
 
 

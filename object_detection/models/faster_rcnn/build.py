@@ -1,6 +1,7 @@
-"""The `faster_rcnn` section of a config -> FasterRCNN."""
+"""Build a FasterRCNN from the faster_rcnn section of a config."""
 import dataclasses
 
+from object_detection import protos
 from object_detection.boxes import nms
 from object_detection.boxes.coders import FasterRcnnCoder
 from object_detection.boxes.matchers import ArgmaxMatcher
@@ -16,11 +17,10 @@ from object_detection.models.faster_rcnn.regions import RegionPooling
 from object_detection.models.faster_rcnn.rpn import FirstStage
 from object_detection.models.faster_rcnn.second_stage import SecondStage
 
-CODER = FasterRcnnCoder((10., 10., 5., 5.))  # no field of the config says otherwise
+CODER = FasterRcnnCoder((10., 10., 5., 5.))  # fixed in the reference
 
 
-def build(config):
-    """FasterRCNN of a FasterRcnn message."""
+def build(config: protos.FasterRcnn) -> FasterRCNN:
     pooling = RegionPooling(config.initial_crop_size, config.maxpool_kernel_size, config.maxpool_stride,
                             clamp=config.use_matmul_crop_and_resize)
     extractor = _feature_extractor(config.feature_extractor, pooling.size)
@@ -41,11 +41,9 @@ def build(config):
 def _feature_extractor(section, region_size):
     freeze = not section.batch_norm_trainable
     keywords = parts.changed(section, 'override_base_feature_extractor_hyperparams', 'pad_to_multiple')
+    keywords |= parts.fpn(section)
     if section.HasField('conv_hyperparams'):
         keywords['conv_hyperparams'] = hyperparams.read(section.conv_hyperparams, freeze)
-    if section.HasField('fpn'):
-        keywords |= {'fpn_min_level': section.fpn.min_level, 'fpn_max_level': section.fpn.max_level,
-                     'additional_layer_depth': section.fpn.additional_layer_depth}
     return feature_extractors.FASTER_RCNN[section.type](region_size=region_size, freeze_batchnorm=freeze, **keywords)
 
 
@@ -62,19 +60,19 @@ def _first_stage(config, generator):
 
 
 def _second_stage(config):
-    mines = config.HasField('hard_example_miner')
     weights = config.second_stage_classification_loss_weight, config.second_stage_localization_loss_weight
     loss = config.second_stage_classification_loss
-    suppression = parts.suppression(config.second_stage_post_processing.batch_non_max_suppression)
+    miner = parts.hard_example_miner(config, *weights)
+    non_max_suppression = parts.non_max_suppression(config.second_stage_post_processing.batch_non_max_suppression)
     return SecondStage(
         assigner=TargetAssigner(ArgmaxMatcher(.5, .5), CODER),
-        sampler=None if mines else BalancedSampler(config.second_stage_batch_size,
+        sampler=None if miner else BalancedSampler(config.second_stage_batch_size,
                                                    config.second_stage_balance_fraction),
-        non_max_suppression=dataclasses.replace(suppression, change_frame=True),
+        non_max_suppression=dataclasses.replace(non_max_suppression, change_frame=True),
         score_converter=parts.score_converter(config.second_stage_post_processing),
         classification=parts.classification_loss(loss) if loss.WhichOneof('classification_loss') else losses.Softmax(),
         classification_weight=weights[0], localization_weight=weights[1],
-        hard_example_miner=parts.hard_example_miner(config.hard_example_miner, *weights) if mines else None)
+        hard_example_miner=miner)
 
 
 def _box_predictor(config, extractor, region_size):

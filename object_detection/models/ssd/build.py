@@ -1,4 +1,5 @@
-"""The `ssd` section of a config -> SSD."""
+"""Build an SSD from the ssd section of a config."""
+from object_detection import protos
 from object_detection.boxes.targets import TargetAssigner
 from object_detection.layers import feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
@@ -9,8 +10,7 @@ from object_detection.models.hyperparams import enum_name
 from object_detection.models.ssd.model import SSD, SsdLoss
 
 
-def build(config):
-    """SSD of an Ssd message."""
+def build(config: protos.Ssd) -> SSD:
     extractor, generator = _feature_extractor(config), parts.anchor_generator(config.anchor_generator)
     return SSD(
         num_classes=config.num_classes, resizer=resizers.build(config.image_resizer), feature_extractor=extractor,
@@ -19,7 +19,7 @@ def build(config):
             parts.matcher(config.matcher), parts.box_coder(config.box_coder),
             parts.similarity(config.similarity_calculator), config.negative_class_weight),
         loss=_loss(config), score_converter=parts.score_converter(config.post_processing),
-        non_max_suppression=parts.suppression(config.post_processing.batch_non_max_suppression),
+        non_max_suppression=parts.non_max_suppression(config.post_processing.batch_non_max_suppression),
         background_class=config.add_background_class)
 
 
@@ -27,9 +27,7 @@ def _feature_extractor(config):
     section = config.feature_extractor
     keywords = parts.changed(section, 'depth_multiplier', 'min_depth', 'pad_to_multiple', 'use_explicit_padding',
                              'use_depthwise', 'override_base_feature_extractor_hyperparams', 'num_layers')
-    if section.HasField('fpn'):
-        keywords |= {'fpn_min_level': section.fpn.min_level, 'fpn_max_level': section.fpn.max_level,
-                     'additional_layer_depth': section.fpn.additional_layer_depth}
+    keywords |= parts.fpn(section)
     if section.HasField('bifpn'):
         keywords |= {f'bifpn_{name}': getattr(section.bifpn, name) for name in (
             'min_level', 'max_level', 'num_iterations', 'num_filters', 'combine_method')}
@@ -65,6 +63,4 @@ def _loss(config):
     return SsdLoss(
         parts.classification_loss(section.classification_loss), parts.localization_loss(section.localization_loss),
         *weights, config.normalize_loss_by_num_matches, config.normalize_loc_loss_by_codesize,
-        config.encode_background_as_zeros,
-        parts.hard_example_miner(section.hard_example_miner, *weights) if section.HasField('hard_example_miner')
-        else None)
+        config.encode_background_as_zeros, parts.hard_example_miner(section, *weights))

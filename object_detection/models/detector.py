@@ -19,7 +19,6 @@ import tensorflow as tf
 from object_detection.boxes import nms
 from object_detection.layers import core
 from object_detection.models.resizers import Resizer
-from object_detection.utils.errors import UserError
 
 Tensors = dict[str, tf.Tensor]
 Predictions = dict[str, Any]  # tensors, and lists of one tensor per feature map
@@ -140,15 +139,12 @@ class Detector(tf.Module, abc.ABC):
             fine_tune_checkpoint_type: classification (the backbone, from a classifier), detection (the feature
                 extractor, from a detector) or full (everything, from a detector of the same kind).
         Raises:
-            UserError: the detector has no such type. config/checks.py finds most of these before TensorFlow loads.
+            KeyError: the detector has no such type, which config/checks refuses.
         """
         backbone = self._classification_backbone()
         objects = {'classification': {'feature_extractor': backbone}} if backbone is not None else {}
         objects |= {'detection': {'model': tf.train.Checkpoint(**self._feature_extractors())}, 'full': {'model': self}}
         objects |= dict.fromkeys(self._DETECTION_ALIASES, objects['detection'])
-        if fine_tune_checkpoint_type not in objects:
-            raise UserError(f'fine_tune_checkpoint_type is "{fine_tune_checkpoint_type}"; this {type(self).__name__} '
-                            f'allows {", ".join(objects)}')
         return objects[fine_tune_checkpoint_type]
 
     def _classification_backbone(self) -> tf.Module | None:

@@ -11,7 +11,6 @@ from object_detection.config import label_map, pipeline
 from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
 from object_detection.models import build
-from object_detection.utils.errors import UserError
 from tests.support import parity, tiny
 from tests.training.test_train import Log, run
 
@@ -71,10 +70,6 @@ def test_train_evaluate_and_export(tmp_path):
     values = dict(data['metrics'])
     assert data['pictures'] == 2 and 0. <= values['DetectionMasks_Precision/mAP'] <= 1.
     assert 'Loss/BoxClassifierLoss/mask_loss' in values
-    without = config.replace('load_instance_masks: true', '')
-    with pytest.raises(UserError, match='set load_instance_masks: true'):
-        evaluator.evaluate(Log(), lambda: False, without, str(tmp_path / 'model'))
-
     model = build.build(pipeline.parse(config).model)
     checkpoints.restore_model(model, done['checkpoint'])
     detect = saved_model.trace(model, 'image_tensor')

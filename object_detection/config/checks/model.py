@@ -6,7 +6,7 @@ from typing import Any
 from object_detection import protos
 from object_detection.config import label_map
 from object_detection.config.checks.extractors import TYPES, Extractor
-from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, chooses, one_of, pixels, share
+from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, between, chooses, one_of, pixels
 from object_detection.utils.errors import UserError
 
 KERAS_INITIALIZERS = ('zeros', 'ones', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', 'lecun_normal',
@@ -234,7 +234,7 @@ RULES: dict[str, list[Rule]] = {
         chooses('second_stage_box_predictor', 'mask_rcnn_box_predictor'),
         chooses('second_stage_classification_loss', *CLASSIFICATION, required=False),
         at_least_one('initial_crop_size', 'maxpool_kernel_size', 'maxpool_stride'),
-        at_most('maxpool_kernel_size', 'initial_crop_size'), share('first_stage_nms_iou_threshold')],
+        at_most('maxpool_kernel_size', 'initial_crop_size'), between(0, 1, 'first_stage_nms_iou_threshold')],
     'CenterNet': [
         _CLASSES, _extractor('center_net'), chooses('image_resizer', *_ONE_SIZE), _one_size,
         chooses('object_center_params.classification_loss', _HEATMAP), _center_net],
@@ -249,26 +249,5 @@ RULES: dict[str, list[Rule]] = {
     'FixedShapeResizer': [pixels('height', 'width')],
     'KeepAspectRatioResizer': [pixels('min_dimension', 'max_dimension'), at_most('min_dimension', 'max_dimension')],
     'BatchNonMaxSuppression': [
-        share('iou_threshold'), at_most('max_detections_per_class', 'max_total_detections'), _nms],
-}
-
-
-def _thresholds(matcher: protos.ArgMaxMatcher) -> Faults:
-    if not matcher.ignore_thresholds:
-        yield from at_most('unmatched_threshold', 'matched_threshold')(matcher)
-
-
-def _miner(loss: protos.Loss) -> Faults:
-    if loss.HasField('hard_example_miner') and loss.classification_loss.HasField('weighted_sigmoid_focal'):
-        yield 'hard_example_miner', ('does not go with weighted_sigmoid_focal, which weighs examples by itself; remove '
-                                     'one of them')
-
-
-RULES_OF_TRAINING: dict[str, list[Rule]] = {  # an export gets along without what these demand
-    'FasterRcnn': [
-        at_least_one('first_stage_minibatch_size', 'second_stage_batch_size'),
-        share('first_stage_positive_balance_fraction', 'second_stage_balance_fraction'),
-        at_most('second_stage_batch_size', 'first_stage_max_proposals')],
-    'ArgMaxMatcher': [_thresholds],
-    'Loss': [_miner],
+        between(0, 1, 'iou_threshold'), at_most('max_detections_per_class', 'max_total_detections'), _nms],
 }

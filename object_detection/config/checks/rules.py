@@ -43,12 +43,11 @@ def pixels(*names: str) -> Rule:
     return at_least_one(*names, reason='sizes are in pixels, at least 1')
 
 
-def share(*names: str) -> Rule:
-    """A number from 0 to 1."""
+def between(low: float, high: float, *names: str) -> Rule:
     def rule(message: Message) -> Faults:
         for name in names:
-            if not 0 <= getattr(message, name) <= 1:
-                yield name, f'is {getattr(message, name):g}; allowed: 0 to 1'
+            if not low <= getattr(message, name) <= high:
+                yield name, f'is {getattr(message, name):g}; allowed: {low:g} to {high:g}'
     return rule
 
 

@@ -1,27 +1,15 @@
 """Rules about training: train_config, train_input_reader, and what of the model only training needs."""
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from object_detection import protos
 from object_detection.config import paths
-from object_detection.config.checks import model as model_rules
-from object_detection.config.checks import readers
+from object_detection.config.checks import augmentation, readers
 from object_detection.config.checks.extractors import TYPES
 from object_detection.config.checks.findings import Finding, error, warning
-from object_detection.config.checks.rules import (
-    Faults,
-    Rule,
-    apply,
-    at_least_one,
-    chooses,
-    numbers,
-    one_of,
-    pixels,
-    positive,
-)
+from object_detection.config.checks.model import fixed_size
+from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, at_most, between, chooses
 from object_detection.config.pipeline import Config, architecture
-
-AUTOAUGMENT_POLICIES = ('v0', 'v1', 'v2', 'v3', 'test')
 
 
 def check(config: Config, evaluated: bool) -> Iterator[Finding]:
@@ -29,12 +17,12 @@ def check(config: Config, evaluated: bool) -> Iterator[Finding]:
     train, reader = config.train_config, config.train_input_reader
     yield from readers.placeholders(config.model, 'model')
     yield from readers.placeholders(train, 'train_config')
-    yield from apply(model_rules.RULES_OF_TRAINING, config.model, 'model')
+    yield from apply(RULES_OF_MODEL, config.model, 'model')
     yield from apply(RULES, train, 'train_config')
     if train.num_steps == 0:
-        yield warning('train_config.num_steps', 'is 0: training goes on for ever unless --num_train_steps is given')
+        yield warning('train_config.num_steps', 'is 0: training never ends unless --num_train_steps is given')
     yield from _batch_size(config)
-    yield from _augmentations(train.data_augmentation_options, reader)
+    yield from augmentation.check(train.data_augmentation_options, reader)
     yield from _learning_rate(train)
     yield from _checkpoint(config)
     yield from readers.check(config, reader, 'train_input_reader', evaluated)
@@ -43,24 +31,9 @@ def check(config: Config, evaluated: bool) -> Iterator[Finding]:
 def _batch_size(config: Config) -> Iterator[Finding]:
     size, resizer = config.train_config.batch_size, config.model.faster_rcnn.image_resizer
     kind = resizer.WhichOneof('image_resizer_oneof')  # the other architectures take images of one size only
-    if kind and size > 1 and not model_rules.fixed_size(resizer):
+    if kind and size > 1 and not fixed_size(resizer):
         yield error('train_config.batch_size', f'is {size}, but {kind} makes images of different sizes; use '
                     'keep_aspect_ratio_resizer with pad_to_max_dimension: true, or batch_size: 1')
-
-
-def _augmentations(options: Sequence[protos.PreprocessingStep], reader: protos.InputReader) -> Iterator[Finding]:
-    count = reader.num_keypoints
-    for index, step in enumerate(options):
-        kind = step.WhichOneof('preprocessing_step')
-        path = f'train_config.data_augmentation_options[{index}].{kind}'
-        for name in ('keypoint_flip_permutation', 'keypoint_rot_permutation'):
-            given = list(getattr(getattr(step, kind), name, ())) if kind else []
-            if count and given and sorted(given) != list(range(count)):
-                yield error(f'{path}.{name}', f'is {given}; with train_input_reader.num_keypoints: {count} it must '
-                            f'hold each number from 0 to {count - 1} once')
-        if kind == 'autoaugment_image' and (count or reader.load_instance_masks):
-            yield error(path, 'moves pictures and boxes only; masks and keypoints would no longer fit: take it out, or '
-                        'take load_instance_masks and num_keypoints out of train_input_reader')
 
 
 def _learning_rate(train: protos.TrainConfig) -> Iterator[Finding]:
@@ -91,7 +64,8 @@ def _checkpoint(config: Config) -> Iterator[Finding]:
         taken = 'detection' if train.from_detection_checkpoint else 'classification'
         yield warning('train_config.fine_tune_checkpoint_type', f'is missing: {taken!r} is taken, as in the reference; '
                       f'allowed: {", ".join(kinds)}')
-    elif kinds and kind not in kinds:
+        kind = taken
+    if kinds and kind not in kinds:
         yield error('train_config.fine_tune_checkpoint_type', f'is {kind!r}; {name} takes {", ".join(kinds)}')
     if train.fine_tune_checkpoint_version != 2:
         yield warning('train_config.fine_tune_checkpoint_version', 'is not V2: it is read as V2 all the same, which is '
@@ -128,66 +102,30 @@ def _cosine(rate: protos.CosineDecayLearningRate) -> Faults:
                                        f'{rate.learning_rate_base:g}')
 
 
-def _step(step: protos.PreprocessingStep) -> Faults:
-    if step.WhichOneof('preprocessing_step') is None:
-        yield '', 'is empty; name an augmentation or delete it'
+def _thresholds(matcher: protos.ArgMaxMatcher) -> Faults:
+    if not matcher.ignore_thresholds:
+        yield from at_most('unmatched_threshold', 'matched_threshold')(matcher)
 
 
-def _range(message: protos.NormalizeImage) -> Faults:
-    if message.original_minval == message.original_maxval:
-        yield '', 'needs original_minval and original_maxval, and they must differ'
+def _miner(loss: protos.Loss) -> Faults:
+    if loss.HasField('hard_example_miner') and loss.classification_loss.HasField('weighted_sigmoid_focal'):
+        yield 'hard_example_miner', ('does not go with weighted_sigmoid_focal, which weighs examples by itself; remove '
+                                     'one of them')
 
 
-def _pad_sizes(message: protos.RandomPadImage) -> Faults:
-    for bound in ('min_image', 'max_image'):
-        if bool(getattr(message, f'{bound}_height')) != bool(getattr(message, f'{bound}_width')):
-            yield '', f'sets one of {bound}_height and {bound}_width; set both or neither'
-
-
-def _jitter(message: protos.RandomJitterBoxes) -> Faults:
-    mode = message.JitterMode.Name(message.jitter_mode)
-    if message.ratio < 0 or (message.ratio > 1 and not mode.startswith('EXPAND')):
-        yield 'ratio', (f'is {message.ratio:g}; allowed: 0 to 1, where a side reaches the center of its box; more only '
-                        'with a jitter_mode EXPAND...')
-
-
-def _jpeg_quality(message: protos.RandomJpegQuality) -> Faults:
-    for name in ('min_jpeg_quality', 'max_jpeg_quality'):
-        if not 0 <= getattr(message, name) <= 100:
-            yield name, f'is {getattr(message, name)}; allowed: 0 to 100'
-
-
-_AREA, _ASPECT = positive('min_area', 'max_area', most=1), positive('min_aspect_ratio', 'max_aspect_ratio')
-_COLOR = numbers('pad_color', 0, 3)
-_RATIOS = [numbers('min_padded_size_ratio', 0, 2), numbers('max_padded_size_ratio', 0, 2)]
+RULES_OF_MODEL: dict[str, list[Rule]] = {  # an export does without
+    'FasterRcnn': [
+        at_least_one('first_stage_minibatch_size', 'second_stage_batch_size'),
+        between(0, 1, 'first_stage_positive_balance_fraction', 'second_stage_balance_fraction'),
+        at_most('second_stage_batch_size', 'first_stage_max_proposals')],
+    'ArgMaxMatcher': [_thresholds],
+    'Loss': [_miner],
+}
 RULES: dict[str, list[Rule]] = {
     'TrainConfig': [at_least_one('batch_size'), chooses('optimizer')],
     **{f'{name}Optimizer': [chooses('learning_rate')] for name in ('Momentum', 'RMSProp', 'Adam')},
     'ExponentialDecayLearningRate': [at_least_one('decay_steps')],
     'ManualStepLearningRate': [_manual_steps],
     'CosineDecayLearningRate': [_cosine],
-    'PreprocessingStep': [_step],
-    'AutoAugmentImage': [one_of('policy_name', *AUTOAUGMENT_POLICIES)],
-    'NormalizeImage': [_range],
-    'SubtractChannelMean': [numbers('means', 3)],
-    'RandomDistortColor': [one_of('color_ordering', 0, 1)],
-    'RandomPatchGaussian': [at_least_one('min_patch_size')],
-    'ResizeImage': [pixels('new_height', 'new_width')],
-    'RandomResizeMethod': [pixels('target_height', 'target_width')],
-    'RandomDownscaleToTargetPixels': [at_least_one('min_target_pixels', 'max_target_pixels')],
-    'RandomPadImage': [_pad_sizes, _COLOR],
-    'RandomAbsolutePadImage': [_COLOR],
-    'RandomCropImage': [_AREA, _ASPECT],
-    'RandomCropPadImage': [_AREA, _ASPECT, _COLOR, *_RATIOS],
-    'RandomCropToAspectRatio': [positive('aspect_ratio')],
-    'SSDRandomCropOperation': [_AREA, _ASPECT],
-    'SSDRandomCropFixedAspectRatioOperation': [_AREA],
-    'SSDRandomCropFixedAspectRatio': [positive('aspect_ratio')],
-    'SSDRandomCropPadOperation': [_AREA, _ASPECT, *_RATIOS],
-    'SSDRandomCropPadFixedAspectRatioOperation': [_AREA, _ASPECT],
-    'SSDRandomCropPadFixedAspectRatio': [positive('aspect_ratio'), *_RATIOS],
-    'RandomSquareCropByScale': [at_least_one('max_border', 'num_scales')],
-    'RandomScaleCropAndPadToSquare': [pixels('output_size')],
-    'RandomJitterBoxes': [_jitter],
-    'RandomJpegQuality': [_jpeg_quality],
+    **augmentation.RULES,
 }

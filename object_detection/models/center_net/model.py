@@ -7,7 +7,6 @@ from object_detection.models.center_net import decoding, keypoints, losses
 from object_detection.models.center_net.tasks import CENTER, OFFSET, SCALE, Tasks
 from object_detection.models.detector import Detector, Predictions, Tensors, trim_padding
 from object_detection.models.resizers import Resizer
-from object_detection.utils.errors import UserError
 
 
 class CenterNet(Detector):
@@ -111,9 +110,6 @@ class CenterNet(Detector):
             Loss/TASK/keypoint/heatmap, .../offset and .../regression.
         """
         tasks, map_size = self._tasks, _map_size(predictions[CENTER][-1])
-        if tasks.keypoints and 'groundtruth_keypoints' not in groundtruth:
-            raise UserError('the model has a keypoint_estimation_task but the records give no keypoints; set '
-                            'num_keypoints in train_input_reader and write image/object/keypoint/... features')
         groundtruth = trim_padding(groundtruth)
         boxes = groundtruth['groundtruth_boxes'] * tf.cast([*map_size, *map_size], tf.float32)
         valid = decoding.valid_pixels(true_image_shapes, self._feature_extractor.stride, map_size)

@@ -6,7 +6,6 @@ from object_detection.layers import devices
 from object_detection.models.faster_rcnn.groundtruth import Groundtruth
 from object_detection.models.faster_rcnn.regions import ImageSize, crop, to_normalized
 from object_detection.models.faster_rcnn.second_stage import for_matched_class
-from object_detection.utils.errors import UserError
 
 
 def detection_masks(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -32,15 +31,11 @@ def loss(logits: tf.Tensor, boxes: tf.Tensor, count: tf.Tensor, groundtruth: Gro
         logits: float32 [B, P, C, h, w] with C = num_classes or 1, masks within the boxes.
         boxes: float32 [B, P, 4], in pixels of the padded input.
         count: int32 or float32 [B], number of boxes; those beyond it are padding.
+        groundtruth: with masks.
         targets: of the boxes.
         image_size: of the padded input.
         clamp: see regions.crop.
-    Raises:
-        UserError: the groundtruth has no masks.
     """
-    if groundtruth.masks is None:
-        raise UserError('the model has to learn instance masks, but the input has none; set load_instance_masks: true '
-                        'in the input_reader, and mask_type as the records have them')
     logits = for_matched_class(logits, targets)
     batch, num_boxes, height, width = tf.unstack(tf.shape(groundtruth.masks))
     matches = tf.maximum(targets.matches, 0)

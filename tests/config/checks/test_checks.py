@@ -191,7 +191,7 @@ def test_label_map_against_num_classes(project):
 @pytest.mark.parametrize(('old', 'new', 'words'), [
     ('fine_tune_checkpoint_type: "detection"', '', "'classification' is taken"),
     ('fine_tune_checkpoint_version: V2', '', 'is not V2'),
-    ('num_steps: 100', 'num_steps: 0', 'goes on for ever'),
+    ('num_steps: 100', 'num_steps: 0', 'training never ends'),
     ('num_steps: 100', 'num_steps: 300', 'the learning rate is 0 after step 100'),
     ('"test.tfrecords"', '"train.tfrecords-?????-of-00002"', 'is trained on as well'),
     ('eval_config {}', 'eval_config { export_path: "x" }', 'is ignored: detections are not written'),

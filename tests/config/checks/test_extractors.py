@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from object_detection.config import pipeline
+from object_detection.config.checks import augmentation
 from object_detection.config.checks import model as rules
-from object_detection.config.checks import training
 from object_detection.config.checks.extractors import TYPES
 from object_detection.inputs.augmentation import autoaugment
 from object_detection.layers import core, feature_extractors
@@ -110,7 +110,7 @@ def test_anchors_per_location(text):
 def test_names():
     assert set(rules.KERAS_INITIALIZERS) == set(hyperparams.KERAS_INITIALIZERS)
     assert set(rules.COMBINE_METHODS) == set(bifpn.WEIGHTINGS)
-    assert set(training.AUTOAUGMENT_POLICIES) == set(autoaugment.POLICIES)
+    assert set(augmentation.POLICIES) == set(autoaugment.POLICIES)
     for interpolation in rules.INTERPOLATIONS:
         neck = upsampling.UpsamplingFPN([2, 2], 2, [2], interpolation=interpolation)
         assert np.shape(neck([tf.zeros([1, 4, 4, 2]), tf.zeros([1, 2, 2, 2])])) == (1, 4, 4, 2)

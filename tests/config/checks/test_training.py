@@ -127,9 +127,10 @@ def test_kinds_of_restore(name, kinds, tmp_path):
         config, checks.check_training, tmp_path)
 
 
-def test_no_hourglass_classifies(tmp_path):
+@pytest.mark.parametrize('kind', ['classification', ''])  # '' stands for it
+def test_no_hourglass_classifies(kind, tmp_path):
     config = changed('centernet_mobilenetv2_fpn', 'train_config { fine_tune_checkpoint: "a" fine_tune_checkpoint_type: '
-                     '"classification" } model { center_net { feature_extractor { type: "hourglass_52" } } }')
+                     f'"{kind}" }} model {{ center_net {{ feature_extractor {{ type: "hourglass_52" }} }} }}')
     assert ('train_config.fine_tune_checkpoint_type', "is 'classification'; center_net with \"hourglass_52\" takes "
             'detection, full, fine_tune') in errors(config, checks.check_training, tmp_path)
 

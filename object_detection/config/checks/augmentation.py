@@ -1,0 +1,78 @@
+"""Rules about data_augmentation_options of train_config."""
+from collections.abc import Iterator, Sequence
+
+from object_detection import protos
+from object_detection.config.checks.findings import Finding, error
+from object_detection.config.checks.rules import Faults, Rule, at_least_one, between, numbers, one_of, pixels, positive
+
+POLICIES = ('v0', 'v1', 'v2', 'v3', 'test')  # of autoaugment_image
+
+
+def check(options: Sequence[protos.PreprocessingStep], reader: protos.InputReader) -> Iterator[Finding]:
+    """Yield augmentations that do not fit the masks and keypoints of train_input_reader."""
+    count = reader.num_keypoints
+    for index, step in enumerate(options):
+        kind = step.WhichOneof('preprocessing_step')
+        path = f'train_config.data_augmentation_options[{index}].{kind}'
+        for name in ('keypoint_flip_permutation', 'keypoint_rot_permutation'):
+            given = list(getattr(getattr(step, kind), name, ())) if kind else []
+            if count and given and sorted(given) != list(range(count)):
+                yield error(f'{path}.{name}', f'is {given}; with train_input_reader.num_keypoints: {count} it must '
+                            f'hold each number from 0 to {count - 1} once')
+        if kind == 'autoaugment_image' and (count or reader.load_instance_masks):
+            yield error(path, 'moves pictures and boxes only; masks and keypoints would no longer fit: take it out, or '
+                        'take load_instance_masks and num_keypoints out of train_input_reader')
+
+
+def _step(step: protos.PreprocessingStep) -> Faults:
+    if step.WhichOneof('preprocessing_step') is None:
+        yield '', 'is empty; name an augmentation or delete it'
+
+
+def _range(message: protos.NormalizeImage) -> Faults:
+    if message.original_minval == message.original_maxval:
+        yield '', 'needs original_minval and original_maxval, and they must differ'
+
+
+def _pad_sizes(message: protos.RandomPadImage) -> Faults:
+    for bound in ('min_image', 'max_image'):
+        if bool(getattr(message, f'{bound}_height')) != bool(getattr(message, f'{bound}_width')):
+            yield '', f'sets one of {bound}_height and {bound}_width; set both or neither'
+
+
+def _jitter(message: protos.RandomJitterBoxes) -> Faults:
+    mode = message.JitterMode.Name(message.jitter_mode)
+    if message.ratio < 0 or (message.ratio > 1 and not mode.startswith('EXPAND')):
+        yield 'ratio', (f'is {message.ratio:g}; allowed: 0 to 1, where a side reaches the center of its box; more only '
+                        'with a jitter_mode EXPAND...')
+
+
+_AREA, _SHAPE = positive('min_area', 'max_area', most=1), positive('min_aspect_ratio', 'max_aspect_ratio')
+_COLOR = numbers('pad_color', 0, 3)
+_RATIOS = [numbers('min_padded_size_ratio', 0, 2), numbers('max_padded_size_ratio', 0, 2)]
+RULES: dict[str, list[Rule]] = {
+    'PreprocessingStep': [_step],
+    'AutoAugmentImage': [one_of('policy_name', *POLICIES)],
+    'NormalizeImage': [_range],
+    'SubtractChannelMean': [numbers('means', 3)],
+    'RandomDistortColor': [one_of('color_ordering', 0, 1)],
+    'RandomPatchGaussian': [at_least_one('min_patch_size')],
+    'ResizeImage': [pixels('new_height', 'new_width')],
+    'RandomResizeMethod': [pixels('target_height', 'target_width')],
+    'RandomDownscaleToTargetPixels': [at_least_one('min_target_pixels', 'max_target_pixels')],
+    'RandomPadImage': [_pad_sizes, _COLOR],
+    'RandomAbsolutePadImage': [_COLOR],
+    'RandomCropImage': [_AREA, _SHAPE],
+    'RandomCropPadImage': [_AREA, _SHAPE, _COLOR, *_RATIOS],
+    'RandomCropToAspectRatio': [positive('aspect_ratio')],
+    'SSDRandomCropOperation': [_AREA, _SHAPE],
+    'SSDRandomCropFixedAspectRatioOperation': [_AREA],
+    'SSDRandomCropFixedAspectRatio': [positive('aspect_ratio')],
+    'SSDRandomCropPadOperation': [_AREA, _SHAPE, *_RATIOS],
+    'SSDRandomCropPadFixedAspectRatioOperation': [_AREA, _SHAPE],
+    'SSDRandomCropPadFixedAspectRatio': [positive('aspect_ratio'), *_RATIOS],
+    'RandomSquareCropByScale': [at_least_one('max_border', 'num_scales')],
+    'RandomScaleCropAndPadToSquare': [pixels('output_size')],
+    'RandomJitterBoxes': [_jitter],
+    'RandomJpegQuality': [between(0, 100, 'min_jpeg_quality', 'max_jpeg_quality')],
+}

@@ -1,9 +1,9 @@
 """Faster R-CNN (Ren et al. 2015), optionally with a feature pyramid (Lin et al. 2017) or masks (He et al. 2017)."""
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
+from object_detection.layers.feature_extractors.faster_rcnn import TwoStageFeatureExtractor
 from object_detection.layers.heads.mask_rcnn import MaskRCNNBoxPredictor
 from object_detection.models.detector import Detector, Predictions, Tensors
 from object_detection.models.faster_rcnn import masks
@@ -31,9 +31,9 @@ class FasterRCNN(Detector):
         mask_weight: factor of the mask loss; None for a model without masks.
     """
 
-    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: Any, rpn_features: Callable,
-                 rpn_predictor: Callable, first_stage: FirstStage, second_stage: SecondStage, pooling: RegionPooling,
-                 box_predictor: MaskRCNNBoxPredictor, mask_weight: float | None = None):
+    def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: TwoStageFeatureExtractor,
+                 rpn_features: Callable, rpn_predictor: Callable, first_stage: FirstStage, second_stage: SecondStage,
+                 pooling: RegionPooling, box_predictor: MaskRCNNBoxPredictor, mask_weight: float | None = None):
         super().__init__(num_classes, resizer)
         self._extractor = feature_extractor
         self._feature_extractor_for_proposal_features = feature_extractor.first_stage

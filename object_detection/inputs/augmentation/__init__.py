@@ -10,7 +10,7 @@ what the reference computes when the config does not set the field.
 
 To add an augmentation: write the function in the file of its kind (what it does to boxes, keypoints and masks too) and
 name it in OPTIONS. If the schema has no such option, add it to PreprocessingStep in protos/preprocessor.proto. A rule
-about its fields, such as a least value, belongs in config/checks/training.py.
+about its fields, such as a minimum, belongs in config/checks/augmentation.py.
 """
 from collections.abc import Callable, Sequence
 from typing import Any

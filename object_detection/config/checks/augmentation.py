@@ -3,7 +3,7 @@ from collections.abc import Iterator, Sequence
 
 from object_detection import protos
 from object_detection.config.checks.findings import Finding, error
-from object_detection.config.checks.rules import Faults, Rule, at_least_one, between, numbers, one_of, pixels, positive
+from object_detection.config.checks.rules import Faults, Rule, at_least_one, limit, one_of, pixels, positive
 
 POLICIES = ('v0', 'v1', 'v2', 'v3', 'test')  # of autoaugment_image
 
@@ -47,14 +47,16 @@ def _jitter(message: protos.RandomJitterBoxes) -> Faults:
                         'with a jitter_mode EXPAND...')
 
 
-_AREA, _SHAPE = positive('min_area', 'max_area', most=1), positive('min_aspect_ratio', 'max_aspect_ratio')
-_COLOR = numbers('pad_color', 0, 3)
-_RATIOS = [numbers('min_padded_size_ratio', 0, 2), numbers('max_padded_size_ratio', 0, 2)]
+_AREA = limit(lambda area: 0 < area <= 1, 'it must be above 0, at most 1')('min_area', 'max_area')
+_SHAPE = positive('min_aspect_ratio', 'max_aspect_ratio')
+_COLOR = limit(lambda color: len(color) in (0, 3), 'it needs none or 3 numbers: red, green, blue')('pad_color')
+_RATIOS = limit(lambda ratio: len(ratio) in (0, 2), 'it needs none or 2 numbers: of height and width')(
+    'min_padded_size_ratio', 'max_padded_size_ratio')
 RULES: dict[str, list[Rule]] = {
     'PreprocessingStep': [_step],
     'AutoAugmentImage': [one_of('policy_name', *POLICIES)],
     'NormalizeImage': [_range],
-    'SubtractChannelMean': [numbers('means', 3)],
+    'SubtractChannelMean': [limit(lambda means: len(means) == 3, 'it needs 3 numbers: red, green, blue')('means')],
     'RandomDistortColor': [one_of('color_ordering', 0, 1)],
     'RandomPatchGaussian': [at_least_one('min_patch_size')],
     'ResizeImage': [pixels('new_height', 'new_width')],
@@ -63,16 +65,17 @@ RULES: dict[str, list[Rule]] = {
     'RandomPadImage': [_pad_sizes, _COLOR],
     'RandomAbsolutePadImage': [_COLOR],
     'RandomCropImage': [_AREA, _SHAPE],
-    'RandomCropPadImage': [_AREA, _SHAPE, _COLOR, *_RATIOS],
+    'RandomCropPadImage': [_AREA, _SHAPE, _COLOR, _RATIOS],
     'RandomCropToAspectRatio': [positive('aspect_ratio')],
     'SSDRandomCropOperation': [_AREA, _SHAPE],
     'SSDRandomCropFixedAspectRatioOperation': [_AREA],
     'SSDRandomCropFixedAspectRatio': [positive('aspect_ratio')],
-    'SSDRandomCropPadOperation': [_AREA, _SHAPE, *_RATIOS],
+    'SSDRandomCropPadOperation': [_AREA, _SHAPE, _RATIOS],
     'SSDRandomCropPadFixedAspectRatioOperation': [_AREA, _SHAPE],
-    'SSDRandomCropPadFixedAspectRatio': [positive('aspect_ratio'), *_RATIOS],
+    'SSDRandomCropPadFixedAspectRatio': [positive('aspect_ratio'), _RATIOS],
     'RandomSquareCropByScale': [at_least_one('max_border', 'num_scales')],
     'RandomScaleCropAndPadToSquare': [pixels('output_size')],
     'RandomJitterBoxes': [_jitter],
-    'RandomJpegQuality': [between(0, 100, 'min_jpeg_quality', 'max_jpeg_quality')],
+    'RandomJpegQuality': [limit(lambda quality: 0 <= quality <= 100, 'allowed: 0 to 100')(
+        'min_jpeg_quality', 'max_jpeg_quality')],
 }

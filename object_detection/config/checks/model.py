@@ -5,8 +5,9 @@ from typing import Any
 
 from object_detection import protos
 from object_detection.config import label_map
+from object_detection.config.checks import rules
 from object_detection.config.checks.extractors import TYPES, Extractor
-from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, between, chooses, one_of, pixels
+from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, chooses, limit, one_of
 from object_detection.utils.errors import UserError
 
 KERAS_INITIALIZERS = ('zeros', 'ones', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', 'lecun_normal',
@@ -14,7 +15,6 @@ KERAS_INITIALIZERS = ('zeros', 'ones', 'glorot_normal', 'glorot_uniform', 'he_no
 COMBINE_METHODS = ('fast_attention', 'attention', 'weighted_sum', 'sum')
 INTERPOLATIONS = ('nearest', 'bilinear')
 RANKINGS = ('min_distance', 'score_distance_ratio', 'score_scaled_distance_ratio', 'gaussian_weighted')
-RANKINGS_WITH_BOXES = RANKINGS[2:]
 FPN_TOP = 5  # the levels of an FPN above it are not merged top-down
 MOST_MAPS = 6  # of an SSD without a pyramid
 
@@ -50,8 +50,10 @@ def feature_maps(section: Any, extractor: Extractor) -> int:
     return min(getattr(section, 'num_layers', 1), MOST_MAPS)
 
 
-def anchors_per_location(kind: str, section: Any) -> list[int]:
+def anchors_per_location(generator: protos.AnchorGenerator) -> list[int]:
     """Return the number of anchors at each location of each feature map that an anchor generator is for."""
+    kind = generator.WhichOneof('anchor_generator_oneof') or 'flexible_grid_anchor_generator'
+    section = getattr(generator, kind)
     if kind == 'multiscale_anchor_generator':
         levels = section.max_level - section.min_level + 1
         return [len(section.aspect_ratios) * section.scales_per_octave] * levels
@@ -122,20 +124,23 @@ def _anchors(architecture: str, field: str) -> Rule:
     def rule(model: Any) -> Faults:
         section, kind = model.feature_extractor, getattr(model, field).WhichOneof('anchor_generator_oneof')
         extractor = TYPES[architecture].get(section.type)
-        if not extractor or kind not in (_CHANGE_MAPS if architecture == 'ssd' else _PROPOSAL_ANCHORS):
-            return
-        counts = anchors_per_location(kind, getattr(getattr(model, field), kind))
-        maps = feature_maps(section, extractor)
-        other = (f'{extractor.pyramid}.min_level or max_level' if extractor.pyramid else
-                 'num_layers' * (architecture == 'ssd'))
-        if len(counts) != maps:
-            yield f'{field}.{kind}', (
-                f'is for {len(counts)} feature maps; feature_extractor has {maps}; make them equal: '
-                f'{_CHANGE_MAPS[kind]}' + (f'; or change feature_extractor.{other}' if other else ''))
-        elif len(set(counts)) > 1 and model.box_predictor.HasField('weight_shared_convolutional_box_predictor'):
-            yield 'box_predictor.weight_shared_convolutional_box_predictor', (
-                f'needs the same number of anchors at each location of all feature maps; {field} gives {counts}')
+        if extractor and kind in (_CHANGE_MAPS if architecture == 'ssd' else _PROPOSAL_ANCHORS):
+            maps, given = feature_maps(section, extractor), len(anchors_per_location(getattr(model, field)))
+            other = (f'; or change feature_extractor.{extractor.pyramid}.min_level or max_level' if extractor.pyramid
+                     else '; or change feature_extractor.num_layers' if architecture == 'ssd' else '')
+            if given != maps:
+                yield f'{field}.{kind}', (f'is for {given} feature maps; feature_extractor has {maps}; make them '
+                                          f'equal: {_CHANGE_MAPS[kind]}{other}')
     return rule
+
+
+def _shared_predictor(model: protos.Ssd) -> Faults:
+    if model.box_predictor.HasField('weight_shared_convolutional_box_predictor'):
+        counts = anchors_per_location(model.anchor_generator)
+        if len(set(counts)) > 1:
+            yield 'box_predictor.weight_shared_convolutional_box_predictor', (
+                'needs the same number of anchors at each location of all feature maps; anchor_generator gives '
+                f'{counts}')
 
 
 def _one_size(model: protos.Ssd | protos.CenterNet) -> Faults:
@@ -154,16 +159,11 @@ def _nms(message: protos.BatchNonMaxSuppression) -> Faults:
 
 def _faster_rcnn(model: protos.FasterRcnn) -> Faults:
     predictor, stages = model.second_stage_box_predictor, model.number_of_stages
-    if stages not in (2, 3):
-        yield 'number_of_stages', f'is {stages}; supported: 2 (boxes), 3 (boxes and masks)'
-    elif stages == 3 and predictor.HasField('mask_rcnn_box_predictor') and not (
+    if stages == 3 and predictor.HasField('mask_rcnn_box_predictor') and not (
             predictor.mask_rcnn_box_predictor.predict_instance_masks):
         yield 'number_of_stages', ('is 3, but second_stage_box_predictor.mask_rcnn_box_predictor.'
                                    'predict_instance_masks is not set; without masks there are 2 stages')
     section = model.feature_extractor
-    if section.first_stage_features_stride != 16:
-        yield ('feature_extractor.first_stage_features_stride',
-               f'is {section.first_stage_features_stride}; supported: 16')
     extractor = TYPES['faster_rcnn'].get(section.type)
     if extractor and extractor.pyramid and not section.HasField('conv_hyperparams'):
         yield 'feature_extractor.conv_hyperparams', 'is missing; a feature pyramid needs it'
@@ -173,14 +173,9 @@ def _faster_rcnn(model: protos.FasterRcnn) -> Faults:
                'is true; it must be false: proposals are in pixels')
 
 
-def _center_net(model: protos.CenterNet) -> Faults:
-    boxes = model.HasField('object_detection_task')
-    if not (boxes or model.keypoint_estimation_task):
+def _tasks(model: protos.CenterNet) -> Faults:
+    if not (model.HasField('object_detection_task') or model.keypoint_estimation_task):
         yield '', 'has neither object_detection_task nor keypoint_estimation_task; add one'
-    for index, task in enumerate(model.keypoint_estimation_task):
-        if task.candidate_ranking_mode in RANKINGS_WITH_BOXES and not boxes:
-            yield (f'keypoint_estimation_task[{index}].candidate_ranking_mode',
-                   f'is "{task.candidate_ranking_mode}", which needs boxes: add object_detection_task')
     try:
         yield from _keypoints(model)
     except UserError as error:
@@ -192,6 +187,9 @@ def _keypoints(model: protos.CenterNet) -> Faults:
     path, items = model.keypoint_label_map_path, []
     for index, task in enumerate(model.keypoint_estimation_task):
         place, name = f'keypoint_estimation_task[{index}]', task.keypoint_class_name
+        if task.candidate_ranking_mode in RANKINGS[2:] and not model.HasField('object_detection_task'):
+            yield (f'{place}.candidate_ranking_mode',
+                   f'is {task.candidate_ranking_mode!r}, which needs boxes: add object_detection_task')
         item = label_map.keypoint_class(path, name, task.keypoint_label_to_std)
         if item:
             items.append(item)
@@ -217,37 +215,48 @@ def _head(message: protos.CenterNet.PredictionHeadParams) -> Faults:
                    'must be one of each for a layer')
 
 
-_CLASSES = at_least_one('num_classes', reason='it is the number of labels, at least 1')
+_CLASSES = limit(lambda count: count >= 1, 'it is the number of labels, at least 1')('num_classes')
 RULES: dict[str, list[Rule]] = {
     'DetectionModel': [chooses('')],
     'Ssd': [
         _CLASSES, _extractor('ssd'), chooses('image_resizer', *_ONE_SIZE), _one_size, chooses('box_coder'),
         chooses('matcher'), chooses('similarity_calculator'),
         chooses('box_predictor', 'convolutional_box_predictor', 'weight_shared_convolutional_box_predictor'),
-        chooses('anchor_generator'), _anchors('ssd', 'anchor_generator'),
+        chooses('anchor_generator'), _anchors('ssd', 'anchor_generator'), _shared_predictor,
         chooses('loss.classification_loss', *CLASSIFICATION),
         chooses('loss.localization_loss', *LOCALIZATION)],
     'FasterRcnn': [
         _CLASSES, _extractor('faster_rcnn'), _faster_rcnn, chooses('image_resizer'),
+        limit(lambda stages: stages in (2, 3), 'supported: 2 (boxes), 3 (boxes and masks)')('number_of_stages'),
         chooses('first_stage_anchor_generator', *_PROPOSAL_ANCHORS),
         _anchors('faster_rcnn', 'first_stage_anchor_generator'),
         chooses('second_stage_box_predictor', 'mask_rcnn_box_predictor'),
         chooses('second_stage_classification_loss', *CLASSIFICATION, required=False),
-        at_least_one('initial_crop_size', 'maxpool_kernel_size', 'maxpool_stride'),
-        at_most('maxpool_kernel_size', 'initial_crop_size'), between(0, 1, 'first_stage_nms_iou_threshold')],
+        at_least_one('initial_crop_size', 'maxpool_kernel_size', 'maxpool_stride',
+                     'first_stage_box_predictor_kernel_size', 'first_stage_box_predictor_depth'),
+        at_most('maxpool_kernel_size', 'initial_crop_size'), rules.share('first_stage_nms_iou_threshold')],
     'CenterNet': [
         _CLASSES, _extractor('center_net'), chooses('image_resizer', *_ONE_SIZE), _one_size,
-        chooses('object_center_params.classification_loss', _HEATMAP), _center_net],
+        chooses('object_center_params.classification_loss', _HEATMAP), _tasks],
     'ObjectDetection': [chooses('localization_loss', *_CENTER_NET_LOCALIZATION)],
     'KeypointEstimation': [
         chooses('loss.classification_loss', _HEATMAP), chooses('loss.localization_loss', *_CENTER_NET_LOCALIZATION),
         one_of('candidate_ranking_mode', *RANKINGS)],
     'PredictionHeadParams': [_head],
+    'FasterRcnnFeatureExtractor': [
+        limit(lambda stride: stride == 16, 'supported: 16')('first_stage_features_stride')],
     'CenterNetFeatureExtractor': [one_of('upsampling_interpolation', *INTERPOLATIONS)],
-    'BidirectionalFeaturePyramidNetworks': [one_of('combine_method', *COMBINE_METHODS)],
+    'BidirectionalFeaturePyramidNetworks': [
+        one_of('combine_method', *COMBINE_METHODS), at_most('min_level', 'max_level')],
     'Initializer': [one_of('keras_initializer_by_name', *KERAS_INITIALIZERS)],
-    'FixedShapeResizer': [pixels('height', 'width')],
-    'KeepAspectRatioResizer': [pixels('min_dimension', 'max_dimension'), at_most('min_dimension', 'max_dimension')],
+    'FixedShapeResizer': [rules.pixels('height', 'width')],
+    'KeepAspectRatioResizer': [
+        rules.pixels('min_dimension', 'max_dimension'), at_most('min_dimension', 'max_dimension')],
+    'FeaturePyramidNetworks': [at_least_one('additional_layer_depth'), at_most('min_level', 'max_level')],
+    'ConvolutionalBoxPredictor': [at_least_one('kernel_size')],
+    'WeightSharedConvolutionalBoxPredictor': [at_least_one('kernel_size')],
+    'SsdAnchorGenerator': [rules.positive('min_scale', 'max_scale')],
+    'PostProcessing': [rules.positive('logit_scale')],
     'BatchNonMaxSuppression': [
-        between(0, 1, 'iou_threshold'), at_most('max_detections_per_class', 'max_total_detections'), _nms],
+        rules.share('iou_threshold'), at_most('max_detections_per_class', 'max_total_detections'), _nms],
 }

@@ -3,7 +3,6 @@
 A rule is a function of a message; it yields (field, message text) for each fault, '' being the section itself. A table
 of rules maps the names of message types to the rules they must meet.
 """
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,34 +30,22 @@ def _sections(section: Message, path: str) -> Iterator[tuple[str, Message]]:
         yield from ((name, part) for name, part in fields.entries(place, value) if isinstance(part, Message))
 
 
-def at_least_one(*names: str, reason: str = 'it must be at least 1') -> Rule:
-    def rule(message: Message) -> Faults:
-        for name in names:
-            if getattr(message, name) < 1:
-                yield name, f'is {getattr(message, name)}; {reason}'
-    return rule
+def limit(accepts: Callable[[Any], bool], advice: str) -> Callable[..., Rule]:
+    """Return a function of field names, which makes the rule that all of them have an accepted value."""
+    def rule_for(*names: str) -> Rule:
+        def rule(message: Message) -> Faults:
+            for name in names:
+                if not accepts(value := getattr(message, name)):
+                    number = f'{value:g}' if isinstance(value, float) else value
+                    yield name, f'is {number if isinstance(value, (int, float)) else list(value)}; {advice}'
+        return rule
+    return rule_for
 
 
-def pixels(*names: str) -> Rule:
-    return at_least_one(*names, reason='sizes are in pixels, at least 1')
-
-
-def between(low: float, high: float, *names: str) -> Rule:
-    def rule(message: Message) -> Faults:
-        for name in names:
-            if not low <= getattr(message, name) <= high:
-                yield name, f'is {getattr(message, name):g}; allowed: {low:g} to {high:g}'
-    return rule
-
-
-def positive(*names: str, most: float = math.inf) -> Rule:
-    """A number above 0, and at most `most`."""
-    def rule(message: Message) -> Faults:
-        for name in names:
-            if not 0 < getattr(message, name) <= most:
-                limit = '' if most == math.inf else f', at most {most:g}'
-                yield name, f'is {getattr(message, name):g}; it must be above 0{limit}'
-    return rule
+at_least_one = limit(lambda value: value >= 1, 'it must be at least 1')
+pixels = limit(lambda value: value >= 1, 'sizes are in pixels, at least 1')
+positive = limit(lambda value: value > 0, 'it must be above 0')
+share = limit(lambda value: 0 <= value <= 1, 'allowed: 0 to 1')
 
 
 def at_most(name: str, limit: str) -> Rule:
@@ -75,15 +62,6 @@ def one_of(name: str, *allowed: object) -> Rule:
     def rule(message: Message) -> Faults:
         if message.HasField(name) and getattr(message, name) not in allowed:
             yield name, f'is {getattr(message, name)!r}; use one of {", ".join(map(str, allowed))}'
-    return rule
-
-
-def numbers(name: str, *counts: int) -> Rule:
-    """A list has one of these lengths."""
-    def rule(message: Message) -> Faults:
-        values = list(getattr(message, name))
-        if len(values) not in counts:
-            yield name, f'is {values}; it needs {" or ".join("none" if not n else f"{n} numbers" for n in counts)}'
     return rule
 
 

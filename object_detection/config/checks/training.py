@@ -8,7 +8,7 @@ from object_detection.config.checks import augmentation, readers
 from object_detection.config.checks.extractors import TYPES
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.checks.model import fixed_size
-from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, at_most, between, chooses
+from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, at_most, chooses, share
 from object_detection.config.pipeline import Config, architecture
 
 
@@ -116,7 +116,7 @@ def _miner(loss: protos.Loss) -> Faults:
 RULES_OF_MODEL: dict[str, list[Rule]] = {  # an export does without
     'FasterRcnn': [
         at_least_one('first_stage_minibatch_size', 'second_stage_batch_size'),
-        between(0, 1, 'first_stage_positive_balance_fraction', 'second_stage_balance_fraction'),
+        share('first_stage_positive_balance_fraction', 'second_stage_balance_fraction'),
         at_most('second_stage_batch_size', 'first_stage_max_proposals')],
     'ArgMaxMatcher': [_thresholds],
     'Loss': [_miner],

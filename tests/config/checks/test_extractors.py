@@ -103,8 +103,8 @@ def test_multiples_of_center_net():
     'flexible_grid_anchor_generator { anchor_grid { base_sizes: [4, 5] aspect_ratios: [1, 1] } anchor_grid {} }'])
 def test_anchors_per_location(text):
     message = pipeline.parse(f'model {{ ssd {{ anchor_generator {{ {text} }} }} }}').model.ssd.anchor_generator
-    kind, grid = message.WhichOneof('anchor_generator_oneof'), build_parts.anchor_generator(message)
-    assert rules.anchors_per_location(kind, getattr(message, kind)) == grid.per_location
+    grid = build_parts.anchor_generator(message)
+    assert rules.anchors_per_location(message) == grid.per_location
 
 
 def test_names():

@@ -22,6 +22,7 @@ FLOORS = (
     ('object_detection.training', 'object_detection.export'),
     ('object_detection.preparation', 'object_detection.zoo'),
     ('object_detection.commands',),
+    ('object_detection.model_main_tf2', 'object_detection.exporter_main_v2'),  # python -m, as with the reference
     ('demo', *SCRIPTS),
     ('benchmarks',),
 )

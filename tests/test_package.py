@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = 'object_detection', 'pyproject.toml', 'README.md', 'LICENSE', 'requirements.txt'
-COMMANDS = {'prepare_data', 'train_t2', 'train_and_eval_tf2', 'exporter_main_v2', 'detection_zoo'}
+COMMANDS = {'prepare_data', 'train_t2', 'train_and_eval_tf2', 'model_main_tf2', 'exporter_main_v2', 'detection_zoo'}
 
 
 @pytest.fixture(scope='module')

@@ -11,6 +11,8 @@ from pathlib import Path
 from object_detection.export import INPUT_TYPES, output_folder
 from object_detection.utils import args, environment, errors
 
+TENSORFLOW_1 = 'is a flag of export_inference_graph.py, of TensorFlow 1; '
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = args.Parser(__doc__)
@@ -22,7 +24,17 @@ def main(argv: Sequence[str] | None = None) -> None:
                         help='new or empty; nothing is overwritten')
     parser.add_argument('--config_override', default='', metavar='TEXT',
                         help='a piece of pipeline.config to lay over the file, as "model { ssd { ... } }"')
+    args.add_switch(parser, 'use_side_inputs', 'refused: only Context R-CNN, which is not supported, has side inputs')
+    args.add_absl_flags(parser)
+    args.add_refused(parser, {
+        'trained_checkpoint_prefix': f'{TENSORFLOW_1}here it is --trained_checkpoint_dir',
+        **dict.fromkeys(('input_shape', 'write_inference_graph', 'additional_output_tensor_names'),
+                        f'{TENSORFLOW_1}the SavedModel takes images of any size and has all outputs'),
+        **dict.fromkeys(('side_input_shapes', 'side_input_types', 'side_input_names'),
+                        'only Context R-CNN has side inputs, and it is not supported')})
     options = parser.parse_args(argv)
+    if options.use_side_inputs:
+        parser.error('--use_side_inputs: only Context R-CNN has side inputs, and it is not supported')
     started = time.perf_counter()
 
     from object_detection.config import checks, pipeline

@@ -5,6 +5,9 @@
 
 After a stop (Ctrl-C), a kill or a power cut, the same command continues exactly from the last checkpoint. Each phase
 runs in a process of its own, because only the end of a process gives GPU memory back.
+
+With --checkpoint_dir nothing is trained: the newest checkpoint there is evaluated at once, then each new one until none
+comes for --eval_timeout seconds.
 """
 import argparse
 import itertools
@@ -13,49 +16,101 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from object_detection.commands.runs import (
+    PRELOAD,
+    evaluate_folder,
+    evaluate_phase,
+    evaluations,
+    run_phase,
+    train_phase,
+)
 from object_detection.config import paths
 from object_detection.training import screen
 from object_detection.training.record import Record
 from object_detection.utils import args, console, errors, files, phases
 
-PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluator']
 START = 'ckpt-1'  # the checkpoint of step 0, which training writes before its first step; not worth an evaluation
+TENSORFLOW_1 = 'is a flag of TensorFlow 1 scripts (train.py, eval.py, model_main.py); '
 # The first line of the pipeline.config that this command writes into model_dir, anew at each start. Without that line
 # the file is the user's own and is left alone.
 GENERATED = '# Written by train_and_eval_tf2.py'
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = args.Parser(__doc__)
-    args.add_model_dir(parser)
-    args.add_pipeline_config(parser)
-    parser.add_argument('--num_train_steps', type=args.positive_int, metavar='N',
-                        help='stop at this step, instead of train_config.num_steps')
-    parser.add_argument('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
-                        help='steps from one checkpoint and evaluation to the next')
-    parser.add_argument('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
-                        help='older checkpoints are deleted')
-    parser.add_argument('--sample_1_of_n_eval_examples', type=args.positive_int, default=1, metavar='N',
-                        help='evaluate every N-th picture only')
-    args.add_switch(parser, 'eval_on_train_data', 'evaluate on the training pictures too (as eval_train)')
-    parser.add_argument('--sample_1_of_n_eval_on_train_examples', type=args.positive_int, default=5, metavar='N',
-                        help='of the training pictures, evaluate every N-th only')
-    parser.add_argument('--log_every_n', type=args.positive_int, default=100, metavar='N',
-                        help='steps from one point in TensorBoard to the next')
-    args.add_switch(parser, 'alert', 'ring the terminal bell at the end, good or bad')
-    options = parser.parse_args(argv)
+def main(argv: Sequence[str] | None = None, description: str | None = __doc__, evaluate: bool = True) -> None:
+    """Run the command.
+
+    Args:
+        description: the text of --help.
+        evaluate: evaluate each checkpoint after it was written.
+    """
+    options = parse(argv, description)
     try:
         with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
             config = checked(options)
+            if options.checkpoint_dir:
+                evaluate_folder(worker, config, options.checkpoint_dir, options)
+                return
             with files.lock(options.model_dir, 'this model_dir'):
                 keep_config(config, options)
-                train_and_evaluate(worker, config, options)
+                train_and_evaluate(worker, config, options, evaluate)
     finally:
         if options.alert:
             print('\a', end='', file=sys.stderr, flush=True)
 
 
-def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace) -> None:
+def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Namespace:
+    """Parse the command line: the flags of the reference's model_main_tf2.py and some more."""
+    parser = args.Parser(description)
+    args.add_model_dir(parser)
+    args.add_pipeline_config(parser)
+    add = parser.add_argument
+    add('--num_train_steps', type=args.positive_int, metavar='N',
+        help='stop at this step, instead of train_config.num_steps')
+    add('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
+        help='steps from one checkpoint to the next')
+    add('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
+        help='older checkpoints are deleted')
+    add('--log_every_n', type=args.positive_int, default=100, metavar='N',
+        help='steps from one point in TensorBoard to the next')
+    args.add_switch(parser, 'record_summaries', 'write pictures of the first batch for TensorBoard', default=True)
+    args.add_switch(parser, 'alert', 'ring the terminal bell at the end, good or bad')
+    group = parser.add_argument_group('evaluation')
+    add = group.add_argument
+    add('--checkpoint_dir', metavar='FOLDER', help='evaluate the checkpoints of this folder, and train nothing; also '
+        'an unpacked zoo tarball, or one checkpoint (.../ckpt-7)')
+    add('--eval_timeout', type=args.count, default=3600, metavar='SECONDS',
+        help='with --checkpoint_dir, how long to wait for a new checkpoint; 0: evaluate the newest only')
+    add('--sample_1_of_n_eval_examples', type=args.positive_int, default=1, metavar='N',
+        help='evaluate every N-th picture only')
+    args.add_switch(group, 'eval_on_train_data', 'evaluate on the training pictures too (as eval_train)')
+    add('--sample_1_of_n_eval_on_train_examples', type=args.positive_int, default=5, metavar='N',
+        help='of the training pictures, evaluate every N-th only')
+    group = parser.add_argument_group('flags of the reference for other machines')
+    args.add_switch(group, 'use_tpu', 'refused: TPUs are not supported')
+    group.add_argument('--tpu_name', metavar='NAME', help='has no effect without --use_tpu')
+    group.add_argument('--num_workers', type=args.positive_int, default=1, metavar='N',
+                       help='1: several machines are not supported; all GPUs of this one are used')
+    args.add_absl_flags(parser)
+    args.add_refused(parser, {
+        'train_dir': f'{TENSORFLOW_1}here it is --model_dir',
+        'eval_dir': f'{TENSORFLOW_1}evaluations go into --model_dir',
+        'run_once': f'{TENSORFLOW_1}here it is --checkpoint_dir FOLDER --eval_timeout 0',
+        **dict.fromkeys(('num_clones', 'clone_on_cpu', 'worker_replicas', 'ps_tasks', 'task', 'master'),
+                        f'{TENSORFLOW_1}all GPUs of this machine are used without any flag'),
+        **dict.fromkeys(('model_config_path', 'train_config_path', 'input_config_path', 'eval_config_path'),
+                        f'{TENSORFLOW_1}here one --pipeline_config_path has all sections'),
+        'hparams_overrides': f'{TENSORFLOW_1}change the pipeline.config instead',
+        'eval_training_data': f'{TENSORFLOW_1}here it is --eval_on_train_data',
+        'eval_count': f'{TENSORFLOW_1}here every checkpoint is evaluated'})
+    options = parser.parse_args(argv)
+    if options.use_tpu:
+        parser.error('--use_tpu: TPUs are not supported; leave it out to compute on GPUs or the CPU')
+    if options.num_workers > 1:
+        parser.error('--num_workers: several machines are not supported; leave it out to use all GPUs of this machine')
+    return options
+
+
+def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace, evaluates: bool = True) -> None:
     """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
 
     What comes next depends on the files in model_dir alone, so the same command continues a run that was killed at any
@@ -65,20 +120,18 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
         worker: for the first phase.
         config: TrainEvalPipelineConfig, checked.
         options: from the command line.
+        evaluates: False to train only.
     """
     from object_detection.config import pipeline
     record = Record(options.model_dir)
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))  # a fresh one for each phase
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
-                'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n}
-    evaluations: dict[str, dict[str, Any]] = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
-    if options.eval_on_train_data:
-        evaluations['eval_train'] = {'sample_1_of_n': options.sample_1_of_n_eval_on_train_examples,
-                                     'on_train_data': True}
+                'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n,
+                'record_summaries': options.record_summaries}
 
     def evaluate(checkpoint):
-        for title, arguments in evaluations.items():
+        for title, arguments in (evaluations(options) if evaluates else {}).items():
             known = record.evaluated(title)
             if checkpoint not in known:
                 done = run_phase(next(workers), evaluate_phase, title, {**shared, **arguments, 'known': known}, record)
@@ -97,55 +150,26 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     screen.show_summary(record)
 
 
-def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments: dict[str, Any],
-              record: Record) -> dict[str, Any]:
-    """Run a phase in a fresh process, print its events, and return its data.
-
-    Raises:
-        UserError: the phase ended badly; the message says how and what to do.
-        KeyboardInterrupt: the user asked to stop, and training left a checkpoint.
-    """
-    def on_event(name, **values):
-        if name == 'saved':  # under this name the record may have metrics of a checkpoint that was deleted
-            record.forget(Path(values['checkpoint']).name)
-        drawn.show(name, values)
-
-    with worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
-        outcome = worker.run(phase, arguments, record.folder / 'outcome.json', on_event)
-    if outcome.kind == phases.INTERRUPTED:
-        raise KeyboardInterrupt
-    if outcome.kind == phases.BAD_INPUT:
-        raise errors.UserError(outcome.message)
-    if outcome.kind != phases.DONE:
-        raise errors.UserError(f'{title} ended: {outcome.kind}: {outcome.message}. What was saved stays; the same '
-                               'command continues from the last whole checkpoint')
-    return outcome.data
-
-
-def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
-    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
-    from object_detection.training.train import train
-    return train(report, stopping, **arguments)
-
-
-def evaluate_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
-    """The phase that evaluates a checkpoint; only its process imports TensorFlow."""
-    from object_detection.evaluation.evaluator import evaluate
-    return evaluate(report, stopping, **arguments)
-
-
 def checked(options: argparse.Namespace) -> Any:
     """Read the pipeline.config and print warnings; UserError with everything that is wrong with it."""
     from object_detection.config import checks, pipeline
     config = pipeline.read(options.pipeline_config_path)
     if options.num_train_steps:
         config.train_config.num_steps = options.num_train_steps
-    findings = checks.check_model_dir(options.model_dir)
-    findings += checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
+    findings = []
+    if options.checkpoint_dir:
+        findings += checks.located([*checks.check_model(config), *checks.check_evaluation(config),
+                                    *(checks.check_training(config, True) if options.eval_on_train_data else ())],
+                                   options.pipeline_config_path)
+        if message := paths.remote(options.checkpoint_dir):
+            findings.append(checks.error('--checkpoint_dir', message))
+    else:
+        findings += checks.check_model_dir(options.model_dir)
+        findings += checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
     for finding in checks.demand(findings):
         if finding.severity == 'warning':  # notes are for train_t2.py
             console.warn(str(finding))
-    if not config.train_config.num_steps:
+    if not options.checkpoint_dir and not config.train_config.num_steps:
         raise errors.UserError('train_config.num_steps is 0, which means forever; set it, or give --num_train_steps')
     return config
 

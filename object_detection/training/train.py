@@ -26,12 +26,13 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, log_every_n: int = 100, seed: int = 0,
-          cpus: int | None = None) -> dict[str, Any]:
+          cpus: int | None = None, record_summaries: bool = True) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
         config_text: the pipeline.config.
         cpus: see devices.strategy.
+        record_summaries: write the first images of the batch for TensorBoard; numbers are written always.
     Events:
         device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, new), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
@@ -54,7 +55,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
             run.prepare(start)
         report('started', step=start, target=target)
         with summaries.Writer(run.folder / 'train') as writer:
-            writer.images(start + 1, 'train_input_images', run.pictures())
+            if record_summaries:
+                writer.images(start + 1, 'train_input_images', run.pictures())
             monitor = Monitor(report, writer, run.optimizer.learning_rate, log_every_n, target)
             reached = run.loop(start, target, stopping, monitor)
         run.save()

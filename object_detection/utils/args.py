@@ -1,7 +1,9 @@
-"""Argument types and groups that the commands share. Switches work like absl flags: --x, --nox, --x=true."""
+"""Argument types and groups that the commands share. Switches work like absl flags: --x, --nox, --x=true; also -x."""
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,10 +23,21 @@ class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFo
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that allows no abbreviations and suggests the right name for a misspelled option."""
+    """An ArgumentParser that allows no abbreviations and suggests the right name for a misspelled option.
+
+    As with absl, one hyphen is as good as two: -model_dir=x.
+    """
 
     def __init__(self, description: str | None) -> None:
         super().__init__(description=description, allow_abbrev=False, formatter_class=Help)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([self._two_hyphens(text) for text in given], namespace)
+
+    def _two_hyphens(self, text: str) -> str:
+        match = re.match(r'-(\w{2,})(=|$)', text)
+        return f'-{text}' if match and f'--{match[1]}' in self._option_string_actions else text
 
     def error(self, message: str) -> NoReturn:
         if message.startswith('unrecognized arguments:'):
@@ -68,9 +81,9 @@ def fraction(text: str) -> float:
     return _number(text, float, 0, 1, 'a number from 0 to 1')
 
 
-def add_switch(parser: argparse._ActionsContainer, name: str, help: str) -> None:
-    """Add --NAME, --NAME=true or --NAME true, and their opposites --noNAME, --NAME=false; off by default."""
-    parser.add_argument(f'--{name}', f'--no{name}', dest=name, action=_Switch, help=help)
+def add_switch(parser: argparse._ActionsContainer, name: str, help: str, default: bool = False) -> None:
+    """Add --NAME, --NAME=true or --NAME true, and their opposites --noNAME, --NAME=false."""
+    parser.add_argument(f'--{name}', f'--no{name}', dest=name, action=_Switch, help=help, default=default)
 
 
 def add_pipeline_config(parser: argparse.ArgumentParser) -> None:
@@ -86,9 +99,43 @@ def add_model_dir(parser: argparse.ArgumentParser) -> None:
                         help='folder for checkpoints and TensorBoard files; training resumes from what it contains')
 
 
+def add_absl_flags(parser: argparse.ArgumentParser) -> None:
+    """Accept the flags of every absl program (--alsologtostderr, --v=1, ...), which old command lines carry.
+
+    They have no effect here, and --help does not list them.
+    """
+    for name in ('alsologtostderr', 'logtostderr', 'showprefixforinfo', 'only_check_args', 'pdb', 'pdb_post_mortem',
+                 'run_with_pdb', 'run_with_profiling', 'use_cprofile_for_profiling'):
+        parser.add_argument(f'--{name}', f'--no{name}', nargs='?', dest=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    for names in (('--v', '-v', '--verbosity'), ('--stderrthreshold',), ('--log_dir',), ('--logger_levels',),
+                  ('--profile_file',), ('--undefok',)):
+        parser.add_argument(*names, dest=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def add_refused(parser: argparse.ArgumentParser, flags: Mapping[str, str]) -> None:
+    """Refuse flags of the reference's other scripts.
+
+    Args:
+        flags: {name without hyphens: what to say about it}.
+    """
+    for name, message in flags.items():
+        parser.add_argument(f'--{name}', f'--no{name}', nargs='?', dest=argparse.SUPPRESS, action=_Refused,
+                            message=message, help=argparse.SUPPRESS)
+
+
+class _Refused(argparse.Action):
+    def __init__(self, *arguments: Any, message: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._message = message
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any,
+                 option_string: str | None = None) -> None:
+        parser.error(f'{option_string}: {self._message}')
+
+
 class _Switch(argparse.Action):
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
-        super().__init__(option_strings, dest, nargs='?', default=False, help=help, metavar='true|false')
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str, default: bool) -> None:
+        super().__init__(option_strings, dest, nargs='?', default=default, help=help, metavar='true|false')
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any,
                  option_string: str | None = None) -> None:

@@ -85,7 +85,7 @@ class Phases:
         self.folder, self.steps, self.asked = folder, iter(steps), []
         self.options = SimpleNamespace(model_dir=folder, checkpoint_every_n=10, checkpoint_max_to_keep=9, log_every_n=1,
                                        sample_1_of_n_eval_examples=1, eval_on_train_data=True,
-                                       sample_1_of_n_eval_on_train_examples=1)
+                                       sample_1_of_n_eval_on_train_examples=1, record_summaries=True)
         self.config = pipeline.parse(f'train_config {{ num_steps: {num_steps} }}')
 
     def __call__(self, worker, phase, title, arguments, record):
@@ -169,7 +169,7 @@ def test_training_pictures_without_a_label_map_are_not_evaluated(tmp_path):
     before, after = text.split(reader, 1)
     path.write_text(before + reader + re.sub(r'label_map_path: "[^"]*"', '', after, count=1))
     options = SimpleNamespace(model_dir=tmp_path / 'model', pipeline_config_path=path, num_train_steps=None,
-                              eval_on_train_data=False)
+                              eval_on_train_data=False, checkpoint_dir=None)
     train_and_eval_tf2.checked(options)
     options.eval_on_train_data = True
     with pytest.raises(UserError, match=r'train_input_reader\.label_map_path: is missing; evaluation takes'):

@@ -44,6 +44,32 @@ def test_mistakes_exit_with_code_2_and_advice(parser, given, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('given', [
+    '-steps 3', '-steps=3', '--steps=3 --alsologtostderr', '-logtostderr -steps 3', '-v=1 --steps 3', '--v 2 -steps=3',
+    '--verbosity=-1 --steps 3', '--stderrthreshold=info --noshowprefixforinfo --log_dir=/tmp --steps 3'])
+def test_old_command_lines(given):
+    parser = args.Parser('A script.')
+    parser.add_argument('--steps', type=args.positive_int)
+    args.add_absl_flags(parser)
+    assert parser.parse_args(given.split()).steps == 3
+    assert 'stderrthreshold' not in parser.format_help()
+
+
+def test_refused_flags(parser, capsys):
+    args.add_refused(parser, {'train_dir': 'is not a flag of this script; here it is --model_dir'})
+    for given in ('--train_dir=x', '-train_dir x', '--train_dir'):
+        with pytest.raises(SystemExit) as end:
+            parser.parse_args(given.split())
+        assert end.value.code == 2
+        assert '--train_dir: is not a flag of this script; here it is --model_dir' in capsys.readouterr().err
+
+
+def test_a_switch_that_is_on_by_default(parser):
+    args.add_switch(parser, 'summaries', 'write them', default=True)
+    assert [parser.parse_args(given).summaries for given in ([], ['--nosummaries'], ['--summaries=false'])] == [
+        True, False, False]
+
+
 def test_paths(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path('pipeline.config').touch()

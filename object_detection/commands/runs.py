@@ -1,0 +1,137 @@
+"""Runs of phases, for the commands that train and evaluate: one phase, or the evaluation of a folder of checkpoints."""
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from object_detection.config import paths
+from object_detection.training import screen
+from object_detection.training.record import Record
+from object_detection.utils import console, errors, files, phases
+
+PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluator']
+POLL_SECONDS = 1
+
+
+def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments: dict[str, Any],
+              record: Record) -> dict[str, Any]:
+    """Run a phase in a fresh process, print its events, and return its data.
+
+    Raises:
+        UserError: the phase ended badly; the message says how and what to do.
+        KeyboardInterrupt: the user asked to stop, and training left a checkpoint.
+    """
+    def on_event(name: str, **values: Any) -> None:
+        if name == 'saved':  # under this name the record may have metrics of a checkpoint that was deleted
+            record.forget(Path(values['checkpoint']).name)
+        drawn.show(name, values)
+
+    with tempfile.TemporaryDirectory() as folder, worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
+        outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'), on_event)
+    if outcome.kind == phases.INTERRUPTED:
+        raise KeyboardInterrupt
+    if outcome.kind == phases.BAD_INPUT:
+        raise errors.UserError(outcome.message)
+    if outcome.kind != phases.DONE:
+        raise errors.UserError(f'{title} ended: {outcome.kind}: {outcome.message}. What was saved stays; the same '
+                               'command continues from the last whole checkpoint')
+    return outcome.data
+
+
+def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
+    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
+    from object_detection.training.train import train
+    return train(report, stopping, **arguments)
+
+
+def evaluate_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
+    """The phase that evaluates a checkpoint; only its process imports TensorFlow."""
+    from object_detection.evaluation.evaluator import evaluate
+    return evaluate(report, stopping, **arguments)
+
+
+def evaluations(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return {title: arguments of evaluate_phase} of the evaluations that the command line asks for."""
+    asked: dict[str, dict[str, Any]] = {'eval': {'sample_1_of_n': options.sample_1_of_n_eval_examples}}
+    if options.eval_on_train_data:
+        asked['eval_train'] = {'sample_1_of_n': options.sample_1_of_n_eval_on_train_examples, 'on_train_data': True}
+    return asked
+
+
+def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options: argparse.Namespace) -> None:
+    """Evaluate without training: the newest checkpoint at once, then each new one until none comes for eval_timeout.
+
+    Numbers and images go to model_dir for TensorBoard. Metrics of model_dir's own checkpoints go into its metrics.json,
+    too; a checkpoint from elsewhere could be taken for one of them there.
+
+    Args:
+        worker: for the first phase.
+        config: TrainEvalPipelineConfig, checked.
+        checkpoint: a folder of checkpoints, an unpacked zoo tarball, or the prefix of one checkpoint, which is
+            evaluated once.
+        options: from the command line.
+    Raises:
+        UserError: there is no checkpoint, or none came.
+    """
+    from object_detection.config import pipeline
+    record = Record(options.model_dir)
+    workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))
+    shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
+    metrics: list[tuple[str, float]] = []
+    for path in _checkpoints(checkpoint, options.eval_timeout):
+        for title, arguments in evaluations(options).items():
+            done = run_phase(next(workers), evaluate_phase, title,
+                             {**shared, **arguments, 'checkpoint_path': str(path)}, record)
+            prefix = Path(done['checkpoint'])
+            if prefix.resolve().parent == record.folder.resolve():
+                record.add(title, prefix.name, done['step'], done['metrics'])
+            screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
+            path = prefix  # of the folder's newest: the same one on the training pictures
+            if title == 'eval':
+                metrics = done['metrics']
+        console.table(['metric', 'value'], metrics, title=f'{prefix}, step {done["step"]}')
+
+
+def _checkpoints(checkpoint: str, timeout: float) -> Iterator[Path]:
+    """Yield what checkpoints.load takes: the newest checkpoint, then the prefix of each new one, in order.
+
+    Args:
+        timeout: seconds to wait for each new one; 0 for the newest only.
+    """
+    given = Path(checkpoint)
+    followed = timeout > 0 and (given.is_dir() or not paths.prefixes(given.parent))
+    if followed and not any(paths.prefixes(folder) for folder in (given, given / 'checkpoint')):
+        console.log(f'waiting for the first checkpoint in {given}, up to {timeout} s')
+        if not _wait(given, 0, timeout):
+            raise errors.UserError(f'no checkpoint came into {given} within {timeout} s (--eval_timeout)'
+                                   + ('' if given.exists() else f'; {files.missing(given)}'))
+    last = max([_number(prefix) for prefix in paths.numbered(given)], default=0) if given.is_dir() else 0
+    yield given
+    while followed:
+        console.log(f'waiting for the next checkpoint in {given}, up to {timeout} s; Ctrl-C ends this')
+        new = _wait(given, last, timeout)
+        for prefix in new:
+            if Path(f'{prefix}.index').exists():  # training may have deleted it meanwhile
+                yield prefix
+            last = _number(prefix)
+        followed = bool(new)
+    if timeout:
+        console.log(f'no new checkpoint in {given} for {timeout} s (--eval_timeout); done')
+
+
+def _wait(folder: Path, last: int, timeout: float) -> list[Path]:
+    """Wait for checkpoints ckpt-N with N > last, and return their prefixes in order; an empty list after timeout."""
+    end = time.monotonic() + timeout
+    while True:
+        if new := [prefix for prefix in reversed(paths.numbered(folder)) if _number(prefix) > last]:
+            return new
+        if time.monotonic() >= end:
+            return []
+        time.sleep(min(POLL_SECONDS, timeout))
+
+
+def _number(prefix: Path) -> int:
+    return int(prefix.name.removeprefix('ckpt-'))

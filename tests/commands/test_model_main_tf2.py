@@ -1,0 +1,165 @@
+"""model_main_tf2.py: trains, evaluates a folder of checkpoints, and takes old command lines."""
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from object_detection import checkpoints
+from object_detection.commands import exporter_main_v2, runs, train_and_eval_tf2
+from object_detection.config import pipeline
+from object_detection.utils import files
+from object_detection.utils.errors import UserError
+from tests.evaluation.test_summaries import events
+from tests.support import tiny
+
+ROOT = Path(__file__).parents[2]
+OLD = '--alsologtostderr', '-v=1', '--stderrthreshold=info', '--nouse_tpu', '--num_workers=1'
+
+
+def model_main(folder, *options, module=('model_main_tf2.py',)):
+    return subprocess.run([sys.executable, *module, f'-model_dir={folder / "model"}',
+                           f'-pipeline_config_path={folder / "pipeline.config"}', *map(str, options)],
+                          cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A folder with a model of four steps, trained by the command; and what it printed."""
+    folder = tmp_path_factory.mktemp('trained')
+    tiny.write(folder)
+    return folder, model_main(folder, '--num_train_steps=4', '--checkpoint_every_n=2', '--norecord_summaries', *OLD)
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it for one test."""
+    folder = shutil.copytree(trained[0], tmp_path / 'run')
+    config = folder / 'pipeline.config'
+    config.write_text(config.read_text().replace(trained[0].as_posix(), folder.as_posix()))
+    return folder
+
+
+def test_training_writes_checkpoints_and_evaluates_none(trained):
+    folder, done = trained
+    model = folder / 'model'
+    assert done.returncode == 0, done.stderr
+    assert checkpoints.load(model).step == 4 and checkpoints.load(model / 'ckpt-2').step == 2
+    assert not (model / 'eval').exists() and not (model / 'metrics.json').exists()
+    tags = {tag for tag, _ in events(model / 'train')}
+    assert 'Loss/total_loss' in tags and 'train_input_images' not in tags
+
+
+def test_checkpoint_dir_evaluates_once(run):
+    """During a training of the same model_dir, too, which has locked it; its pipeline.config stays as it is."""
+    config = (run / 'model' / 'pipeline.config').read_text()
+    shutil.move(run / 'train.tfrecords', run / 'elsewhere')  # an evaluation needs no training pictures
+    with files.lock(run / 'model'):
+        done = model_main(run, f'--checkpoint_dir={run / "model"}', '--eval_timeout', 0, '--alsologtostderr',
+                          module=('-m', 'object_detection.model_main_tf2'))
+    assert done.returncode == 0, done.stderr
+    assert 'ckpt-3, step 4' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
+    assert ('DetectionBoxes_Precision/mAP', 4) in events(run / 'model' / 'eval')
+    record = json.loads((run / 'model' / 'metrics.json').read_text())
+    assert {name: (entry['step'], set(entry)) for name, entry in record.items()} == {'ckpt-3': (4, {'step', 'eval'})}
+    assert (run / 'model' / 'pipeline.config').read_text() == config
+
+
+def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
+    """ckpt-3 of another folder would stand in metrics.json for this model_dir's ckpt-3."""
+    other = tmp_path / 'other'
+    shutil.copytree(run / 'model', other)
+    done = subprocess.run([sys.executable, 'train_and_eval_tf2.py', '--model_dir', run / 'new', '--eval_timeout=0',
+                           '--pipeline_config_path', run / 'pipeline.config', '--checkpoint_dir', other / 'ckpt-2',
+                           '--eval_on_train_data'], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert 'eval: step 2, 5 pictures' in done.stdout and 'eval_train: step 2, 3 pictures' in done.stdout
+    assert ('DetectionBoxes_Precision/mAP', 2) in events(run / 'new' / 'eval')
+    assert sorted(path.name for path in (run / 'new').iterdir()) == ['eval', 'eval_train']
+
+
+class Evaluations:
+    """Stands for run_phase in an evaluation: lists the checkpoints it was asked for."""
+
+    def __init__(self, folder):
+        self.folder, self.asked = folder, []
+
+    def __call__(self, worker, phase, title, arguments, record):
+        path = Path(arguments['checkpoint_path'])
+        self.asked.append(path.name)
+        if path == self.folder:
+            path = max(self.folder.glob('*.index')).with_suffix('')
+        return {'checkpoint': str(path), 'step': 10, 'pictures': 1, 'metrics': [('DetectionBoxes_Precision/mAP', .5)]}
+
+    def follow(self, monkeypatch, tmp_path, timeout):
+        monkeypatch.setattr(runs, 'run_phase', self)
+        monkeypatch.setattr(runs, 'POLL_SECONDS', .01)
+        monkeypatch.setattr(runs.phases, 'Worker', lambda preload: None)
+        options = SimpleNamespace(model_dir=tmp_path / 'model', eval_timeout=timeout, eval_on_train_data=False,
+                                  sample_1_of_n_eval_examples=1)
+        runs.evaluate_folder(None, pipeline.parse(''), str(self.folder), options)
+        return self.asked
+
+
+def test_new_checkpoints_are_evaluated_in_their_order_until_none_comes(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / 'checkpoints'
+    folder.mkdir()
+    (folder / 'ckpt-8.index').touch()
+
+    def train():
+        for name in ('ckpt-9', 'ckpt-10', 'ckpt-best'):
+            (folder / f'{name}.index').touch()
+
+    timer = threading.Timer(.3, train)
+    timer.start()
+    assert Evaluations(folder).follow(monkeypatch, tmp_path, 2) == ['checkpoints', 'ckpt-9', 'ckpt-10']
+    timer.join()
+    assert f'no new checkpoint in {folder} for 2 s (--eval_timeout); done' in capsys.readouterr().out
+
+
+def test_the_first_checkpoint_is_waited_for(tmp_path, monkeypatch):
+    folder = tmp_path / 'not_yet'
+
+    def train():
+        folder.mkdir()
+        (folder / 'ckpt-1.index').touch()
+
+    timer = threading.Timer(.2, train)
+    timer.start()
+    assert Evaluations(folder).follow(monkeypatch, tmp_path, 1) == ['not_yet']
+    timer.join()
+
+
+def test_no_first_checkpoint(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r'no checkpoint came into .*nowhere within 0\.05 s .*does not exist'):
+        Evaluations(tmp_path / 'nowhere').follow(monkeypatch, tmp_path, .05)
+
+
+def test_mistakes(run):
+    for options, says in (([f'--checkpoint_dir={run / "nowhere"}', '--eval_timeout=0'], 'nowhere: does not exist'),
+                          ([f'--checkpoint_dir={run / "model" / "ckpt-7"}'], 'ckpt-7.index'),
+                          (['--checkpoint_dir=gs://bucket/model'], 'remote store')):
+        done = model_main(run, *options)
+        assert done.returncode == 1 and says in done.stderr and 'Traceback' not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(('command', 'given', 'says'), [
+    (train_and_eval_tf2, '--train_dir=x', '--train_dir: is a flag of TensorFlow 1 scripts (train.py, eval.py, '
+                                          'model_main.py); here it is --model_dir'),
+    (train_and_eval_tf2, '--run_once', '--checkpoint_dir FOLDER --eval_timeout 0'),
+    (train_and_eval_tf2, '--use_tpu=true', 'TPUs are not supported'),
+    (train_and_eval_tf2, '--num_workers 4', 'several machines are not supported'),
+    (exporter_main_v2, '--trained_checkpoint_prefix x', 'TensorFlow 1; here it is --trained_checkpoint_dir'),
+    (exporter_main_v2, '--use_side_inputs', 'only Context R-CNN has side inputs'),
+])
+def test_flags_that_stay_behind_are_refused_in_one_line(command, given, says, tmp_path, capsys):
+    (tmp_path / 'c').touch()
+    required = {train_and_eval_tf2: ['--model_dir=x'],
+                exporter_main_v2: ['--trained_checkpoint_dir=x', '--output_directory=y']}[command]
+    with pytest.raises(SystemExit) as end:
+        command.main([*required, f'--pipeline_config_path={tmp_path / "c"}', *given.split()])
+    assert end.value.code == 2 and says in capsys.readouterr().err.splitlines()[-1]

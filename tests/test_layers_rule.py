@@ -9,9 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
+# Modules under the reference's names, for people's own code. No room imports them.
+REFERENCE = (
+    'object_detection.builders', 'object_detection.core', 'object_detection.dataset_tools', 'object_detection.metrics',
+    *(f'object_detection.utils.{name}' for name in (
+        'category_util', 'colab_utils', 'config_util', 'dataset_util', 'gfile', 'json_utils', 'label_map_util',
+        'np_box_list', 'np_box_list_ops', 'np_box_mask_list', 'np_box_mask_list_ops', 'np_box_ops', 'np_mask_ops',
+        'object_detection_evaluation', 'ops', 'shape_utils', 'static_shape', 'tf_version', 'visualization_utils')))
+# Those of them that import TensorFlow; the others do so in the functions that need it.
+WITH_TENSORFLOW = ('object_detection.builders', 'object_detection.utils.ops', 'object_detection.utils.shape_utils')
 # From the bottom upwards. A module may import from its own room and from the rooms of the lines above, in no circle.
 FLOORS = (
-    ('object_detection.utils',),
+    ('object_detection.utils', 'object_detection.absent'),
     ('object_detection.protos',),
     ('object_detection.config',),
     ('object_detection.records', 'object_detection.boxes'),
@@ -22,6 +31,7 @@ FLOORS = (
     ('object_detection.training', 'object_detection.export'),
     ('object_detection.preparation', 'object_detection.zoo'),
     ('object_detection.commands',),
+    REFERENCE,
     ('object_detection.model_main_tf2', 'object_detection.exporter_main_v2'),  # python -m, as with the reference
     ('demo', *SCRIPTS),
     ('benchmarks',),
@@ -97,7 +107,8 @@ def test_nothing_imports_a_script():
 def test_scripts_and_utils_start_without_tensorflow():
     light = ('object_detection.utils', 'object_detection.config', 'object_detection.records', 'object_detection.zoo',
              'object_detection.commands')
-    names = [*SCRIPTS, *(name for name in MODULES if name.startswith(light))]
+    names = [*SCRIPTS, *(name for name in MODULES if name.startswith((*light, *REFERENCE))
+                         and not name.startswith(WITH_TENSORFLOW))]
     code = f'import sys, {", ".join(names)}; print("tensorflow" in sys.modules)'
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == 'False'

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / 'object_detection'
 ALL = sorted(path.name for path in PACKAGE.iterdir() if (path / '__init__.py').is_file())
 # With complete types; other rooms join when they are done.
-ROOMS = ('boxes', 'checkpoints', 'inputs', 'layers', 'preparation', 'protos', 'records', 'utils', 'zoo')
+ROOMS = ('boxes', 'checkpoints', 'core', 'dataset_tools', 'inputs', 'layers', 'metrics', 'preparation', 'protos',
+         'records', 'utils', 'zoo')
 
 
 def untyped(room):

@@ -12,8 +12,8 @@ from pathlib import Path
 import compat  # noqa: F401, must come before the reference
 import numpy as np
 import tensorflow as tf
-from object_detection.builders import model_builder, optimizer_builder
 
+from object_detection.builders import model_builder, optimizer_builder
 from object_detection.utils import config_util
 
 mobilenet_v2 = tf.keras.applications.MobileNetV2

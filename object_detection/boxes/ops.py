@@ -94,6 +94,16 @@ def change_frame(boxes: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     return (boxes - origin[..., tf.newaxis, :]) * tf.concat([scale, scale], -1)[..., tf.newaxis, :]
 
 
+def image_relative_to(boxes: tf.Tensor) -> tf.Tensor:
+    """Return the image, (0, 0, 1, 1), in the coordinates of normalized boxes [..., 4], which are (0, 0, 1, 1) there.
+
+    Sides below 1e-4 count as 1e-4.
+    """
+    ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
+    height, width = tf.maximum(ymax - ymin, 1e-4), tf.maximum(xmax - xmin, 1e-4)
+    return tf.stack([-ymin / height, -xmin / width, (1. - ymin) / height, (1. - xmin) / width], -1)
+
+
 def scale(boxes: tf.Tensor, y_scale: tf.Tensor | float, x_scale: tf.Tensor | float) -> tf.Tensor:
     """Multiply the y coordinates of boxes [..., 4] by y_scale and the x coordinates by x_scale (scalars)."""
     return boxes * tf.cast(tf.stack([y_scale, x_scale, y_scale, x_scale]), boxes.dtype)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from object_detection.boxes import ops
 from object_detection.models.detector import Tensors
 
 
@@ -76,11 +77,8 @@ def paste_masks(masks: np.ndarray, boxes: np.ndarray, size: np.ndarray | tuple[i
     if not len(masks):
         return np.zeros([0, *size], bool)
     with tf.device('CPU'):  # a hundred masks of a large picture would fill a GPU's memory
-        ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=-1)
-        height, width = tf.maximum(ymax - ymin, 1e-4), tf.maximum(xmax - xmin, 1e-4)
-        # The image in the coordinates of the box, where the box is (0, 0, 1, 1).
-        image = tf.stack([-ymin / height, -xmin / width, (1. - ymin) / height, (1. - xmin) / width], -1)
-        pasted = tf.image.crop_and_resize(masks[..., tf.newaxis], image, tf.range(len(masks)), size)
+        pasted = tf.image.crop_and_resize(masks[..., tf.newaxis], ops.image_relative_to(boxes), tf.range(len(masks)),
+                                          size)
         return (pasted[..., 0] > .5).numpy()
 
 

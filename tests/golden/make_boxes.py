@@ -13,6 +13,7 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import compat  # noqa: F401  (before object_detection)
 import numpy as np
 import tensorflow as tf
+
 from object_detection.anchor_generators import multiple_grid_anchor_generator, multiscale_grid_anchor_generator
 from object_detection.box_coders import faster_rcnn_box_coder
 from object_detection.core import (

@@ -107,7 +107,6 @@ def main():
     from keras.src.applications import resnet as whole_resnet
     resnet.ResNet = whole_resnet.ResNet  # resnet_v1_18 and _34 look for it
     from object_detection.builders import model_builder
-
     from object_detection.protos import model_pb2
 
     scratch = Path(tempfile.mkdtemp())

@@ -15,9 +15,9 @@ from pathlib import Path
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import compat  # noqa: F401  (before object_detection)
 import numpy as np
-from object_detection.metrics import coco_evaluation
 
 from object_detection import eval_util
+from object_detection.metrics import coco_evaluation
 from object_detection.protos import eval_pb2
 
 SIZE, PICTURES, POINTS = (120, 160), 16, 5

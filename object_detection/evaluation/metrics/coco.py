@@ -8,7 +8,7 @@ from faster_coco_eval import mask as rle
 
 # name: (table of COCOeval, IoU threshold or None for the mean over .5 to .95, index of the area range, index of the
 # maximum number of detections)
-_SUMMARY = {
+SUMMARY = {
     'Precision/mAP': ('precision', None, 0, 2),
     'Precision/mAP@.50IOU': ('precision', .5, 0, 2),
     'Precision/mAP@.75IOU': ('precision', .75, 0, 2),
@@ -123,10 +123,10 @@ class Coco:
     def evaluate(self) -> list[tuple[str, float]]:
         """Return (name, value) of each metric; the names are TensorBoard tags."""
         evaluation = self._annotations.compare('segm' if self._masks else 'bbox')
-        metrics = [(name, table_mean(evaluation, *entry)) for name, entry in _SUMMARY.items()]
+        metrics = [(name, table_mean(evaluation, *entry)) for name, entry in SUMMARY.items()]
         for index, category in enumerate(evaluation.params.catIds if self._per_category else ()):
             name = self._categories[category]
-            values = [(metric, table_mean(evaluation, *entry, index)) for metric, entry in _SUMMARY.items()]
+            values = [(metric, table_mean(evaluation, *entry, index)) for metric, entry in SUMMARY.items()]
             metrics.append((f'PerformanceByCategory/mAP/{name}', values[0][1]))
             if self._all_per_category:
                 metrics += [(f'{metric} ByCategory/{name}', value) for metric, value in values]

@@ -4,9 +4,9 @@ import numpy as np
 from object_detection.evaluation.metrics.coco import Annotations, Arrays, boxes_and_areas, table_mean
 
 _DEFAULT_SIGMA = .05  # of keypoints that are not in keypoint_label_to_sigmas
-# As _SUMMARY in coco.py. COCO has ten metrics of keypoints, all for at most 20 detections per image. The last five are
+# As coco.SUMMARY. COCO has ten metrics of keypoints, all for at most 20 detections per image. The last five are
 # recalls: the mean over all thresholds, at .5 and at .75; the reference calls these AR@1, AR@10 and AR@100.
-_SUMMARY = {
+SUMMARY = {
     'Precision/mAP': ('precision', None, 0, 0),
     'Precision/mAP@.50IOU': ('precision', .5, 0, 0),
     'Precision/mAP@.75IOU': ('precision', .75, 0, 0),
@@ -55,7 +55,7 @@ class Keypoints:
         """Return (name, value) of each metric; the names are TensorBoard tags."""
         evaluation = self._annotations.compare('keypoints', self._sigmas)
         return [(f'Keypoints_{name} ByCategory/{self._name}', table_mean(evaluation, *entry))
-                for name, entry in _SUMMARY.items()]
+                for name, entry in SUMMARY.items()]
 
     def _flatten(self, keypoints: np.ndarray, visible: np.ndarray | bool = True) -> np.ndarray:
         """Return (x, y, whether visible) of this class's k keypoints, float64 [n, 3 k].

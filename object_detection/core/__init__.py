@@ -1,0 +1,1 @@
+"""Modules under the reference's names: standard_fields."""

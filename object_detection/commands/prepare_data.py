@@ -60,6 +60,9 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     add('--seed', type=int, default=0, metavar='N', help='of the random choice and split')
     parser.add_argument('--pipeline_config_path', type=Path, metavar='FILE',
                         help='of the model to train: the report compares the boxes with its anchors')
+    parser.add_argument('--check', type=Path, metavar='FOLDER',
+                        help='SavedModel of a detector trained on this data set: the report shows where it contradicts '
+                        'the boxes (overlooked, swapped, badly placed), and label_errors.json lists them to correct')
     parser.add_argument('--workers', type=args.positive_int, default=os.cpu_count() or 1, metavar='N',
                         help='processes that read pictures')
     values = vars(parser.parse_args(argv))

@@ -61,12 +61,12 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 def _from_detections(allowed, label, options):
     most = 1 if options.boxes == 'best' else options.max_boxes
-    good = _one_per_object([detection for detection in allowed if detection[4] >= options.min_score])
+    good = one_per_object([detection for detection in allowed if detection[4] >= options.min_score])
     return [Box(ymin, xmin, ymax, xmax, label, score, 'model', int(class_id))
             for ymin, xmin, ymax, xmax, score, class_id in good[:most]]
 
 
-def _one_per_object(detections: Iterable[Detection]) -> list[Detection]:
+def one_per_object(detections: Iterable[Detection]) -> list[Detection]:
     """Drop detections that overlap a better one: NMS over all classes, as models find one object as dog and as cat."""
     kept: list[Detection] = []
     for detection in detections:
@@ -100,7 +100,7 @@ def _doubts(candidates, allowed, expected, names, options) -> Iterator[str]:
         nearest = f'; best is {_describe(best, names)}' if best else ''
         yield f'no box: nothing allowed with a score of {options.min_score:g}{nearest}'
     elif options.boxes == 'best':
-        rivals = [d for d in _one_per_object(allowed)[1:] if best[4] - d[4] <= CLOSE_SCORE]
+        rivals = [d for d in one_per_object(allowed)[1:] if best[4] - d[4] <= CLOSE_SCORE]
         if rivals:
             yield f'several candidates: {", ".join(_describe(d, names) for d in [best, *rivals[:3]])}'
     if candidates and expected is not None and candidates[0][5] != expected and candidates[0][4] >= options.min_score:

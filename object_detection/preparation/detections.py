@@ -1,4 +1,4 @@
-"""The detector that --coco names: its folder and classes, and what it has found, which the manifest keeps."""
+"""The detectors that --coco and --check name: folder, classes, and detections, which the manifest keeps."""
 import contextlib
 import difflib
 import hashlib
@@ -28,30 +28,28 @@ COCO_NAMES = {number: name.replace('_', ' ') for number, name in enumerate(_COCO
 
 
 class Detections:
-    """The detector of a run and its detections.
+    """A detector and its detections.
 
-    Without --coco, or with --boxes whole, there is no detector and nothing is ever detected.
-    detector: the running Detector, None before `start`. names: {class id: name}. classes: as in boxes.decide.
+    detector: the running Detector, None before `start`. names: {class id: name}.
     """
 
-    def __init__(self, options: Options, manifest: Manifest, stack: contextlib.ExitStack) -> None:
-        """stack: ends the detector's process when it closes."""
-        self._options, self._manifest, self._stack = options, manifest, stack
+    def __init__(self, folder: Path | None, options: Options, manifest: Manifest, stack: contextlib.ExitStack,
+                 kept: int = KEPT, stretch: bool = True) -> None:
+        """folder: of the SavedModel; None: nothing is ever detected. stack: ends the detector's process when it closes.
+
+        kept: detections per picture. stretch: see Detector.
+        """
+        self._folder, self._options, self._manifest, self._stack = folder, options, manifest, stack
+        self._kept, self._stretch = kept, stretch
         self.detector: Detector | None = None
-        self.names: dict[int, str] = {}
-        self.classes: set[int] | None = None
-        self._folder: Path | None = None
-        self._digest = ''
-        if options.boxes != 'whole' and options.coco:
-            self._folder = saved_model(options.coco)
-            self.names = class_names(self._folder)
-            self.classes = class_ids(options.coco_class, self.names)
-            self._digest = digest(self._folder)
+        self.names = class_names(folder) if folder else {}
+        self._digest = digest(folder, kept, stretch) if folder else ''
 
     def start(self) -> None:
         """Start the detector's process, which loads the model while pictures are read."""
         if self._folder and not self.detector:
-            self.detector = self._stack.enter_context(Detector(self._folder, self._options.detector_batch))
+            self.detector = self._stack.enter_context(
+                Detector(self._folder, self._options.detector_batch, self._kept, self._stretch))
 
     def detect(self, pictures: Sequence[Picture]) -> None:
         """Run the detector on the pictures that it has not seen yet; UserError if there are some but no detector."""
@@ -77,8 +75,8 @@ class Detections:
         return self._manifest.detections(self._digest) if self._folder else {}
 
 
-def saved_model(folder: Path) -> Path:
-    """Return the folder of the SavedModel that --coco names: the folder itself or saved_model in it."""
+def saved_model(folder: Path, option: str) -> Path:
+    """Return the folder of the SavedModel that an option (--coco) names: the folder itself or saved_model in it."""
     if not folder.exists() and (known := {model.name for model in table.models()}.intersection(folder.parts)):
         raise UserError(f'{missing(folder)}. It is a model of the zoo: python -m object_detection.zoo download '
                         f'{known.pop()}')
@@ -86,7 +84,7 @@ def saved_model(folder: Path) -> Path:
     for place in (folder, folder / 'saved_model'):
         if (place / 'saved_model.pb').is_file():
             return place
-    raise UserError(f'{folder}: holds no SavedModel (saved_model.pb); --coco wants the saved_model folder of an '
+    raise UserError(f'{folder}: holds no SavedModel (saved_model.pb); {option} wants the saved_model folder of an '
                     'exported detector or of a model of the TF2 detection zoo')
 
 
@@ -122,7 +120,7 @@ def class_ids(classes: Iterable[str], names: Mapping[int, str]) -> set[int] | No
     return ids
 
 
-def digest(folder: Path) -> str:
+def digest(folder: Path, kept: int, stretch: bool) -> str:
     """Return what identifies a detector: a hash of its files, and the constants its detections depend on."""
     total = hashlib.sha256()
     for file in sorted(path for path in folder.rglob('*') if path.is_file()):
@@ -130,4 +128,5 @@ def digest(folder: Path) -> str:
         with file.open('rb') as stream:
             while block := stream.read(1 << 20):
                 total.update(block)
-    return f'{total.hexdigest()[:32]} sides={SIDES} step={ASPECT_STEP} kept={KEPT}'
+    sizes = f'sides={SIDES} step={ASPECT_STEP}' if stretch else 'own sizes'
+    return f'{total.hexdigest()[:32]} {sizes} kept={kept}'

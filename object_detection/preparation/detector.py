@@ -19,7 +19,7 @@ from object_detection.utils import console, environment
 from object_detection.utils.errors import UserError
 
 AHEAD = 4  # batches decoded in advance
-KEPT = 20  # detections per picture
+KEPT = 20  # detections per picture, to choose its boxes from
 ASPECT_STEP = 0.1  # of log(width / height) between the shapes of batches: a picture is stretched by 5 % at most
 SIDES = (640, 1024)  # longer side of a batch in pixels: for smaller pictures, and for others
 
@@ -30,14 +30,17 @@ class Detector:
     pictures, batches: processed so far. busy, seconds: time the model has computed, and time since the first picture.
     """
 
-    def __init__(self, folder: Path, batch: int) -> None:
-        """folder: of the SavedModel. batch: pictures at a time, if the model takes several."""
-        self.folder, self._batch = folder, batch
+    def __init__(self, folder: Path, batch: int, kept: int, stretch: bool = True) -> None:
+        """folder: of the SavedModel. batch: pictures at a time, if the model takes several. kept: boxes per picture.
+
+        stretch: bring pictures of about one shape to a common size; else only those of one size share a batch.
+        """
+        self.folder, self._batch, self._stretch = folder, batch, stretch
         self.busy = self.seconds = 0.0
         self.pictures = self.batches = 0
         context = multiprocessing.get_context('spawn')
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, str(folder)), daemon=True)
+        self._process = context.Process(target=_serve, args=(other, str(folder), kept), daemon=True)
         self._process.start()
         other.close()
         self._takes_batches: bool | None = None
@@ -66,7 +69,7 @@ class Detector:
         Best first, boxes normalized to 0..1. The last digits of a network depend on the batch, so the batches follow
         from the pictures alone.
         """
-        batches = plan(pictures, self._batch if self.ready() else None)
+        batches = plan(pictures, self._batch if self.ready() else None, self._stretch)
         start = time.monotonic()
         self._pipe.send([([str(output / picture.jpg) for picture in batch], shape) for batch, shape in batches])
         for batch, _ in batches:
@@ -89,16 +92,18 @@ class Detector:
         return value
 
 
-def plan(pictures: Sequence[Picture], size: int | None) -> list[tuple[list[Picture], tuple[int, int] | None]]:
-    """Return batches of pictures of about one shape, and the (height, width) each batch is stretched to.
+def plan(pictures: Sequence[Picture], size: int | None,
+         stretch: bool = True) -> list[tuple[list[Picture], tuple[int, int] | None]]:
+    """Return batches of pictures and the (height, width) each batch is stretched to; None: as they are.
 
-    size: pictures in a batch; None: one at a time, as it is.
+    size: pictures in a batch; None: one at a time, as it is. stretch: batches are of about one shape, else of one size.
     """
     if size is None:
         return [([picture], None) for picture in pictures]
     shapes: dict[tuple[int, int], list[Picture]] = collections.defaultdict(list)
     for picture in pictures:
-        shapes[common_shape(picture.jpg_width, picture.jpg_height)].append(picture)
+        own = (picture.jpg_height, picture.jpg_width)
+        shapes[common_shape(*own[::-1]) if stretch else own].append(picture)
     return [(members[i:i + size], shape) for shape, members in sorted(shapes.items())
             for i in range(0, len(members), size)]
 
@@ -111,7 +116,7 @@ def common_shape(width: int, height: int) -> tuple[int, int]:
     return (other, side) if step > 0 else (side, other)
 
 
-def _serve(pipe, folder):
+def _serve(pipe, folder, kept):
     """Run the detector's process: load, report whether batches are taken, then answer one list of batches."""
     end_with_parent()
     environment.prepare_tensorflow()
@@ -128,7 +133,7 @@ def _serve(pipe, folder):
         for number, images in enumerate(_ahead(threads, model.decode, batches)):
             start = time.monotonic()
             with console.muffled(when=not number):
-                detections = model.detect(images, KEPT, LEAST_SCORE)
+                detections = model.detect(images, kept, LEAST_SCORE)
             pipe.send(('detections', (detections, time.monotonic() - start)))
 
 

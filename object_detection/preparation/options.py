@@ -15,7 +15,7 @@ class Options:
     max_boxes: None for no limit. near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or
     'whole'. coco_class: names or ids, 'any' among them or nothing for all. annotations: a COCO JSON or a folder laid
     out like the data set; None for files beside the pictures. pipeline_config_path: of the model to train, whose
-    anchors the report compares with the boxes.
+    anchors the report compares with the boxes. check: SavedModel of a detector to hold the boxes against.
     """
     dataset: Path
     output: Path
@@ -38,3 +38,4 @@ class Options:
     workers: int = 1
     detector_batch: int = 8
     pipeline_config_path: Path | None = None
+    check: Path | None = None

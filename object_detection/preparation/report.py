@@ -14,7 +14,6 @@ from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.split import stable_random
 from object_detection.utils import files
 
-THUMBNAIL = 150  # pixels of the shorter side
 LABELS, SAMPLES = 40, 8  # labels shown, and pictures of each; the template holds the other limits
 HISTOGRAMS = {
     'shorter side': ('Shorter side of the source pictures, pixels', '{:g}'.format),
@@ -22,6 +21,10 @@ HISTOGRAMS = {
     'score': ('Score of the boxes', lambda edge: f'{min(edge, 1):g}'),
     'box size': ('Size of the boxes, share of the picture\'s longer side', lambda edge: f'{min(edge, 1):.1%}'),
 }
+ERROR_KINDS = (
+    ('overlooked', 'The detector is sure of an object where there is no box.'),
+    ('swapped', 'The detector sees an object of another label in the box.'),
+    ('badly placed', 'The detector sees the object of the box, but its edges elsewhere.'))
 TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
 TEMPLATES.filters['thousands'] = '{:,}'.format
@@ -32,13 +35,16 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping
     by_path = {picture.path: picture for picture in pictures}
     samples = list(_samples(numbers, pictures, options.seed))
     sections = {'Labels': True, 'Sizes': True, 'Samples': samples, 'To review': numbers['review'],
-                'Conflicts': numbers['conflicts'], 'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
+                'Label errors': 'label_errors' in numbers, 'Conflicts': numbers['conflicts'],
+                'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
     page = TEMPLATES.get_template('report_template.html').render(
         title=f'Data set {options.dataset.resolve().name}', sections=[title for title in sections if sections[title]],
         numbers=numbers, subsets=[subset for subset in SUBSETS if numbers['totals'][subset]],
         histograms=list(_histograms(numbers)), samples=samples, hidden_labels=len(numbers['labels']) - LABELS,
         reasons=[(reason, count, True) for reason, count in numbers['skipped_by_reason'].items()],
-        picture=by_path.get, thumbnail=lambda picture: _thumbnail(picture, sources[picture.path], options.output))
+        picture=by_path.get, error_kinds=ERROR_KINDS,
+        error_outlines=lambda entry: _outlines(entry, by_path[entry['path']]),
+        thumbnail=lambda picture, side: _thumbnail(picture, sources[picture.path], options.output, side))
     files.write_text(options.output / 'report.html', page)
 
 
@@ -66,11 +72,17 @@ def _samples(numbers, pictures, seed) -> Iterator[tuple[str, list[Picture]]]:
             yield row['label'], members[:SAMPLES]
 
 
-def _thumbnail(picture: Picture, source: str, output: Path) -> str | None:
+def _outlines(entry, picture):
+    """Return (corners, kind) of what a finding of --check is about and of the picture's other boxes."""
+    others = [(box.corners, 'other') for box in picture.boxes if [*box.corners] != entry['box']]
+    return [*others, *([(entry['box'], 'hand')] if entry['box'] else []), (entry['detection'], 'model')]
+
+
+def _thumbnail(picture: Picture, source: str, output: Path, side: int) -> str | None:
     """Return a small JPEG as base64, of the jpg or, where that was left out, of the source; None if neither decodes."""
     for file in (output / str(picture.jpg), Path(source)):
         try:
-            image = decode(file.read_bytes(), THUMBNAIL).image
+            image = decode(file.read_bytes(), side).image
         except (OSError, Unusable):
             continue
         stream = io.BytesIO()

@@ -11,6 +11,7 @@ from object_detection.config import label_map
 from object_detection.preparation import (
     annotations,
     boxes,
+    check,
     duplicates,
     examples,
     names,
@@ -20,7 +21,7 @@ from object_detection.preparation import (
     stats,
 )
 from object_detection.preparation.anchors import anchor_range
-from object_detection.preparation.detections import BOX_SOURCES, Detections
+from object_detection.preparation.detections import BOX_SOURCES, Detections, class_ids, saved_model
 from object_detection.preparation.detector import Detector
 from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
@@ -29,7 +30,7 @@ from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
 SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'test', 'testing'}  # folder names that are not labels
-OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', 'jpg')  # in --output, beside the manifest
+OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', check.FILE, 'jpg')  # beside the manifest
 
 
 def prepare(options: Options) -> None:
@@ -47,7 +48,10 @@ def prepare(options: Options) -> None:
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
-        detections = Detections(options, manifest, stack)
+        coco = saved_model(options.coco, '--coco') if options.coco and options.boxes != 'whole' else None
+        detections = Detections(coco, options, manifest, stack)
+        classes = class_ids(options.coco_class, detections.names) if coco else None
+        checker = check.Checker(dataset.labels, options, manifest, stack) if options.check else None
 
         sources = pictures.prepare(dataset, names.jpg_names(dataset.sources), manifest, options,
                                    on_work=detections.start)
@@ -58,7 +62,7 @@ def prepare(options: Options) -> None:
 
         by_hand = annotations.read(kept, dataset, options)
         detections.detect([picture for picture in kept if boxes.needs_detector(picture, by_hand)])
-        boxes.decide(kept, by_hand, detections.by_picture(), detections.names, detections.classes, options)
+        boxes.decide(kept, by_hand, detections.by_picture(), detections.names, classes, options)
 
         if options.group_by:
             duplicates.bind(kept, options.group_by)
@@ -67,6 +71,8 @@ def prepare(options: Options) -> None:
         manifest.decide(sources)
 
         numbers = stats.collect(sources, dataset.labels, options)
+        if checker:
+            numbers['label_errors'] = checker.check(kept, by_hand)
         files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
         report.write(numbers, sources, {source.path: source.file for source in dataset.sources}, options)
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels)

@@ -75,7 +75,8 @@ def _compare_with_anchors(sizes: Sequence[float], anchors: AnchorRange | None) -
 
 def _options(options):
     """Return the options that the result depends on, without paths and numbers of processes."""
-    left_out = ('dataset', 'output', 'coco', 'annotations', 'workers', 'detector_batch', 'pipeline_config_path')
+    left_out = ('dataset', 'output', 'coco', 'annotations', 'check', 'workers', 'detector_batch',
+                'pipeline_config_path')
     return {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in left_out}
 

@@ -1,4 +1,5 @@
 """prepare_data.py as a user runs it: with a detector, killed, run again, with other options, on bad input."""
+import json
 import os
 import random
 import shutil
@@ -105,6 +106,60 @@ def test_with_a_detector(things, tmp_path, detectors):
     for source, (_, example) in examples(tmp_path / 'one').items():
         if source in found:
             assert example.boxes[0] == pytest.approx(found[source][1].boxes[0], abs=0.01)
+
+
+def voc(*boxes):
+    """boxes: (left, top, right, bottom, label), of a picture of 400x300."""
+    objects = ''.join(f'<object><name>{label}</name><bndbox><xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax>'
+                      f'<ymax>{bottom}</ymax></bndbox></object>' for left, top, right, bottom, label in boxes)
+    return f'<annotation><size><width>400</width><height>300</height></size>{objects}</annotation>'
+
+
+def test_check_finds_label_errors_and_the_corrected_file_goes_back_in(things, tmp_path, detectors):
+    """The detector calls reddish things Down, others Sit; three boxes are wrong, each in its own way."""
+    shutil.copytree(detectors['any'], tmp_path / 'detector' / 'saved_model')
+    label_map.write(tmp_path / 'detector' / 'label_map.pbtxt', ['Down', *(f'class {i}' for i in range(2, 18)), 'Sit'])
+    hand = tmp_path / 'hand'
+    for label in BOX:
+        (hand / label).mkdir(parents=True)
+        for i in range(10):
+            (things / label / f'{i}.jpg').write_bytes(thing(label, i, 'red' if label == 'Down' else 'navy'))
+            (hand / label / f'{i}.xml').write_text(voc((*BOX[label], label)))
+    (hand / 'Sit' / '1.xml').write_text(voc())
+    (hand / 'Sit' / '2.xml').write_text(voc((*BOX['Sit'], 'Down')))
+    (hand / 'Down' / '3.xml').write_text(voc((200, 100, 290, 260, 'Down')))
+    output, options = tmp_path / 'out', ('--check', tmp_path / 'detector', '--negatives')
+    said = prepare(things, output, *options, '--annotations', hand)
+    assert 'label_errors.json: 1 overlooked, 1 swapped, 1 badly placed, in 20 pictures' in said
+    data = json.loads((output / 'label_errors.json').read_text())
+    assert {image['file_name'] for image in data['images'][:3]} == {'Sit/1.jpg', 'Sit/2.jpg', 'Down/3.jpg'}
+    listed = {image['file_name']: image['id'] for image in data['images']}
+    assert len(data['annotations']) == 19 and len(listed) == 20
+    found = json.loads((output / 'stats.json').read_text())['label_errors']['findings']
+    assert [(f['kind'], f['path'], f['label'], f['detected']) for f in found] == [
+        ('overlooked', 'Sit/1.jpg', None, 'Sit'), ('swapped', 'Sit/2.jpg', 'Down', 'Sit'),
+        ('badly placed', 'Down/3.jpg', 'Down', 'Down')]
+    before = contents(output)
+    said = prepare(things, output, *options, '--annotations', hand)
+    assert contents(output) == before and 'detecting:' not in said
+
+    for finding in data['findings']:  # what a person does with CVAT
+        if finding['annotation_id'] is None:
+            data['annotations'].append({'id': 99, 'image_id': finding['image_id'], **finding['detection']})
+        for entry in data['annotations']:
+            if entry['id'] == finding['annotation_id']:
+                entry |= finding['detection']
+    (output / 'label_errors.json').write_text(json.dumps(data))
+    with pytest.raises(UserError, match='has changed since it was written'):
+        prepare_data.main(['--dataset', str(things), '--output', str(output), *map(str, options), '--annotations',
+                           str(hand)])
+    (output / 'label_errors.json').rename(tmp_path / 'corrected.json')
+    said = prepare(things, output, *options, '--annotations', tmp_path / 'corrected.json')
+    assert 'label_errors.json: 0 overlooked, 0 swapped, 0 badly placed, in 20 pictures' in said
+    for source, (_, example) in examples(output).items():
+        left, top, right, bottom = BOX[source.partition('/')[0]]
+        assert example.boxes[0] == pytest.approx((top / 300, left / 400, bottom / 300, right / 400), abs=0.01)
+        assert example.texts == [source.partition('/')[0]]
 
 
 def test_one_worker_and_many_write_the_same_bytes(things, tmp_path):

@@ -1,0 +1,159 @@
+"""--check: hold the boxes of a data set against a detector trained on it, and write them as COCO JSON to correct."""
+import collections
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from object_detection.config import label_map, pipeline
+from object_detection.preparation.annotations import Annotation
+from object_detection.preparation.detections import Detections, saved_model
+from object_detection.preparation.label_errors import KINDS, Finding, check
+from object_detection.preparation.manifest import Manifest, Picture
+from object_detection.preparation.options import Options
+from object_detection.utils import console, files
+from object_detection.utils.errors import UserError
+
+KEPT = 100  # detections per picture: every object counts
+FILE = 'label_errors.json'
+
+
+class Checker:
+    """Holds boxes against the detector that --check names; made early, so that mistakes show before any work."""
+
+    def __init__(self, labels: Sequence[str], options: Options, manifest: Manifest,
+                 stack: contextlib.ExitStack) -> None:
+        """stack: ends the detector's process when it closes."""
+        assert options.check
+        folder = saved_model(options.check, '--check')
+        self._labels, self._options, self._manifest = labels, options, manifest
+        self._detections = Detections(folder, options, manifest, stack, KEPT, stretch=False)
+        self._names = matching(trained_names(folder), labels, folder)
+        self._refuse_to_overwrite()
+
+    def check(self, pictures: Iterable[Picture], annotations: Mapping[str, Annotation]) -> dict[str, Any]:
+        """Check boxes, write label_errors.json, and return the numbers for stats.json.
+
+        Whole pictures as boxes are left out, and pictures without boxes unless an annotation says that there is none.
+        """
+        pictures = [picture for picture in pictures if _has_boxes(picture, annotations.get(picture.path))]
+        self._detections.detect(pictures)
+        known = self._detections.by_picture()
+        findings, qualities = check(pictures, {p.path: json.loads(known[p.jpg_sha256]) for p in pictures}, self._names)
+        content = json.dumps(coco(pictures, findings, qualities, self._labels), indent=1, ensure_ascii=False) + '\n'
+        self._refuse_to_overwrite()
+        file = self._options.output / FILE
+        written = [_digest(data) for data in ([file.read_bytes()] if file.exists() else []) + [content.encode()]]
+        self._manifest.keep_value(FILE, written)
+        files.write_text(file, content)
+        count = collections.Counter(finding.kind for finding in findings)
+        console.log(f'{FILE}: {", ".join(f"{count[kind]} {kind}" for kind in KINDS)}, in {len(pictures)} pictures')
+        by_path = {picture.path: picture for picture in pictures}
+        return {'pictures': len(pictures), 'boxes': sum(len(picture.boxes) for picture in pictures),
+                'counts': {kind: count[kind] for kind in KINDS},
+                'findings': [_listed(finding, by_path[finding.path]) for finding in findings]}
+
+    def _refuse_to_overwrite(self):
+        """Raise UserError if label_errors.json is not as a run has written it: somebody may have corrected it."""
+        file = self._options.output / FILE
+        if file.exists() and _digest(file.read_bytes()) not in (self._manifest.value(FILE) or []):
+            raise UserError(f'{file} has changed since it was written, and --check would write it anew. Move your file '
+                            'elsewhere, and name it with --annotations to use it')
+
+
+def trained_names(folder: Path) -> dict[int, str]:
+    """Return {class id: name} of a SavedModel that this suite or the reference has exported.
+
+    They come from the label_map.pbtxt in its folder or the one above, else from the label map that the pipeline.config
+    there names. UserError if there is neither: class numbers alone would be a guess.
+    """
+    for place in (folder, folder.parent):
+        if (file := place / 'label_map.pbtxt').is_file():
+            return {item.id: item.name for item in label_map.load(file).items}
+    for place in (folder, folder.parent):
+        if (file := place / 'pipeline.config').is_file():
+            named = Path(pipeline.read(file).train_input_reader.label_map_path)
+            if named.is_file():
+                return {item.id: item.name for item in label_map.load(named).items}
+            raise UserError(f'--check {folder}: {file} names the label map {named}, which does not exist; copy the '
+                            f'label_map.pbtxt that the detector was trained with to {place}')
+    raise UserError(f'--check {folder}: nothing says which classes its numbers stand for; copy the label_map.pbtxt '
+                    f'that the detector was trained with to {folder.parent}')
+
+
+def matching(names: Mapping[int, str], labels: Sequence[str], folder: Path) -> dict[int, str]:
+    """Return {class id: label} for the classes that are labels of the data set; UserError if there is none.
+
+    Names are compared exactly, else in lower case where that is unambiguous.
+    """
+    folded = collections.defaultdict(list)
+    for label in labels:
+        folded[label.casefold()].append(label)
+    matched = {number: name if name in labels else folded[name.casefold()][0] for number, name in names.items()
+               if name in labels or len(folded[name.casefold()]) == 1}
+    if not matched:
+        raise UserError(f'--check {folder}: none of its classes ({", ".join(list(names.values())[:8])}) is a label of '
+                        f'the data set ({", ".join(labels[:8])}); it takes a detector trained on this data set')
+    if missing := [label for label in labels if label not in matched.values()]:
+        console.warn(f'--check {folder}: the detector does not know {", ".join(missing[:8])}; boxes with '
+                     f'{"these labels" if len(missing) > 1 else "this label"} are only compared with those of others')
+    return matched
+
+
+def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Mapping[str, float],
+         labels: Sequence[str]) -> dict[str, Any]:
+    """Return the boxes of pictures as COCO JSON, the picture with the worst ObjectLab score first.
+
+    The boxes are as they are, in pixels of the upright picture; nothing is corrected. `findings` is beyond COCO, and
+    tools pass over it.
+    """
+    ids = {label: number for number, label in enumerate(labels, start=1)}
+    order = sorted(pictures, key=lambda picture: (qualities[picture.path], picture.path))
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    numbers: dict[tuple[str, int | None], int] = {}  # {(path, index of the box): id of the annotation}
+    for image, picture in enumerate(order, start=1):
+        images.append({'id': image, 'file_name': picture.path, 'width': picture.width, 'height': picture.height})
+        for i, box in enumerate(picture.boxes):
+            numbers[picture.path, i] = len(annotations) + 1
+            bbox = _bbox(box.corners, picture)
+            annotations.append({'id': len(annotations) + 1, 'image_id': image, 'category_id': ids[box.label],
+                                'bbox': bbox, 'area': round(bbox[2] * bbox[3], 2), 'iscrowd': 0, 'segmentation': []})
+    places = {picture.path: (image, picture) for image, picture in enumerate(order, start=1)}
+    return {
+        'info': {'description': 'Boxes to correct, written by prepare_data.py --check. The first images need it most. '
+                                'Name the corrected file with --annotations.'},
+        'images': images, 'annotations': annotations,
+        'categories': [{'id': number, 'name': label, 'supercategory': ''} for label, number in ids.items()],
+        'findings': [{'image_id': places[finding.path][0], 'kind': finding.kind, 'score': finding.score,
+                      'annotation_id': numbers.get((finding.path, finding.annotation)),
+                      'detection': {'bbox': _bbox(finding.detection, places[finding.path][1]),
+                                    'category_id': ids[finding.label], 'score': finding.confidence}}
+                     for finding in findings]}
+
+
+def _has_boxes(picture, annotation):
+    if annotation is not None and annotation.boxes is not None:
+        return True
+    return bool(picture.boxes) and all(box.origin != 'whole' for box in picture.boxes)
+
+
+def _bbox(corners, picture):
+    """Return [x, y, width, height] in pixels of the upright source, to a hundredth."""
+    ymin, xmin, ymax, xmax = (round(value * side, 2) for value, side
+                              in zip(corners, (picture.height, picture.width) * 2))
+    return [xmin, ymin, round(xmax - xmin, 2), round(ymax - ymin, 2)]
+
+
+def _listed(finding, picture):
+    """Return a finding as stats.json and the report have it. box, label: of the annotation, None without one."""
+    box = None if finding.annotation is None else picture.boxes[finding.annotation]
+    return {'path': finding.path, 'kind': finding.kind, 'score': finding.score,
+            'box': box and [*box.corners], 'label': box and box.label,
+            'detection': [*finding.detection], 'detected': finding.label, 'confidence': finding.confidence}
+
+
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()

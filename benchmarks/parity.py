@@ -2,8 +2,8 @@
 
   python benchmarks/parity.py [--golden DIR] [NAME ...]
 
-DIR holds NAME.json and NAME.npz as the parity kit's golden folder does (default: tests/golden); the configs are
-tests/golden/NAME.config or, for a kit's folder, those in DIR/../configs. Prints a table and ends with code 1 if
+DIR holds NAME.json and NAME.npz as tests/golden, the default, does; the configs are tests/golden/NAME.config or, in
+another folder of golden numbers, those of DIR/../configs. Prints a table and ends with code 1 if
 anything is out of tolerance (1e-4 relative, or five times how far the reference is from itself).
 """
 import argparse

@@ -1,5 +1,7 @@
 """label_map.pbtxt: the names and ids of the classes. Ids start at 1; 0 is the background."""
 import difflib
+import functools
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from object_detection.config import textproto
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
+MOST_CLASSES = 100_000  # the highest id; a slip of the keyboard must not ask for a billion outputs
 # What a zoo tarball's keypoint_label_map_path, PATH_TO_BE_CONFIGURED, stood for
 COCO_PERSON = '/m/01g317'
 COCO_KEYPOINTS = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder',
@@ -47,6 +50,15 @@ class LabelMap:
     def num_classes(self) -> int:
         """The largest id; num_classes of the model must be at least this."""
         return max(item.id for item in self.items)
+
+    @functools.cached_property
+    def ids(self) -> dict[str, int]:
+        """{name or display name: id}; the higher id if two classes share it, as in the reference."""
+        found: dict[str, int] = {}
+        for item in self.items:
+            for name in filter(None, (item.name, item.display_name)):
+                found[name] = max(item.id, found.get(name, 0))
+        return found
 
     def name_of(self, class_id: int) -> str:
         """Return the display name of a class, or its name; 'category_7' for an id that no class has."""
@@ -122,6 +134,9 @@ def _faults(entries: list[tuple[int, Any]]) -> Iterator[tuple[int, str]]:
             yield line, f'class {name!r} has no id; ids start at 1'
         elif entry.id < 1:
             yield line, f'class {name!r} has id {entry.id}; ids start at 1, 0 is the background'
+        elif entry.id > MOST_CLASSES:
+            yield line, (f'class {name!r} has id {entry.id}, and a model has as many outputs as the highest id; number '
+                         f'the classes from 1, at most to {MOST_CLASSES}')
         elif entry.id in ids:
             yield line, f'id {entry.id} is given twice (before on line {ids[entry.id]}); each class needs its own'
         names.setdefault(name, line)
@@ -134,9 +149,14 @@ def _faults(entries: list[tuple[int, Any]]) -> Iterator[tuple[int, str]]:
 
 def _oddities(items: tuple[Item, ...], path: str | Path) -> Iterator[str]:
     used = {item.id for item in items}
-    if gaps := sorted(set(range(1, max(used))) - used):
-        shown = ', '.join(map(str, gaps[:10])) + (' ...' if len(gaps) > 10 else '')
-        yield f'{path}: no class has id {shown}; the model keeps {len(gaps)} unused outputs for them'
+    if gaps := max(used) - len(used):
+        first = itertools.islice((number for number in itertools.count(1) if number not in used), min(gaps, 10))
+        shown = ', '.join(map(str, first)) + (' ...' if gaps > 10 else '')
+        yield f'{path}: no class has id {shown}; the model keeps {gaps} unused outputs for them'
+    names = {item.name: item.id for item in items}
     for item in items:
+        if names.get(item.display_name, item.id) != item.id:
+            yield (f'{path}: {item.display_name!r} is the display_name of class {item.id} and the name of class '
+                   f'{names[item.display_name]}; in the records it means the higher of the two')
         if item.name != item.name.strip():
             yield f'{path}: the name {item.name!r} begins or ends with a space; the records must have it too'

@@ -114,10 +114,8 @@ def _batches(dataset: tf.data.Dataset, reader: protos.InputReader, labels: label
     batches, count = iter(dataset), 0
     keep(batches)
     while True:
-        try:
+        with inputs.naming(reader, labels, count, batch_size):
             batch = next(batches, None)
-        except tf.errors.InvalidArgumentError as error:
-            raise inputs.blame(reader, labels, count, batch_size) or error from error
         if batch is None:
             return
         yield batch

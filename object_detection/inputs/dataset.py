@@ -1,5 +1,6 @@
 """The tf.data.Datasets that training and evaluation iterate over."""
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -15,6 +16,8 @@ from object_detection.utils.errors import UserError
 # fn(image uint8 or float32 [H, W, 3]) -> (image float32 [h, w, 3], true shape int32 [3]): the model's resizer.
 Resize = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
+# What TensorFlow makes of a record that it cannot decode, and of an exception in Python, such as of a wrong checksum.
+_READ_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.UnknownError)
 _READ = 16  # records per call into Python; a call alone costs as much as reading several records
 
 
@@ -24,7 +27,7 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
 
     A batch stacks what `_preparation` makes of its pictures. Batch k is the same whether the data set starts at 0 or
     at k, and however many threads prepare it. Endless unless train_input_reader.num_epochs limits it; a last incomplete
-    batch is dropped unless drop_remainder is false. A broken record raises tf.errors.InvalidArgumentError: see `blame`.
+    batch is dropped unless drop_remainder is false. Broken records raise errors of TensorFlow: see `naming`.
 
     Args:
         label_map: None to trust the class ids of the records.
@@ -55,20 +58,44 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
     return _batches(stream, 0, prepare, batch_size or config.eval_config.batch_size, drop_remainder=False)
 
 
-def blame(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
-          seed: int = 0) -> UserError | None:
-    """Return the UserError that names the broken records of batch `step`, None if there are none.
+@contextlib.contextmanager
+def naming(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
+           seed: int = 0) -> Iterator[None]:
+    """Take batch `step` of a train_dataset or eval_dataset inside the block; a UserError names its broken records."""
+    try:
+        yield
+    except _READ_ERRORS as error:
+        findings = _broken(reader, label_map, step * batch_size, batch_size, seed)
+        if not findings:
+            raise
+        raise UserError(findings) from error
 
-    Call it when iterating over a train_dataset or eval_dataset raised tf.errors.InvalidArgumentError at that batch.
-    """
+
+def _broken(reader, label_map, position, batch_size, seed):
+    """Describe each broken record of a batch; of the records read with it, if there are none in the batch."""
     stream = Stream(reader, seed)
-    findings = []
-    for i in stream.records_at(step * batch_size, batch_size):
-        example, faults = records.faults(stream.records[i], label_map, reader)
-        name = f'picture {example.filename!r}' if example and example.filename else 'a picture without file name'
-        findings += [f'{name}: {kind}{": " + detail if detail else ""} ({stream.records.where(i)})'
-                     for severity, kind, detail in faults if severity == 'error']
-    return UserError(findings) if findings else None
+    decode = decoder(reader, label_map)
+
+    def faults(i):
+        data, intact = stream.records.read(i)
+        look = records.examine(data, label_map, reader)
+        found = [fault for fault in look.faults if fault.fatal]
+        if not intact:
+            found.append(records.Fault('error', 'the data has a wrong checksum; copy or write the file again'))
+        if not found:
+            try:
+                decode(data)
+            except tf.errors.InvalidArgumentError as error:
+                found.append(records.Fault('error', str(error).rpartition('}}')[2].partition('[Op:')[0].strip()))
+        name = f'picture {look.name!r}' if look.name else 'a picture without file name'
+        return [f'{name}: {fault.kind}{": " + fault.detail if fault.detail else ""} ({stream.records.where(i)})'
+                for fault in found]
+
+    for first, count in ((position, batch_size), (position + batch_size, _READ)):
+        indices = stream.records_at(first, count).tolist()
+        if findings := [finding for i in dict.fromkeys(indices) for finding in faults(i)]:
+            return findings
+    return []
 
 
 def _batches(stream, first, prepare, batch_size, drop_remainder):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from object_detection import protos
 from object_detection.config.label_map import LabelMap
 from object_detection.inputs.sample import Sample, keep
-from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS
+from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS, features_read
 
 
 def decoder(reader: protos.InputReader,
@@ -17,6 +17,9 @@ def decoder(reader: protos.InputReader,
     NaN coordinates are dropped; crowds and difficult objects are kept. Unlike there, records without keypoints or
     masks may be mixed with others: their keypoints count as not labeled, their masks have weight 0. All other masks
     have weight 1: image/object/mask/weight, which the reference's Mask R-CNN does not use, is not read.
+
+    Lists that do not fit the boxes raise tf.errors.InvalidArgumentError; the reference pads each list for itself, which
+    gives boxes the labels or weights of others. records.examine finds without TensorFlow what fails here.
 
     Args:
         reader: input_reader; num_keypoints, load_instance_masks and mask_type decide which entries a sample has.
@@ -29,6 +32,7 @@ def decoder(reader: protos.InputReader,
         parsed = tf.io.parse_single_example(serialized, features)
         boxes = tf.stack([parsed[key] for key in BOX_KEYS], axis=1)
         count = tf.shape(boxes)[0]
+        _assert_complete(parsed, count, reader, label_map is not None)
         image = tf.io.decode_image(parsed['image/encoded'], channels=3, expand_animations=False)
         sample = {
             'boxes': boxes,
@@ -53,21 +57,30 @@ def decoder(reader: protos.InputReader,
 
 def _features(reader):
     """Return what tf.io.parse_single_example is to read: {key: feature}."""
-    def many(dtype):
-        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+    types = {'bytes_list': tf.string, 'float_list': tf.float32, 'int64_list': tf.int64}
+    return {key: tf.io.FixedLenFeature([], types[kind], '') if values is None else
+            tf.io.FixedLenSequenceFeature([], types[kind], allow_missing=True)
+            for key, (kind, values) in features_read(reader).items()}
 
-    features = {f'image/{name}': tf.io.FixedLenFeature([], tf.string, '') for name in ('encoded', 'filename')}
-    features |= {key: many(tf.float32) for key in BOX_KEYS}
-    features |= {f'image/object/{name}': many(tf.float32) for name in ('weight', 'area')}
-    features |= {f'image/object/{name}': many(tf.int64)
-                 for name in ('class/label', 'is_crowd', 'difficult', 'group_of')}
-    features['image/object/class/text'] = many(tf.string)
+
+def _assert_complete(parsed, count, reader, by_name):
+    """Assert that each list has its values for `count` boxes, or none. by_name: class texts win over class ids."""
+    def sizes(*keys):
+        return tf.stack([tf.size(parsed[key]) for key in keys])
+
+    used = tf.size(parsed['image/object/class/label'])
+    if by_name:
+        texts = tf.size(parsed['image/object/class/text'])
+        used = tf.where(texts > 0, texts, used)
+    given = sizes(*(f'image/object/{name}' for name in ('weight', 'area', 'is_crowd', 'difficult', 'group_of')))
+    complete = (used == count) & tf.reduce_all((given == 0) | (given == count))
     if reader.num_keypoints:
-        features |= {key: many(tf.float32) for key in KEYPOINT_KEYS}
-        features['image/object/keypoint/visibility'] = many(tf.int64)
-    if reader.load_instance_masks:
-        features['image/object/mask'] = many(tf.string if reader.mask_type == PNG_MASKS else tf.float32)
-    return features
+        points = sizes(*KEYPOINT_KEYS)
+        complete &= (points[0] == points[1]) & ((points[0] == 0) | (points[0] == count * reader.num_keypoints))
+    if reader.load_instance_masks and reader.mask_type == PNG_MASKS:
+        masks = tf.size(parsed['image/object/mask'])
+        complete &= (masks == 0) | (masks == count)
+    tf.debugging.Assert(complete, ['a list has not one value for each box', count, used, given])
 
 
 def _or_fill(values, count, default):
@@ -82,10 +95,7 @@ def _class_lookup(label_map):
     """
     if label_map is None:
         return lambda texts, labels: labels
-    ids = {}
-    for item in label_map.items:
-        for name in filter(None, (item.name, item.display_name)):
-            ids[name] = max(item.id, ids.get(name, -1))
+    ids = label_map.ids
     names = tf.lookup.KeyValueTensorInitializer(list(ids), list(ids.values()), tf.string, tf.int64)
     table = tf.lookup.StaticHashTable(names, default_value=-1)
     return lambda texts, labels: tf.cond(tf.size(texts) > 0, lambda: table.lookup(texts), lambda: labels)
@@ -97,7 +107,7 @@ def _keypoints(parsed, count, num_keypoints):
     visibility = parsed['image/object/keypoint/visibility']  # COCO: 0 not labeled, 1 labeled but hidden, 2 visible
     labeled = tf.cond(tf.size(visibility) == tf.size(x),
                       lambda: tf.reshape((visibility == 1) | (visibility == 2), [-1, num_keypoints]),
-                      lambda: ~tf.math.is_nan(x))
+                      lambda: ~tf.math.is_nan(x)) & ~tf.math.is_nan(x) & ~tf.math.is_nan(y)
     points = tf.stack([y, x], axis=2)
     return {'keypoints': tf.where(labeled[..., tf.newaxis], points, float('nan')), 'keypoint_visibilities': labeled}
 
@@ -110,7 +120,9 @@ def _masks(parsed, count, size, png):
         return tf.cast(tf.reshape(_or_fill(encoded, tf.size(zeros), 0.0), tf.shape(zeros)) > 0, tf.float32)
 
     def decode(data):
-        return tf.cast(tf.io.decode_image(data, channels=1, expand_animations=False)[..., 0] > 0, tf.float32)
+        mask = tf.io.decode_image(data, channels=1, expand_animations=False)[..., 0]
+        tf.debugging.Assert(tf.reduce_all(tf.shape(mask) == size), ['mask of another size than its picture', size])
+        return tf.cast(mask > 0, tf.float32)
 
     return tf.cond(tf.size(encoded) > 0,
                    lambda: tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None], tf.float32)),

@@ -1,7 +1,7 @@
 """The schema of a record: one picture with its objects, as a tf.train.Example with the keys of the reference."""
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -33,6 +33,34 @@ KEYS = {
 }
 _SCALARS = ('encoded', 'format', 'filename', 'source_id', 'sha256', 'height', 'width')
 _TEXT = ('format', 'filename', 'source_id', 'sha256', 'texts')
+
+
+class Feature(NamedTuple):
+    """A feature that the input pipeline reads.
+
+    kind: its list in a tf.train.Feature. values: how many it has for each box; None if it has one value in all.
+    """
+
+    kind: str
+    values: int | None
+
+
+def features_read(reader: protos.InputReader | None = None) -> dict[str, Feature]:
+    """Return {key: Feature} of what the input pipeline reads with an input_reader; every feature may be missing.
+
+    Args:
+        reader: input_reader; None for one that loads neither keypoints nor masks.
+    """
+    names = ['labels', 'texts', 'weights', 'area', 'is_crowd', 'difficult', 'group_of']
+    found = {KEYS[name][0]: Feature(KEYS[name][1], None) for name in ('encoded', 'filename')}
+    found |= {key: Feature('float_list', 1) for key in BOX_KEYS}
+    found |= {KEYS[name][0]: Feature(KEYS[name][1], 1) for name in names}
+    if reader is not None and reader.num_keypoints:
+        found |= {key: Feature('float_list', reader.num_keypoints) for key in KEYPOINT_KEYS}
+        found[KEYS['keypoint_visibility'][0]] = Feature('int64_list', reader.num_keypoints)
+    if reader is not None and reader.load_instance_masks:
+        found[KEYS['masks'][0]] = Feature('bytes_list' if reader.mask_type == PNG_MASKS else 'float_list', 1)
+    return found
 
 
 @dataclasses.dataclass

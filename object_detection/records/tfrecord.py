@@ -5,6 +5,7 @@ A record is: length (uint64), masked CRC-32C of these 8 bytes, data, masked CRC-
 import os
 import struct
 import threading
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,11 @@ from object_detection.utils.files import named
 from object_detection.utils.shards import expand, shard_names
 
 _HEADER, _FOOTER = 12, 4  # bytes before and after the data
+_COMPRESSED = {b'\x1f\x8b': 'gzip', b'BZh': 'bzip2', b'\xfd7zXZ\x00': 'xz', b'(\xb5/\xfd': 'zstandard',
+               b'PK\x03\x04': 'ZIP', b'7z\xbc\xaf\x27\x1c': '7-Zip', b'Rar!': 'RAR'}
+_UNPACK = {'gzip': ' (gzip -dc FILE > NEW_FILE)',
+           'zlib': ' (python -c "import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))" '
+                   '< FILE > NEW_FILE)'}
 
 
 def masked_crc32c(data: bytes) -> int:
@@ -74,6 +80,9 @@ class Writer:
 class Records:
     """Random access to the records of files: `len(records)`, `records[i]` is the i-th record's bytes.
 
+    records[i] raises a UserError if the bytes do not have the checksum that was written with them, as TensorFlow's own
+    reader does.
+
     Args:
         patterns: path or pattern, or several of them.
     Attributes:
@@ -109,14 +118,22 @@ class Records:
         return len(self._offsets)
 
     def __getitem__(self, i: int) -> bytes:
+        data, intact = self.read(i)
+        if not intact:
+            raise UserError(f'{self.where(i)}: the data has a wrong checksum; write or copy the file again')
+        return data
+
+    def read(self, i: int) -> tuple[bytes, bool]:
+        """Return the bytes of record i, and whether they have the checksum that was written with them."""
         if not 0 <= i < len(self):
             raise IndexError(i)
-        return self._bytes(i, _HEADER, int(self.lengths[i]))
+        record = self._bytes(i, _HEADER, int(self.lengths[i]) + _FOOTER)
+        data = record[:-_FOOTER]
+        return data, record[-_FOOTER:] == struct.pack('<I', masked_crc32c(data))
 
     def intact(self, i: int) -> bool:
         """Return whether the data of record i has the checksum that was written with it."""
-        data = self[i]
-        return self._bytes(i, _HEADER + len(data), _FOOTER) == struct.pack('<I', masked_crc32c(data))
+        return self.read(i)[1]
 
     def where(self, i: int) -> str:
         """Describe where record i is: file, number within it, byte offset."""
@@ -150,8 +167,7 @@ def _scan(name: str) -> tuple[np.ndarray, np.ndarray]:
             if len(header) == _HEADER:
                 length, checksum = struct.unpack('<QI', header)
                 if checksum != masked_crc32c(header[:8]):
-                    raise UserError(f'{name}: not a TFRecord file, or corrupt: record {len(offsets)} at byte {offset} '
-                                    'has a wrong checksum; write or copy the file again')
+                    raise UserError(_not_records(name, len(offsets), offset))
                 needed = _HEADER + length + _FOOTER
             if offset + needed > size:
                 raise UserError(f'{name} is truncated: record {len(offsets)} at byte {offset} needs {needed} bytes, '
@@ -160,3 +176,30 @@ def _scan(name: str) -> tuple[np.ndarray, np.ndarray]:
             lengths.append(length)
             offset += needed
     return np.array(offsets, np.int64), np.array(lengths, np.int64)
+
+
+def _not_records(name: str, index: int, offset: int) -> str:
+    """Describe a file whose record `index` has a header with a wrong checksum."""
+    with Path(name).open('rb') as file:
+        start = file.read(4096)
+    if not index and (kind := _compression(start)):
+        return (f'{name}: is compressed ({kind}), but records are read in random order; unpack it'
+                f'{_UNPACK.get(kind, "")}, or write the records without compression_type')
+    return (f'{name}: not a TFRecord file, or corrupt: record {index} at byte {offset} has a wrong checksum; write or '
+            'copy the file again')
+
+
+def _compression(start: bytes) -> str | None:
+    """Name the compression of a file with this beginning; None if it has none.
+
+    Zlib data have no signature of their own, so they must begin with a record.
+    """
+    for magic, kind in _COMPRESSED.items():
+        if start.startswith(magic):
+            return kind
+    try:
+        header = zlib.decompressobj().decompress(start, _HEADER)
+    except zlib.error:
+        return None
+    is_record = len(header) == _HEADER and struct.unpack('<I', header[8:])[0] == masked_crc32c(header[:8])
+    return 'zlib' if is_record else None

@@ -133,11 +133,8 @@ class _Run:
 
     def next_batch(self, step):
         """Return the batch for the step after `step`; UserError that names the picture if it holds a broken one."""
-        try:
+        with inputs.naming(self.config.train_input_reader, self.labels, step, self.batch_size, self.seed):
             return next(self.batches)
-        except tf.errors.InvalidArgumentError as error:
-            blamed = inputs.blame(self.config.train_input_reader, self.labels, step, self.batch_size, self.seed)
-            raise blamed or error from error
 
     def save(self):
         """Write the next checkpoint. NotFinite if a weight is NaN or infinite: nothing could continue from it."""

@@ -76,3 +76,18 @@ def test_empty_and_misspelled(save):
 
 def test_spaces_around_a_name_are_a_warning(save):
     assert 'begins or ends with a space' in label_map.load(save('item { id: 1 name: "dog " }')).warnings[0]
+
+
+def test_an_id_of_another_size_is_an_error_and_takes_no_memory(save):
+    with pytest.raises(UserError, match="class 'b' has id 2000000000, and a model has as many outputs as the highest"):
+        label_map.load(save('item { id: 1 name: "a" }\nitem { id: 2000000000 name: "b" }'))
+    labels = label_map.load(save('item { id: 2 name: "a" } item { id: 100000 name: "b" }'))
+    assert len(labels.warnings) == 1
+    assert 'no class has id 1, 3, 4, 5, 6, 7, 8, 9, 10, 11 ...; the model keeps 99998 unused' in labels.warnings[0]
+
+
+def test_a_name_of_two_classes_means_the_higher_id_as_in_the_reference(save):
+    labels = label_map.load(save('item { id: 1 name: "cat" } item { id: 2 name: "dog" display_name: "cat" }'))
+    assert labels.ids == {'cat': 2, 'dog': 2}
+    assert labels.warnings[0].endswith("'cat' is the display_name of class 2 and the name of class 1; in the records "
+                                       'it means the higher of the two')

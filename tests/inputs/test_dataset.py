@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from object_detection import inputs, protos, records
 from object_detection.config.label_map import Item, LabelMap
 from object_detection.models import resizers
+from object_detection.utils.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 LABELS = LabelMap((Item(1, 'circle'), Item(2, 'square'), Item(3, 'triangle')))
@@ -159,13 +160,33 @@ def test_keypoints_and_masks_follow_the_resize(tmp_path):
     ({'encoded': b'\xff\xd8\xff\xe0 broken', 'filename': 'b.jpg'}, "picture 'b.jpg': the picture cannot be decoded"),
     ({'boxes': [(0.5, 0.0, 0.25, 1.0)], 'filename': 'b.jpg'}, "picture 'b.jpg': a box has its maximum before"),
 ])
-def test_a_broken_record_is_blamed(tmp_path, changes, message):
+def test_a_broken_record_is_named(tmp_path, changes, message):
     config = with_objects(tmp_path, **changes)
     batches = iter(train(config, batch_size=1))
-    next(batches)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        next(batches)
-    assert inputs.blame(config.train_input_reader, LABELS, step=0, batch_size=1) is None
-    error = inputs.blame(config.train_input_reader, LABELS, step=1, batch_size=1)
-    assert message in str(error)
-    assert 'x.tfrecords, record 1 at byte' in str(error)
+    take(config, batches, 0)
+    with pytest.raises(UserError) as error:
+        take(config, batches, 1)
+    assert message in str(error.value)
+    assert 'x.tfrecords, record 1 at byte' in str(error.value)
+
+
+def take(config, batches, step):
+    with inputs.naming(config.train_input_reader, LABELS, step, batch_size=1):
+        return next(batches)
+
+
+def test_a_wrong_checksum_is_found_when_the_record_is_read(tmp_path):
+    config = with_objects(tmp_path, filename='b.jpg')
+    path = tmp_path / 'x.tfrecords'
+    data = bytearray(path.read_bytes())
+    data[-500] ^= 1  # in the picture of the last record, which is read in one go with the first
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r'the data has a wrong checksum.*x\.tfrecords, record 3 at byte'):
+        take(config, iter(train(config, batch_size=1)), 0)
+
+
+def test_an_error_that_is_no_record_s_fault_stays_what_it_is(tmp_path):
+    config = with_objects(tmp_path)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='other'), \
+            inputs.naming(config.train_input_reader, LABELS, 0, 1):
+        raise tf.errors.InvalidArgumentError(None, None, 'other')

@@ -1,4 +1,8 @@
+import bz2
+import gzip
+import lzma
 import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -155,6 +159,33 @@ class TestFiles:
         with pytest.raises(UserError, match='not a TFRecord file'):
             records.Records(tmp_path / 'x')
 
+    @pytest.mark.parametrize(('kind', 'compress', 'unpack'), [
+        ('gzip', gzip.compress, 'gzip -dc FILE > NEW_FILE'), ('zlib', zlib.compress, 'zlib.decompress'),
+        ('bzip2', bz2.compress, 'unpack it'), ('xz', lzma.compress, 'unpack it')])
+    def test_compressed_files_are_named(self, tmp_path, kind, compress, unpack):
+        write(tmp_path / 'x', [b'12345678'])
+        (tmp_path / 'x').write_bytes(compress((tmp_path / 'x').read_bytes()))
+        with pytest.raises(UserError, match=rf'x: is compressed \({kind}\).*{unpack}.*write the records without'):
+            records.Records(tmp_path / 'x')
+
+    def test_tensorflows_own_compression_is_named(self, tmp_path):
+        for kind in ('GZIP', 'ZLIB'):
+            with tf.io.TFRecordWriter(str(tmp_path / 'x'), kind) as writer:
+                writer.write(bytes(1000))
+            with pytest.raises(UserError, match=rf'is compressed \({kind.lower()}\)'):
+                records.Records(tmp_path / 'x')
+
+    def test_a_wrong_checksum_of_data_is_an_error(self, tmp_path):
+        write(tmp_path / 'x', [b'12345678'] * 2)
+        data = bytearray((tmp_path / 'x').read_bytes())
+        data[-5] ^= 1
+        (tmp_path / 'x').write_bytes(data)
+        index = records.Records(tmp_path / 'x')
+        assert index[0] == b'12345678' and index.intact(0) and not index.intact(1)
+        assert index.read(1) == (b'12345679', False)
+        with pytest.raises(UserError, match='x, record 1 at byte 24: the data has a wrong checksum'):
+            index[1]
+
 
 class TestCheck:
     def check(self, tmp_path, *examples, **options):
@@ -162,7 +193,8 @@ class TestCheck:
         return records.check(tmp_path / 'x', LABELS, **options)
 
     def test_all_well(self, tmp_path):
-        report = self.check(tmp_path, example(), example(texts=['Dog', 'dog']), example(boxes=[], labels=[], texts=[]))
+        report = self.check(tmp_path, example(), example(texts=['Dog', 'dog'], labels=[2, 2]),
+                            example(boxes=[], labels=[], texts=[]))
         assert (report.records, report.checked, report.without_boxes) == (3, 3, 1)
         assert report.boxes_of == {'cat': 1, 'dog': 2, 'Dog': 1}
         assert not report.errors
@@ -209,14 +241,23 @@ class TestCheck:
             reader = text_format.Parse(fields, protos.TrainEvalPipelineConfig().train_input_reader)
             return self.check(tmp_path, example(), example(filename='b.jpg', **more), reader=reader).errors
 
+        def mask(width=20):
+            encoded = BytesIO()
+            Image.new('L', (width, 10), 255).save(encoded, 'PNG')
+            return encoded.getvalue()
+
         boxes = len(example().boxes)
         png, numbers = 'load_instance_masks: true mask_type: PNG_MASKS', 'load_instance_masks: true'
-        assert errors(png, masks=[b'png'] * boxes) == []
+        assert errors(png, masks=[mask()] * boxes) == []
         assert errors('', masks=[b'png'] * (boxes + 1), keypoints=[[(.1, .2)] * 2] * boxes) == []  # not loaded
         assert errors(numbers, masks=[b'png'] * boxes)[0].startswith(
             'its masks are PNGs; set mask_type: PNG_MASKS in the input_reader: b.jpg (')
-        error, = errors(png, masks=[b'png'] * (boxes + 1))
+        error, = errors(png, masks=[mask()] * (boxes + 1))
         assert error.startswith('there are not as many masks as boxes: b.jpg') and f'{boxes + 1} and {boxes}' in error
+        error, = errors(png, masks=[mask(21)] * boxes)
+        assert error.startswith('a mask has another size than its picture: b.jpg') and '(21, 10) and (20, 10)' in error
+        error, = errors(png, masks=[mask(), mask()[:-9]])
+        assert error.startswith('a mask cannot be decoded: b.jpg') and 'the PNG is truncated' in error
         assert errors('num_keypoints: 2', keypoints=[[(.1, .2)] * 2] * boxes) == []
         error, = errors('num_keypoints: 3', keypoints=[[(.1, .2)] * 2] * boxes)
         assert error.startswith('there are not 3 keypoints (num_keypoints of the input_reader) for each box: b.jpg')

@@ -66,7 +66,7 @@ def ours(dataset, options, manifest):
     from object_detection.preparation import duplicates, names, pictures, run
     from object_detection.preparation.scan import scan
     listed = scan(dataset)
-    made = pictures.prepare(listed, names.jpg_names(listed.sources), manifest, options, lambda: None)
+    made = pictures.prepare(listed.sources, names.jpg_names(listed.sources), manifest, options, lambda: None)
     run.skip_unusable(made)
     duplicates.find(made, options.near_duplicates)
     return made

@@ -1,4 +1,4 @@
-"""Turn folders of pictures, one per label, into records to train a detector on.
+"""Turn pictures, in one folder per label or with annotations, into records to train a detector on.
 
     python prepare_data.py --dataset data/dogs --output out --coco models/efficientdet_d1_coco17_tpu-32/saved_model
 
@@ -22,7 +22,9 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     parser = args.Parser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add('--dataset', type=Path, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
-        help='folder with one folder of pictures per label; it is only read')
+        help='folder with one folder of pictures per label, or the export of an annotation tool; or its one file of '
+        'annotations. It is only read')
+    add('--images', type=Path, metavar='FOLDER', help='the pictures, if they are not in --dataset')
     add('--output', type=args.new_dir, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
         help='where everything is written')
     add('--coco', type=Path, metavar='FOLDER',
@@ -41,16 +43,22 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     add('--coco_class', nargs='+', default=['any'], metavar='CLASS',
         help='names or ids of the classes of the detector that count; any: all of them')
     add('--min_score', type=score, default=0.3, metavar='SCORE', help=f'lowest score of a box, at least {LEAST_SCORE}')
-    add('--annotations', type=Path, metavar='PATH',
-        help='boxes drawn by hand: a COCO JSON, or a folder of Pascal VOC XML or YOLO txt files laid out like the data '
-        'set; without it, the files beside the pictures')
+    add('--annotations', type=Path, nargs='+', metavar='PATH',
+        help='boxes drawn by hand, files or folders: Pascal VOC XML, YOLO txt, COCO JSON, CVAT for images XML, CSV; '
+        'without it, those in --dataset')
+    add('--labels', choices=('auto', 'folders', 'annotations'), default='auto',
+        help='where labels come from; auto: from the folders, unless these are named like images or train')
+    args.add_switch(group, 'masks', 'write instance masks, from outlines and masks in the annotations')
+    args.add_switch(group, 'keypoints', 'write keypoints, from COCO JSON')
+    args.add_switch(group, 'keep_crowds', 'take crowd regions of COCO JSON as objects; CVAT marks masks as such')
     args.add_switch(group, 'negatives', 'keep pictures without a box, as negative examples')
     add('--detector_batch', type=args.positive_int, default=8, metavar='N',
         help='pictures at a time, if the detector takes several')
     group = parser.add_argument_group('balance and split')
     add = group.add_argument
-    add('--split', type=float, nargs='+', default=[0.8], metavar='SHARE',
-        help='share for training, the rest is for testing; or three shares: training, validation, testing')
+    add('--split', nargs='+', metavar='SHARE',
+        help='share for training, the rest is for testing; or three shares: training, validation, testing; given: the '
+        'split that the data set has (default: given for the export of an annotation tool that has one, else 0.8)')
     add('--maxperlabel', type=args.positive_int, metavar='N', help='take at most N pictures of each label')
     args.add_switch(group, 'equalcounts', 'take as many pictures of each label as the rarest label has')
     add('--group_by', type=pattern, metavar='REGEX',
@@ -66,7 +74,12 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     parser.add_argument('--workers', type=args.positive_int, default=os.cpu_count() or 1, metavar='N',
                         help='processes that read pictures')
     values = vars(parser.parse_args(argv))
-    return values | {'split': shares(values['split']), 'coco_class': tuple(values['coco_class'])}
+    values |= {'coco_class': tuple(values['coco_class']), 'annotations': tuple(values['annotations'] or ())}
+    if values['dataset'].is_file():
+        values |= {'annotations': (values['dataset'], *values['annotations']), 'dataset': values['dataset'].parent}
+    if values['split'] in (None, ['given']):
+        return values | {'split': shares([0.8]), 'split_given': values['split'] and True}
+    return values | {'split': shares(values['split']), 'split_given': False}
 
 
 def distance(text: str) -> int | None:
@@ -95,14 +108,18 @@ def pattern(text: str) -> str:
         raise argparse.ArgumentTypeError(f'{text!r} is not a regular expression: {error}') from None
 
 
-def shares(split: Sequence[float]) -> tuple[float, float, float]:
-    """Return the shares (train, validation, test) of --split; UserError if they do not add up."""
+def shares(given: Sequence[str | float]) -> tuple[float, float, float]:
+    """Return the shares (train, validation, test) of --split; UserError if they are none or do not add up."""
+    try:
+        split = [float(share) for share in given]
+    except ValueError:
+        split = []
     if len(split) == 1 and 0 < split[0] <= 1:
         return split[0], 0.0, round(1 - split[0], 9)
     if len(split) == 3 and min(split) >= 0 and split[0] > 0 and abs(sum(split) - 1) < 1e-6:
         return split[0], split[1], split[2]
-    raise UserError(f'--split {" ".join(map(str, split))}: one share for training (0.8), or three that add up to 1, '
-                    'for training, validation and testing (0.8 0.1 0.1)')
+    raise UserError(f'--split {" ".join(map(str, given))}: one share for training (0.8), or three that add up to 1, '
+                    'for training, validation and testing (0.8 0.1 0.1), or given')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

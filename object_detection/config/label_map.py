@@ -2,7 +2,7 @@
 import difflib
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,20 @@ def keypoint_class(path: str, name: str, labels: Iterable[str] = ()) -> Item | N
     return None
 
 
-def write(path: str | Path, names: Iterable[str]) -> None:
-    """Write a label map with ids 1, 2, ... for names, in their order."""
+def write(path: str | Path, names: Iterable[str], keypoints: Mapping[str, Sequence[str]] | None = None) -> None:
+    """Write a label map with ids 1, 2, ... for names, in their order.
+
+    keypoints: {name: labels of its keypoints}, whose ids go on from name to name, 0, 1, ..., in the order of the dict.
+    """
     message = protos.StringIntLabelMap()
+    points, first = {}, 0
+    for name, labels in (keypoints or {}).items():
+        points[name] = list(enumerate(labels, start=first))
+        first += len(labels)
     for number, name in enumerate(names, start=1):
-        message.item.add(id=number, name=name)
+        item = message.item.add(id=number, name=name)
+        for key, label in points.get(name, ()):
+            item.keypoints.add(id=key, label=label)
     files.write_text(path, text_format.MessageToString(message, as_utf8=True))
 
 

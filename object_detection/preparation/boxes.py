@@ -1,22 +1,39 @@
 """Which boxes a picture gets, and which pictures a person should look at."""
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from object_detection.preparation.annotations import Annotation
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import Options
 
 Detection = Sequence[float]  # [ymin, xmin, ymax, xmax, score, class id], box normalized to 0..1
 CLOSE_SCORE = 0.1  # a second candidate whose score is at most this much lower may be the better one
+NONE_FOUND = 'the model found none'
 SAME_OBJECT = 0.5  # IoU from which two detections are one object with two names
+
+
+@dataclasses.dataclass
+class Annotation:
+    """What people have drawn on one picture.
+
+    boxes: None if the file cannot be used, and boxes from elsewhere can. origin: see Box, or none without a file that
+    can be used. findings: lines for the review list. left_out: {reason: number of objects}. reason: why there may be
+    no boxes. unclear: whether there may be objects all the same, so that the picture is no negative example.
+    """
+    boxes: list[Box] | None
+    origin: str
+    findings: list[str] = dataclasses.field(default_factory=list)
+    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
+    reason: str = 'annotated without a box'
+    unclear: bool = False
 
 
 def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], detections: Mapping[str, str],
            names: Mapping[int, str], classes: Set[int] | None, options: Options) -> None:
     """Give boxes to the pictures without a verdict, in place.
 
-    A picture that gets none has the verdict 'no box', but with options.negatives it stays in.
+    A picture that gets none has the verdict 'no box', but with options.negatives it stays in if it shows no object.
     annotations: {path: Annotation}; they win. detections: {jpg_sha256: JSON text of a list of Detections, best first}.
     names: {class id: name} of the detector. classes: ids of the classes that a box may have; None for all.
     """
@@ -37,10 +54,10 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
             allowed = [detection for detection in candidates if classes is None or detection[5] in classes]
             picture.boxes = _from_detections(allowed, picture.label, options)
             picture.review += _doubts(candidates, allowed, expected.get(picture.label), names, options)
-        if not picture.boxes and not options.negatives:
+        if not picture.boxes and (not options.negatives or (annotation and annotation.unclear)):
             annotated = annotation and annotation.boxes is not None
             picture.verdict = 'no box'
-            picture.reason = 'annotated without a box' if annotated else 'the model found none'
+            picture.reason = annotation.reason if annotation and annotated else NONE_FOUND
 
 
 def needs_detector(picture: Picture, annotations: Mapping[str, Annotation]) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from object_detection.config import label_map, pipeline
-from object_detection.preparation.annotations import Annotation
+from object_detection.preparation.annotations.labels import Labels
+from object_detection.preparation.boxes import Annotation
 from object_detection.preparation.detections import Detections, saved_model
 from object_detection.preparation.label_errors import KINDS, Finding, check
 from object_detection.preparation.manifest import Manifest, Picture
@@ -88,11 +89,8 @@ def matching(names: Mapping[int, str], labels: Sequence[str], folder: Path) -> d
 
     Names are compared exactly, else in lower case where that is unambiguous.
     """
-    folded = collections.defaultdict(list)
-    for label in labels:
-        folded[label.casefold()].append(label)
-    matched = {number: name if name in labels else folded[name.casefold()][0] for number, name in names.items()
-               if name in labels or len(folded[name.casefold()]) == 1}
+    known = Labels(labels)
+    matched = {number: label for number, name in names.items() if (label := known.find(name))}
     if not matched:
         raise UserError(f'--check {folder}: none of its classes ({", ".join(list(names.values())[:8])}) is a label of '
                         f'the data set ({", ".join(labels[:8])}); it takes a detector trained on this data set')
@@ -135,8 +133,8 @@ def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Ma
 
 
 def _has_boxes(picture, annotation):
-    if annotation is not None and annotation.boxes is not None:
-        return True
+    if annotation is not None and annotation.boxes is not None and annotation.origin != 'none':
+        return not annotation.unclear
     return bool(picture.boxes) and all(box.origin != 'whole' for box in picture.boxes)
 
 

@@ -6,11 +6,11 @@ have at least one band in common (pigeonhole principle), so only pictures that s
 """
 import itertools
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from object_detection.preparation.boxes import Annotation, iou
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.reading import THUMBNAIL
 
@@ -24,6 +24,7 @@ _DCT = np.cos(np.pi / THUMBNAIL * (np.arange(THUMBNAIL) + 0.5) * np.arange(LOW)[
 # 40 differ by 11 from their original; drawings of different things with equal hashes by 33 and more.
 COLOR_DIFFERENCE = 20
 PAIRS_AT_ONCE = 1 << 16
+SAME_BOX = 0.5  # IoU from which boxes on two copies of a picture are the same
 
 
 def hashes(thumbnails: Sequence[bytes]) -> list[int | None]:
@@ -40,27 +41,33 @@ def hashes(thumbnails: Sequence[bytes]) -> list[int | None]:
             for value, deviation in zip(bits.tolist(), gray.std(axis=(1, 2)).tolist())]
 
 
-def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = False) -> None:
+def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = False,
+         annotations: Mapping[str, Annotation] | None = None, parts: Mapping[str, str] | None = None) -> None:
     """Give verdicts to duplicates and conflicts among pictures without a verdict, and set their `group`, in place.
 
     A group is a connected component of pictures that are the same. A group with several labels is a conflict: all of it
-    is left out. Otherwise the largest picture stays, and with keep_near all near duplicates, which the split keeps
-    together. distance: bits, see above; None: only equal files are the same.
+    is left out. Otherwise one picture stays, an annotated one before a larger one; in a split that is kept, one in each
+    part. Near duplicates stay, too, with keep_near or if other boxes are drawn on them (the next moment of the same
+    scene); a new split keeps them together.
+
+    Args:
+        distance: bits, see above; None: only equal files are the same.
+        annotations: {path: Annotation}. They name the labels of pictures whose own label is ''.
+        parts: {path: subset} of a split that is kept.
     """
+    annotations, parts = annotations or {}, parts or {}
     pictures = [picture for picture in pictures if not picture.verdict]
     groups: dict[int, list[Picture]] = {}
     for picture, root in zip(pictures, group(pictures, distance)):
         groups.setdefault(root, []).append(picture)
     for members in groups.values():
-        members.sort(key=_best_first)
+        members.sort(key=lambda picture: _best_first(picture, annotations))
         name = min(member.sha256 for member in members)
         for member in members:
             member.group = name
-        labels = Counter(member.label for member in members)
-        if len(labels) > 1:
-            _conflict(members)
-        else:
-            _keep_best(members, keep_near)
+        if len(members) > 1 and not _conflict(members, annotations):
+            for part in {parts.get(member.path) for member in members}:
+                _keep_best([member for member in members if parts.get(member.path) == part], keep_near, annotations)
 
 
 def bind(pictures: Sequence[Picture], pattern: str) -> None:
@@ -164,22 +171,56 @@ def _union(parents, i, j):
     parents[max(i, j)] = min(i, j)
 
 
-def _best_first(picture):
-    return -picture.width * picture.height, picture.sha256, picture.path
+def _best_first(picture, annotations):
+    annotation = annotations.get(picture.path)
+    drawn = bool(annotation and annotation.boxes is not None and annotation.origin != 'none')
+    return not drawn, -picture.width * picture.height, picture.sha256, picture.path
 
 
-def _conflict(members):
+def _conflict(members, annotations) -> bool:
+    """Give the verdict to all members if there are several labels; return whether that is so.
+
+    Labels are those of the pictures or, without any, of boxes that are drawn at the same place.
+    """
+    first = members[0]
+    others = {member.path for member in members if member.label != first.label or (
+        not first.label and _named_differently(annotations.get(first.path), annotations.get(member.path)))}
+    if not others:
+        return False
+    other = next(member for member in members if member.path in others)
     for member in members:
-        other = next(o for o in members if o.label != member.label)
         member.verdict = 'conflict'
-        member.reason = f'the same picture as {other.path}'
+        member.reason = f'the same picture as {(first if member.path in others else other).path}'
+    return True
 
 
-def _keep_best(members, keep_near):
+def _keep_best(members, keep_near, annotations):
     best: dict[str | None, Picture] = {}
     for member in members:
-        kept = best.setdefault(member.sha256 if keep_near else None, member)
-        if kept is not member:
-            member.verdict = 'duplicate'
-            same = 'equal to' if member.sha256 == kept.sha256 else 'nearly the same as'
-            member.reason = f'{same} {kept.path}'
+        kept = best.get(member.sha256) or best.setdefault(None, member)
+        equal = kept.sha256 == member.sha256
+        differ = _drawn_differently(annotations.get(member.path), annotations.get(kept.path))
+        if kept is member or (not equal and (keep_near or differ)):
+            best[member.sha256] = member
+            continue
+        member.verdict = 'duplicate'
+        member.reason = f'{"equal to" if equal else "nearly the same as"} {kept.path}'
+        if differ:
+            kept.review.append(f'other boxes are drawn on {member.path}, which is equal and left out')
+
+
+def _drawn_differently(left_out, kept):
+    """Return whether there are other boxes on a picture than on the copy that is kept."""
+    if not (left_out and left_out.boxes and kept):
+        return False
+    boxes = kept.boxes or []
+    return len(boxes) != len(left_out.boxes) or not all(
+        any(box.label == other.label and iou(box.corners, other.corners) >= SAME_BOX for other in boxes)
+        for box in left_out.boxes)
+
+
+def _named_differently(one, other):
+    """Return whether boxes at the same place have different labels on two copies of a picture, and none the same."""
+    boxes, others = (annotation.boxes if annotation and annotation.boxes else [] for annotation in (one, other))
+    return {box.label for box in boxes}.isdisjoint(box.label for box in others) and any(
+        iou(a.corners, b.corners) >= SAME_BOX for a in boxes for b in others)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from object_detection.preparation.masks import Mask
 from object_detection.utils.errors import UserError
 
 VERSION = 1
@@ -34,7 +35,8 @@ CREATE TABLE IF NOT EXISTS decided (
 class Box:
     """A box with its label; coordinates normalized to 0..1.
 
-    origin: model, voc, yolo, coco or whole. score, coco: the model's score and class id, None for other origins.
+    origin: model, voc, yolo, coco, cvat, csv or whole. score, coco: the model's score and class id, None for other
+    origins. keypoints: (y, x, visibility of COCO) of each; empty if the object has none.
     """
     ymin: float
     xmin: float
@@ -45,6 +47,8 @@ class Box:
     origin: str
     coco: int | None = None
     difficult: bool = False
+    mask: Mask | None = None
+    keypoints: tuple[tuple[float, float, int], ...] = ()
 
     @property
     def corners(self) -> tuple[float, float, float, float]:
@@ -88,6 +92,7 @@ class Picture:
     review: list[str] = dataclasses.field(default_factory=list)
 
 
+BOX_COLUMNS = ('ymin', 'xmin', 'ymax', 'xmax', 'label', 'score', 'origin', 'coco', 'difficult')  # kept in `decided`
 FACTS = tuple(field.name for field in dataclasses.fields(Picture))
 FACTS = FACTS[:FACTS.index('verdict')]
 
@@ -160,7 +165,8 @@ class Manifest:
     def decide(self, pictures: Iterable[Picture]) -> None:
         """Replace all decisions by those of these pictures."""
         rows = ([p.path, p.label, p.verdict or 'in', p.reason, p.subset, p.group,
-                 json.dumps([dataclasses.asdict(box) for box in p.boxes]), json.dumps(p.review)] for p in pictures)
+                 json.dumps([{name: getattr(box, name) for name in BOX_COLUMNS} for box in p.boxes]),
+                 json.dumps(p.review)] for p in pictures)
         self._write('INSERT INTO decided VALUES (?, ?, ?, ?, ?, ?, ?, ?)', rows, first='DELETE FROM decided')
 
     def _write(self, statement, rows, first=None):

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from object_detection.preparation.scan import Source
+from object_detection.preparation.scan import Source, composed
 
 LONGEST = 120  # bytes; file systems allow 255, and some tools append to names
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
@@ -15,19 +15,22 @@ RESERVED = re.compile(r'(con|prn|aux|nul|com\d|lpt\d)(\..*)?', re.IGNORECASE)
 
 
 def jpg_names(sources: Iterable[Source]) -> dict[str, str]:
-    """Return {source path: 'jpg/<label>/<name>.jpg'}.
+    """Return {source path: 'jpg/<label>/<name>.jpg'}, with the top folder for a label that is not known yet.
 
     Sources whose names would collide (a.png and a.jpg, or names that differ only by case or Unicode normalization,
     which some file systems ignore) each get eight digits of their path's hash. So a name depends only on the sources
     that share it.
     """
-    folders = _distinct({source.label: safe(source.label) for source in sources})
+    tops = {source.path: composed(source.path.rpartition('/')[0].partition('/')[0]) for source in sources}
+    labels = {source.path: source.label or tops[source.path] for source in sources}
+    folders = _distinct({label: safe(label) for label in labels.values()})
     plain = {}
     for source in sources:
-        inner = source.path.partition('/')[2] or source.path
+        inner = source.path.partition('/')[2] if labels[source.path] == tops[source.path] else source.path
+        inner = inner or source.path
         stem, dot, suffix = inner.rpartition('.')
         name = safe(stem if dot and suffix.lower() in SUFFIXES else inner)
-        plain[source.path] = f'jpg/{folders[source.label]}/{name}'
+        plain[source.path] = f'jpg/{folders[labels[source.path]]}/{name}'
     return {path: f'{name}.jpg' for path, name in _distinct(plain).items()}
 
 

@@ -11,16 +11,21 @@ LEAST_SCORE = 0.01  # detections below are not kept; a run with another --min_sc
 class Options:
     """The command line of prepare_data.py; `--help` describes each option.
 
-    coco: None for no detector. split: shares of train, validation and test, which add up to 1. mindim, maxperlabel,
-    max_boxes: None for no limit. near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or
-    'whole'. coco_class: names or ids, 'any' among them or nothing for all. annotations: a COCO JSON or a folder laid
-    out like the data set; None for files beside the pictures. pipeline_config_path: of the model to train, whose
-    anchors the report compares with the boxes. check: SavedModel of a detector to hold the boxes against.
+    images: the folder of the pictures, None if it is dataset. coco: None for no detector. labels: 'auto', 'folders' or
+    'annotations'. split: shares of train, validation and test, which add up to 1. split_given: whether to keep a split
+    that is there; None: if labels are not the top folders. mindim, maxperlabel, max_boxes: None for no limit.
+    near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names or
+    ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
+    pipeline_config_path: of the model to train, whose anchors the report compares with the boxes.
+    check: SavedModel of a detector to hold the boxes against.
     """
     dataset: Path
     output: Path
+    images: Path | None = None
     coco: Path | None = None
+    labels: str = 'auto'
     split: tuple[float, float, float] = (0.8, 0.0, 0.2)
+    split_given: bool | None = None
     maxperlabel: int | None = None
     mindim: int | None = None
     equalcounts: bool = False
@@ -33,7 +38,10 @@ class Options:
     max_boxes: int | None = None
     coco_class: tuple[str, ...] = ()
     min_score: float = 0.3
-    annotations: Path | None = None
+    annotations: tuple[Path, ...] = ()
+    keep_crowds: bool = False
+    masks: bool = False
+    keypoints: bool = False
     negatives: bool = False
     workers: int = 1
     detector_batch: int = 8

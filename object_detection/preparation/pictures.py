@@ -13,14 +13,14 @@ from object_detection.preparation.duplicates import hashes
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import Options
 from object_detection.preparation.reading import PARTIAL, QUALITY, UNREADABLE, Task, read_picture
-from object_detection.preparation.scan import Scan
+from object_detection.preparation.scan import Source
 from object_detection.preparation.workers import Crashed, unordered
 from object_detection.utils import console
 
 COMMIT_SECONDS = 1.0
 
 
-def prepare(scan: Scan, names: Mapping[str, str], manifest: Manifest, options: Options,
+def prepare(sources: Sequence[Source], names: Mapping[str, str], manifest: Manifest, options: Options,
             on_work: Callable[[], object]) -> list[Picture]:
     """Read new and changed sources, write their jpgs, and return the Pictures of all sources, sorted by path.
 
@@ -29,15 +29,16 @@ def prepare(scan: Scan, names: Mapping[str, str], manifest: Manifest, options: O
     """
     key = picture_options(options)
     known = manifest.facts()
-    manifest.forget(known.keys() - {source.path for source in scan.sources})
+    manifest.forget(known.keys() - {source.path for source in sources})
     pictures, todo = {}, []
-    for source in scan.sources:
+    for source in sources:
         fresh = Picture(source.path, source.label, source.size, source.mtime_ns, key, problem=source.problem,
                         jpg=names[source.path])
         old = known.get(source.path)
         if source.problem:
             pictures[source.path] = fresh
         elif old and _same_source(old, fresh):
+            old.label = source.label
             pictures[source.path] = old
         else:
             todo.append(Task(fresh, source.file, str(options.output), options.mindim))
@@ -46,12 +47,12 @@ def prepare(scan: Scan, names: Mapping[str, str], manifest: Manifest, options: O
         on_work()
     for picture in _read(todo, manifest, options, 'reading pictures'):
         pictures[picture.path] = picture
-    return [pictures[source.path] for source in scan.sources]
+    return [pictures[source.path] for source in sources]
 
 
-def restore(pictures: Sequence[Picture], scan: Scan, manifest: Manifest, options: Options) -> None:
+def restore(pictures: Sequence[Picture], sources: Sequence[Source], manifest: Manifest, options: Options) -> None:
     """Write missing jpgs of `pictures` again, and delete all others that a run has written."""
-    files = {source.path: source.file for source in scan.sources}
+    files = {source.path: source.file for source in sources}
     lost = [Task(picture, files[picture.path], str(options.output), options.mindim)
             for picture in pictures if not _intact(picture, options.output)]
     again = {picture.path: picture for picture in pictures}
@@ -78,7 +79,7 @@ def picture_options(options: Options) -> str:
 def _same_source(old, new):
     if (old.problem or '').startswith(UNREADABLE):  # permissions may have changed since
         return False
-    return all(getattr(old, name) == getattr(new, name) for name in ('size', 'mtime_ns', 'options', 'label', 'jpg'))
+    return all(getattr(old, name) == getattr(new, name) for name in ('size', 'mtime_ns', 'options', 'jpg'))
 
 
 def _intact(picture, output):

@@ -1,5 +1,6 @@
 """The stages of prepare_data.py, from top to bottom."""
 import contextlib
+import dataclasses
 import json
 import shutil
 import time
@@ -9,7 +10,6 @@ from typing import Any
 
 from object_detection.config import label_map
 from object_detection.preparation import (
-    annotations,
     boxes,
     check,
     duplicates,
@@ -21,15 +21,20 @@ from object_detection.preparation import (
     stats,
 )
 from object_detection.preparation.anchors import anchor_range
+from object_detection.preparation.annotations import fit, load
+from object_detection.preparation.annotations.fit import CROWD
+from object_detection.preparation.annotations.labels import Labels
+from object_detection.preparation.annotations.load import Drawn
+from object_detection.preparation.boxes import NONE_FOUND
 from object_detection.preparation.detections import BOX_SOURCES, Detections, class_ids, saved_model
 from object_detection.preparation.detector import Detector
+from object_detection.preparation.layout import Layout, resolve
 from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
-from object_detection.preparation.scan import Scan, scan
+from object_detection.preparation.scan import scan
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
-SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'test', 'testing'}  # folder names that are not labels
 OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', check.FILE, 'jpg')  # beside the manifest
 
 
@@ -42,9 +47,9 @@ def prepare(options: Options) -> None:
     anchor_range(options.pipeline_config_path)  # report a broken config now rather than in an hour
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        dataset = scan(options.dataset)
-        console.log(f'{options.dataset}: {len(dataset.sources)} files, {len(dataset.labels)} labels')
-        check_scan(dataset, options)
+        dataset, drawn = find(options)
+        if dataset.from_annotations:
+            options = dataclasses.replace(options, coco=None)  # there is no label for what it detects
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
@@ -53,58 +58,77 @@ def prepare(options: Options) -> None:
         classes = class_ids(options.coco_class, detections.names) if coco else None
         checker = check.Checker(dataset.labels, options, manifest, stack) if options.check else None
 
-        sources = pictures.prepare(dataset, names.jpg_names(dataset.sources), manifest, options,
+        sources = pictures.prepare(dataset.sources, names.jpg_names(dataset.sources), manifest, options,
                                    on_work=detections.start)
         skip_unusable(sources)
-        duplicates.find(sources, options.near_duplicates, options.keep_near_duplicates)
+        by_hand = fit.fit_all(sources, drawn, dataset, options)
+        duplicates.find(sources, options.near_duplicates, options.keep_near_duplicates, by_hand, dataset.parts)
         kept = [picture for picture in sources if not picture.verdict]
-        pictures.restore(kept, dataset, manifest, options)
+        pictures.restore(kept, dataset.sources, manifest, options)
 
-        by_hand = annotations.read(kept, dataset, options)
         detections.detect([picture for picture in kept if boxes.needs_detector(picture, by_hand)])
         boxes.decide(kept, by_hand, detections.by_picture(), detections.names, classes, options)
 
+        if dataset.from_annotations:
+            split.name_by_boxes(sources, by_hand)
         if options.group_by:
             duplicates.bind(kept, options.group_by)
+        if dataset.parts is not None:
+            split.keep(kept, dataset.parts)
         split.balance(kept, options)
-        split.assign(kept, options)
+        if dataset.parts is None:
+            split.assign(kept, options)
         manifest.decide(sources)
 
-        numbers = stats.collect(sources, dataset.labels, options)
+        numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand))
         if checker:
             numbers['label_errors'] = checker.check(kept, by_hand)
         files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
         report.write(numbers, sources, {source.path: source.file for source in dataset.sources}, options)
-        label_map.write(options.output / 'label_map.pbtxt', dataset.labels)
-        examples.write(kept, dataset.labels, manifest, options)
+        points = dict(sorted(Labels(dataset.labels, drawn.keypoints).keypoints.items())) if options.keypoints else {}
+        label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
+        examples.write(kept, dataset.labels, points, manifest, options)
     summarize(numbers, detections.detector, options, time.monotonic() - start)
+
+
+def find(options: Options) -> tuple[Layout, Drawn]:
+    """List the data set and read its annotations; UserError for what can be known before any picture is read."""
+    listing = scan(options.images or options.dataset)
+    drawn = load.load(listing, options)
+    layout = resolve(listing, drawn, options)
+    label = 'label' if len(layout.labels) == 1 else 'labels'
+    console.log(f'{options.images or options.dataset}: {len(layout.sources)} files, {len(layout.labels)} {label}')
+    if options.boxes != 'whole' and not options.coco and not drawn.any:
+        raise UserError(f'{options.dataset}: there are no boxes. {BOX_SOURCES}')
+    shapes = [shape for entry in drawn.entries.values() for shape in entry.shapes or ()]
+    if options.masks and not any(shape.polygons or shape.runs for shape in shapes):
+        raise UserError('--masks: no annotation has an outline (COCO JSON with segmentation, YOLO with polygons, CVAT '
+                        'for images with polygons or masks)')
+    if options.keypoints and not any(shape.keypoints and shape.name in drawn.keypoints for shape in shapes):
+        raise UserError('--keypoints: no annotation has keypoints with names (COCO JSON, whose categories name their '
+                        'keypoints; YOLO does not name them)')
+    return layout, drawn
 
 
 def check_places(options: Options) -> None:
     """Raise UserError if --output overlaps with --dataset or holds files that are not this script's."""
-    if options.annotations and not options.annotations.exists():
-        raise UserError(files.missing(options.annotations))
-    dataset, output = files.existing_dir(options.dataset).resolve(), options.output.resolve()
-    if output == dataset or dataset in output.parents:
-        raise UserError(f'--output {options.output} lies in --dataset {options.dataset}, where nothing is ever '
-                        'written; choose a folder outside it')
-    if (output / 'jpg') in (dataset, *dataset.parents):
-        raise UserError(f'--dataset {options.dataset} lies in {options.output / "jpg"}, which is where the pictures of '
-                        'this --output go; choose another output')
+    if absent := [path for path in options.annotations if not path.exists()]:
+        raise UserError([files.missing(path) for path in absent])
+    output = options.output.resolve()
+    for name, given in (('dataset', options.dataset), ('images', options.images)):
+        if given is None:
+            continue
+        folder = files.existing_dir(given).resolve()
+        if output == folder or folder in output.parents:
+            raise UserError(f'--output {options.output} lies in --{name} {given}, where nothing is ever written; '
+                            'choose a folder outside it')
+        if (output / 'jpg') in (folder, *folder.parents):
+            raise UserError(f'--{name} {given} lies in {options.output / "jpg"}, which is where the pictures of this '
+                            '--output go; choose another output')
     strange = sorted(path.name for name in OURS for path in output.glob(name))
     if strange and not (output / MANIFEST).exists():
         raise UserError(f'--output {options.output} holds {", ".join(strange[:4])} without the {MANIFEST} of this '
                         'script, so it may be yours and is not overwritten; choose another folder')
-
-
-def check_scan(dataset: Scan, options: Options) -> None:
-    """Check what can be known before any picture is read: are there boxes to come, and are the folders labels?"""
-    if options.boxes != 'whole' and not options.coco and not annotations.any_files(dataset, options):
-        raise UserError(f'{options.dataset}: there are no boxes. {BOX_SOURCES}')
-    if SPLITS.issuperset(label.casefold() for label in dataset.labels):
-        console.warn(f'the labels are {", ".join(dataset.labels)}, which are names of parts of a data set, but each '
-                     'folder must be a label. Put the pictures of each label together first; --split divides them '
-                     'again')
 
 
 def clear_leftovers(output: Path) -> None:
@@ -131,7 +155,16 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
         console.warn(f'{count} files skipped: {reason}')
     for entry in numbers['skipped'][:10]:
         console.log(f'  {entry["path"]}: {entry["reason"]}')
-    for key, what in (('conflicts', 'conflicts between labels'), ('review', 'pictures to review')):
+    for reason, count in numbers['no_box_by_reason'].items():
+        console.warn(f'{count} pictures without a box are left out: {reason}')
+    if left_out := numbers['annotations']['left_out']:
+        reasons = '; '.join(f'{count} {reason}' for reason, count in list(left_out.items())[:8])
+        console.warn(f'{sum(left_out.values())} drawn objects are left out: {reasons}')
+        if CROWD in left_out:
+            console.warn(f'{CROWD} (iscrowd) are no single objects. CVAT marks masks drawn with its brush in the same '
+                         'way: --keep_crowds takes them all as objects')
+    for key, what in (('conflicts', 'conflicts between labels'), ('review', 'pictures to review'),
+                      ('across', 'groups of near duplicates in several parts of the split')):
         if numbers[key]:
             console.warn(f'{len(numbers[key])} {what}: see {options.output / "report.html"}')
     if detector and detector.pictures:
@@ -139,5 +172,6 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
                     f'{detector.pictures / detector.seconds:.1f} a second, busy {detector.utilization:.0%} of the time')
     console.log(f'done in {console.duration(seconds)}: {options.output}')
     if not numbers['totals']['train']:
+        advice = '. No box: try a lower --min_score, another --coco, or --boxes whole'
         raise UserError(f'{options.output}: no picture is left to train on; {options.output / "report.html"} says '
-                        'where they went. No box: try a lower --min_score, another --coco, or --boxes whole')
+                        f'where they went{advice if numbers["no_box_by_reason"].keys() == {NONE_FOUND} else ""}')

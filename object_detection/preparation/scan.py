@@ -1,4 +1,4 @@
-"""List a data set: labels, files that may be pictures, annotation files. Opens no file and writes nothing."""
+"""List a data set: files that may be pictures, and files beside them that may say what is on them. Opens no file."""
 import dataclasses
 import os
 import stat
@@ -9,14 +9,18 @@ from pathlib import Path
 from object_detection.utils.errors import UserError
 from object_detection.utils.files import existing_dir
 
-ANNOTATION_SUFFIXES = ('.xml', '.txt')
-CLASS_LISTS = ('classes.txt', 'predefined_classes.txt')
+SIDE_SUFFIXES = ('.xml', '.txt', '.csv', '.json', '.yaml', '.yml', '.names', '.labels', '.data')
 LITTER = {'thumbs.db', 'desktop.ini', 'icon\r', '__macosx', '@eadir'}
+MASK_FOLDERS = {'segmentationclass', 'segmentationobject'}  # of Pascal VOC, beside JPEGImages
+EMPTY = 'empty file'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """A file that may be a picture. path: relative to the data set, with '/'. problem: why it cannot be opened."""
+    """A file of a data set. path: relative to the folder, with '/'. label: '' unless it comes from a folder.
+
+    problem: why the file cannot be opened, or is no picture for certain.
+    """
     path: str
     label: str
     file: str
@@ -27,53 +31,69 @@ class Source:
 
 @dataclasses.dataclass
 class Scan:
-    """A data set. labels: sorted. sources: sorted by path. annotations: {path without suffix: .xml and .txt files}."""
+    """The files of a folder, sorted by path.
+
+    labels: top folders that hold files other than side files, or none at all; sorted. sources: files that may be
+    pictures, each with its top folder as label. sides: files that may describe pictures, by their suffix.
+    masks: paths of files that Pascal VOC keeps for segmentation.
+    """
     labels: list[str]
     sources: list[Source]
-    annotations: dict[str, list[str]]
+    sides: list[Source]
+    masks: list[str]
 
 
-def scan(dataset: Path) -> Scan:
-    """List a data set of one folder per label; UserError if it has no label folders or no pictures.
+def scan(folder: Path) -> Scan:
+    """List a data set; UserError if there is no file that may be a picture.
 
-    Folders inside a label's folder belong to the label. Hidden files and the litter of operating systems are ignored.
-    Label folders may be links; deeper down, only links to files are followed.
+    Hidden files and the litter of operating systems are ignored. Top folders may be links; deeper down, only links to
+    files are followed.
     """
-    dataset = existing_dir(dataset)
-    folders = label_folders(dataset)
-    files = [(path, entry, label) for label, folder in folders.items()
-             for path, entry in _walk(folder, f'{text(folder.name)}/')]
-    loose = [(text(entry.name), entry, '') for entry in _entries(dataset)
-             if not entry.is_dir() and not entry.name.lower().endswith(('.json', '.txt', '.yaml', '.yml'))]
-    if not files:
-        raise UserError(f'{dataset}: its {len(folders)} label folders hold no files; put the pictures of each label '
-                        'into the folder of its name')
-    annotations = _annotations(files)
-    taken = {file for beside in annotations.values() for file in beside}
-    sources = [_source(*item) for item in files + loose
-               if item[1].path not in taken and item[1].name.lower() not in CLASS_LISTS]
-    if not sources:
-        raise UserError(f'{dataset}: there are {len(files)} files, but no picture among them')
-    return Scan(sorted(folders), sorted(sources, key=lambda source: source.path), annotations)
+    folder = existing_dir(folder)
+    tops = top_folders(folder)
+    files = [(path, entry, label) for label, top in tops.items() for path, entry in _walk(top, f'{text(top.name)}/')]
+    loose = [(text(entry.name), entry, '') for entry in _entries(folder) if not entry.is_dir()]
+    listing = Scan([], [], [], [])
+    for path, entry, label in files + loose:
+        if is_side(path):
+            listing.sides.append(_source(path, entry, label))
+        elif _is_mask(path, folder):
+            listing.masks.append(path)
+        else:
+            listing.sources.append(_source(path, entry, label))
+    if not listing.sources:
+        raise UserError(f'{folder}: {_why_no_picture(tops, files, loose)}')
+    for group in (listing.sources, listing.sides):
+        group.sort(key=lambda source: source.path)
+    described = {label for _, _, label in files} - {source.label for source in listing.sources}
+    listing.labels = sorted(tops.keys() - described)
+    return listing
 
 
-def label_folders(dataset: Path) -> dict[str, Path]:
+def list_sides(folder: Path) -> list[Source]:
+    """List the files below a folder that may describe pictures, sorted by path."""
+    found = [_source(path, entry, '') for path, entry in _walk(existing_dir(folder), '') if is_side(path)]
+    return sorted(found, key=lambda source: source.path)
+
+
+def is_side(path: str) -> bool:
+    """Return whether the suffix of a file is that of a description, in upper or lower case."""
+    return path.lower().endswith(SIDE_SUFFIXES)
+
+
+def top_folders(folder: Path) -> dict[str, Path]:
     """Return {label: folder}. A label is the folder's name in composed Unicode (NFC), as keyboards type it."""
     folders: dict[str, Path] = {}
     findings = []
-    for entry in _entries(dataset):
+    for entry in _entries(folder):
         if not entry.is_dir():
             continue
-        label = unicodedata.normalize('NFC', text(entry.name))
+        label = composed(text(entry.name))
         if '\\udc' in label:
-            findings.append(f'{dataset / label}: the name of this folder is not valid text; rename it')
+            findings.append(f'{folder / label}: the name of this folder is not valid text; rename it')
         elif label in folders:
-            findings.append(f'{dataset}: two folders are named {label!r} (in different Unicode forms); merge them')
+            findings.append(f'{folder}: two folders are named {label!r} (in different Unicode forms); merge them')
         folders[label] = Path(entry.path)
-    if not folders and not findings:
-        count = sum(1 for entry in _entries(dataset))
-        holds = f'holds {count} files but no folders' if count else 'is empty'
-        findings.append(f'{dataset}: {holds}; it needs one folder per label, which holds the pictures of that label')
     if findings:
         raise UserError(findings)
     return folders
@@ -84,10 +104,28 @@ def text(name: str) -> str:
     return name.encode('utf-8', 'backslashreplace').decode('utf-8')
 
 
+def composed(name: str) -> str:
+    """Return a name in composed Unicode (NFC): macOS lists file names in the decomposed form."""
+    return unicodedata.normalize('NFC', name)
+
+
+def _why_no_picture(tops, files, loose):
+    rule = 'it needs one folder per label, which holds the pictures of that label'
+    if not tops:
+        return f'holds {len(loose)} files but no folders; {rule}' if loose else f'is empty; {rule}'
+    if files:
+        return f'there are {len(files)} files, but no picture among them'
+    return f'its {len(tops)} label folders hold no files; put the pictures of each label into the folder of its name'
+
+
 def _entries(folder):
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries
-                       if not entry.name.startswith('.') and entry.name.lower() not in LITTER), key=lambda e: e.name)
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries
+                           if not entry.name.startswith('.') and entry.name.lower() not in LITTER),
+                          key=lambda e: e.name)
+    except OSError as error:
+        raise UserError(f'{folder}: this folder cannot be read: {error.strerror}') from error
 
 
 def _walk(folder, prefix) -> Iterator[tuple[str, os.DirEntry]]:
@@ -98,16 +136,10 @@ def _walk(folder, prefix) -> Iterator[tuple[str, os.DirEntry]]:
             yield prefix + text(entry.name), entry
 
 
-def _annotations(files):
-    """Return {stem: files} of the .xml and .txt files that are named like a picture beside them."""
-    stems = {path.rpartition('.')[0] or path for path, _, _ in files if not path.lower().endswith(ANNOTATION_SUFFIXES)}
-    stems |= {path for path, _, _ in files if '.' not in path.rpartition('/')[2]}  # pictures without an extension
-    annotations: dict[str, list[str]] = {}
-    for path, entry, _ in files:
-        stem = path.rpartition('.')[0]
-        if path.lower().endswith(ANNOTATION_SUFFIXES) and stem in stems and entry.name.lower() not in CLASS_LISTS:
-            annotations.setdefault(stem, []).append(entry.path)
-    return annotations
+def _is_mask(path, folder):
+    parts = path.split('/')
+    return any(part.lower() in MASK_FOLDERS and folder.joinpath(*parts[:i], 'JPEGImages').is_dir()
+               for i, part in enumerate(parts[:-1]))
 
 
 def _source(path, entry, label):
@@ -116,10 +148,8 @@ def _source(path, entry, label):
     except OSError as error:
         return Source(path, label, entry.path, 0, 0, f'cannot be read: {error.strerror}')
     problem = None
-    if not label:
-        problem = "lies in no label's folder"
-    elif not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         problem = 'not a regular file'  # opening a pipe would block forever
     elif not status.st_size:
-        problem = 'empty file'
+        problem = EMPTY
     return Source(path, label, entry.path, status.st_size, status.st_mtime_ns, problem)

@@ -6,6 +6,7 @@ import collections
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from object_detection.preparation.boxes import Annotation
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.options import SUBSETS, Options
 
@@ -36,6 +37,26 @@ def balance(pictures: Iterable[Picture], options: Options) -> None:
         members.sort(key=lambda picture: (stable_random(options.seed, 'take', picture.sha256), picture.path))
         for picture in members[most:]:
             picture.verdict, picture.reason = 'surplus', f'{why}: {most}'
+
+
+def keep(pictures: Iterable[Picture], parts: Mapping[str, str]) -> None:
+    """Set `subset` as the data set has it, in place; leave out pictures that are in none. parts: {path: subset}."""
+    for picture in pictures:
+        if not picture.verdict:
+            picture.subset = parts.get(picture.path)
+            if not picture.subset:
+                picture.verdict, picture.reason = 'surplus', 'in no part of the split that is kept'
+
+
+def name_by_boxes(pictures: Iterable[Picture], annotations: Mapping[str, Annotation]) -> None:
+    """Set `label`, in place, to the rarest of the labels that are drawn on a picture; '' if none are."""
+    drawn = {}
+    for picture in pictures:
+        annotation = annotations.get(picture.path)
+        drawn[picture.path] = {box.label for box in (annotation.boxes if annotation else None) or ()}
+    counts = collections.Counter(label for labels in drawn.values() for label in labels)
+    for picture in pictures:
+        picture.label = min(drawn[picture.path], key=lambda label: (counts[label], label), default='')
 
 
 def assign(pictures: Iterable[Picture], options: Options) -> None:

@@ -1,11 +1,13 @@
 """The numbers of a prepared data set, for stats.json and report.html. No times, so that equal runs give equal files."""
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from object_detection.preparation.anchors import AnchorRange, anchor_range
+from object_detection.preparation.annotations.load import Drawn
+from object_detection.preparation.boxes import Annotation
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.options import SUBSETS, Options
 
@@ -17,23 +19,36 @@ BOX_EDGES = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.001)  # see _rela
 SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
 
 
-def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options) -> dict[str, Any]:
-    """Return the content of stats.json: everything worth knowing about the pictures and the decisions on them."""
+NO_LABEL = '(no label)'
+
+
+def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options,
+            annotations: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the content of stats.json: everything worth knowing about the pictures and the decisions on them.
+
+    annotations: from `annotated`.
+    """
     taken = [picture for picture in pictures if not picture.verdict]
     readable = [picture for picture in pictures if picture.verdict != 'skipped']
     boxes = [box for picture in taken for box in picture.boxes]
     sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]
+    rows: list[tuple[str, int | None, list[Picture]]] = [
+        (label, number, [p for p in pictures if p.label == label]) for number, label in enumerate(labels, start=1)]
+    if others := [p for p in pictures if not p.label]:
+        rows.append((NO_LABEL, None, others))
     return {
         'options': _options(options),
-        'labels': [{'label': label, 'id': number, **_counts([p for p in pictures if p.label == label])}
-                   for number, label in enumerate(labels, start=1)],
+        'labels': [{'label': label, 'id': number, **_counts(members)} for label, number, members in rows],
         'totals': _counts(pictures),
         'steps': list(STEPS),
         'boxes': {
             'count': len(boxes),
             'by_origin': dict(sorted(collections.Counter(box.origin for box in boxes).items())),
             'by_label': dict(sorted(collections.Counter(box.label for box in boxes).items())),
+            'masks': sum(box.mask is not None for box in boxes),
+            'keypoints': sum(visible > 0 for box in boxes for *_, visible in box.keypoints),
         },
+        'annotations': annotations or {'files': [], 'unmatched': [], 'broken': [], 'unread': [], 'left_out': {}},
         'histograms': {
             'shorter side': histogram([min(p.width, p.height) for p in readable], SIZE_EDGES),
             'aspect': histogram([p.width / p.height for p in readable], ASPECT_EDGES),
@@ -47,11 +62,30 @@ def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options
             (p.reason or '').partition(':')[0] for p in pictures if p.verdict == 'skipped').most_common()),
         'duplicates': _groups(pictures, 'duplicate'),
         'conflicts': _groups(pictures, 'conflict'),
+        'across': _across(pictures),
+        'no_box_by_reason': dict(collections.Counter(
+            str(p.reason) for p in pictures if p.verdict == 'no box').most_common()),
         'no_box': [_named(p) for p in pictures if p.verdict == 'no box'],
         'review': [{'path': p.path, 'jpg': p.jpg, 'label': p.label, 'reasons': p.review,
                     'boxes': [[*box.corners] for box in p.boxes]}
                    for p in pictures if p.review],
         'notes': [{'path': p.path, 'note': p.note} for p in readable if p.note],
+    }
+
+
+def annotated(drawn: Drawn, by_hand: Mapping[str, Annotation]) -> dict[str, Any]:
+    """Return what became of the annotations: how many fit a picture, which do not, and what else is not used."""
+    left_out = collections.Counter[str]()
+    for annotation in by_hand.values():
+        left_out.update(annotation.left_out)
+    return {
+        'files': [{'name': name, 'described': group.count, 'fit': group.count - len(group.unmatched),
+                   'unused': group.unused} for name, group in drawn.groups.items()],
+        'unmatched': [{'name': name, 'reason': reason} for group in drawn.groups.values()
+                      for name, reason in sorted(group.unmatched)],
+        'broken': sorted(problem for problems in drawn.broken.values() for problem in problems),
+        'unread': [{'name': name, 'format': what} for name, what in sorted(drawn.unread.items())],
+        'left_out': dict(left_out.most_common()),
     }
 
 
@@ -75,7 +109,7 @@ def _compare_with_anchors(sizes: Sequence[float], anchors: AnchorRange | None) -
 
 def _options(options):
     """Return the options that the result depends on, without paths and numbers of processes."""
-    left_out = ('dataset', 'output', 'coco', 'annotations', 'check', 'workers', 'detector_batch',
+    left_out = ('dataset', 'output', 'images', 'coco', 'annotations', 'check', 'workers', 'detector_batch',
                 'pipeline_config_path')
     return {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in left_out}
@@ -110,3 +144,13 @@ def _groups(pictures, verdict):
             groups[picture.group].append(picture)
     return [[{'path': p.path, 'label': p.label, 'verdict': p.verdict or 'in', 'reason': p.reason} for p in members]
             for members in groups.values() if any(p.verdict == verdict for p in members)]
+
+
+def _across(pictures):
+    """Return the groups of copies that a split that is kept has in several parts: path and subset of each."""
+    groups = collections.defaultdict(list)
+    for picture in pictures:
+        if picture.group and not picture.verdict:
+            groups[picture.group].append(picture)
+    return [[{'path': p.path, 'subset': p.subset} for p in members] for members in groups.values()
+            if len({p.subset for p in members}) > 1]

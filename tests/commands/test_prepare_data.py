@@ -300,6 +300,7 @@ def test_without_detector_and_boxes(things, tmp_path):
         prepare_data.main(options)
     assert not (tmp_path / 'out').exists()
     (things / 'Sit' / '0.txt').write_text('0 .5 .5 .2 .2')
+    (things / 'classes.txt').write_text('Sit')
     with pytest.raises(UserError, match=r'19 pictures have no box, .* for example: --coco FOLDER'):
         prepare_data.main(options)
 

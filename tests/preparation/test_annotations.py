@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from object_detection.preparation import annotations
+from object_detection.preparation import layout
+from object_detection.preparation.annotations import fit, load
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import scan
@@ -14,6 +15,8 @@ VOC = '''<annotation><folder>Sit</folder><filename>1.jpg</filename>
 <object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>1</difficult>
 <bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>50</ymax></bndbox></object></annotation>'''
 
+NAMES = {'classes.txt': 'Down\nSit\n'}
+
 
 @pytest.fixture
 def read(tmp_path):
@@ -23,7 +26,9 @@ def read(tmp_path):
             (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
             (tmp_path / name).write_text(text, encoding='utf-8')
         picture = Picture('Sit/1.jpg', 'Sit', 1, 1, '', width=200, height=100, turned=turned)
-        return annotations.read([picture], scan(tmp_path), Options(tmp_path, None, **options)).get('Sit/1.jpg')
+        listing, chosen = scan(tmp_path), Options(tmp_path, None, **options)
+        drawn = load.load(listing, chosen)
+        return fit.fit_all([picture], drawn, layout.resolve(listing, drawn, chosen), chosen).get('Sit/1.jpg')
     return read
 
 
@@ -68,17 +73,22 @@ def test_yolo(read):
     assert corners(read(files)) == [('Sit', 0.3, 0.4, 0.7, 0.6), ('Down', 0.2, 0.2, 0.3, 0.3)]
 
 
-def test_yolo_without_class_names_uses_the_sorted_labels(read):
-    assert corners(read({'Sit/1.txt': '0 0.5 0.5 1 1 0.87'})) == [('Down', 0.0, 0.0, 1.0, 1.0)]
+def test_yolo_without_class_names_is_an_error(read):
+    with pytest.raises(UserError, match=r'1.txt: holds class numbers, and no file says .* Put a classes.txt'):
+        read({'Sit/1.txt': '0 0.5 0.5 1 1 0.87'})
+
+
+def test_yolo_with_a_score(read):
+    assert corners(read(NAMES | {'Sit/1.txt': '0 0.5 0.5 1 1 0.87'})) == [('Down', 0.0, 0.0, 1.0, 1.0)]
 
 
 def test_yolo_polygon(read):
-    assert corners(read({'Sit/1.txt': '1 0.1 0.2 0.5 0.2 0.3 0.8'})) == [('Sit', 0.2, 0.1, 0.8, 0.5)]
+    assert corners(read(NAMES | {'Sit/1.txt': '1 0.1 0.2 0.5 0.2 0.3 0.8'})) == [('Sit', 0.2, 0.1, 0.8, 0.5)]
 
 
 @pytest.mark.parametrize('text', ['7 0.5 0.5 1 1', '1 0.5 0.5 x 1', '1 0.5 0.5'])
 def test_broken_yolo(read, text):
-    found = read({'Sit/1.txt': text})
+    found = read(NAMES | {'Sit/1.txt': text})
     assert found.boxes is None and 'line 1' in found.findings[0]
 
 
@@ -91,7 +101,7 @@ def test_an_empty_file_means_no_object(read):
 
 
 def test_boxes_outside_are_clipped_or_left_out(read):
-    found = read({'Sit/1.txt': '1 0.0 0.5 0.4 0.4\n1 1.5 0.5 0.2 0.2\n1 nan 0.5 0.1 0.1'})
+    found = read(NAMES | {'Sit/1.txt': '1 0.0 0.5 0.4 0.4\n1 1.5 0.5 0.2 0.2\n1 nan 0.5 0.1 0.1'})
     assert corners(found) == [('Sit', 0.3, 0.0, 0.7, 0.2)]
     assert len(found.findings) == 2
 
@@ -116,7 +126,7 @@ def test_coco_matches_by_file_name_alone(read, tmp_path):
     (tmp_path / 'elsewhere').mkdir()
     file = tmp_path / 'elsewhere' / 'boxes.json'
     file.write_text(coco(images=[{'id': 7, 'file_name': 'C:\\pictures\\1.jpg'}]))
-    assert corners(read({}, annotations=file)) == [('Sit', 0.1, 0.1, 0.5, 0.3)]
+    assert corners(read({}, annotations=(file,))) == [('Sit', 0.1, 0.1, 0.5, 0.3)]
 
 
 def test_voc_comes_before_yolo_and_coco(read):
@@ -128,7 +138,7 @@ def test_a_separate_folder_of_annotations(read, tmp_path):
     other = tmp_path.parent / f'{tmp_path.name} drawn'
     (other / 'Sit').mkdir(parents=True)
     (other / 'Sit' / '1.xml').write_text(VOC.format(name='Sit', size=(200, 100)))
-    assert corners(read({}, annotations=other)) == [('Sit', 0.1, 0.1, 0.5, 0.3)]
+    assert corners(read({}, annotations=(other,))) == [('Sit', 0.1, 0.1, 0.5, 0.3)]
 
 
 def test_two_coco_files_and_broken_ones(read):

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from object_detection.preparation import boxes
-from object_detection.preparation.annotations import Annotation
+from object_detection.preparation.boxes import Annotation
 from object_detection.preparation.detections import COCO_NAMES, class_ids
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import Options

@@ -26,6 +26,7 @@ def output(run, tmp_path):
     (folder / 'a' / 'copy.png').write_bytes(encoded(scene(0, size=(320, 240)).reduce(2), 'PNG'))
     (folder / 'b' / 'both.jpg').write_bytes((folder / 'a' / '2 & <i>ü.jpg').read_bytes())
     (folder / 'b' / 'broken.jpg').write_bytes(b'<html>')
+    (folder / 'classes.txt').write_text('a\nb\n')
     (folder / 'a' / '4 & <i>ü.txt').write_text('0 0.5 0.5 0.3 0.3\n9 0.1 0.1 0.1 0.1')
     return run(folder)
 

@@ -1,0 +1,119 @@
+"""Which files may hold annotations, and what each of them is."""
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from object_detection.preparation.annotations import coco, cvat, table, voc, xml_file, yolo
+from object_detection.preparation.annotations.class_names import ClassNames
+from object_detection.preparation.annotations.entry import Entry, Unknown, Unreadable, read_bytes, read_json, read_text
+from object_detection.preparation.options import Options
+from object_detection.preparation.scan import EMPTY, Scan, Source, list_sides, text
+from object_detection.utils.errors import UserError
+
+FORMATS = ('Pascal VOC XML, YOLO txt, COCO JSON, "CVAT for images" XML, and CSV with the columns filename, class, '
+           'xmin, ymin, xmax, ymax')
+SUFFIXES = ('.xml', '.txt', '.json', '.csv')
+MEANT = (b'"images"', b'"annotations"', b'"categories"', b'xmin')  # in a broken file, it was meant to hold annotations
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class File:
+    """A file that may hold annotations. path: relative to the folder it was found in. named: by the user, alone."""
+    path: str
+    file: str
+    problem: str | None = None
+    named: bool = False
+
+
+def find(listing: Scan, options: Options) -> list[File]:
+    """Return the files that may hold annotations, XML first.
+
+    They are those of the data set, or those in the folders that --annotations names. If it names files, those of single
+    pictures in the data set count, too.
+    """
+    here = [_file(source) for source in listing.sides]
+    if options.images:
+        known = {os.path.realpath(file.file) for file in here}
+        here += [_file(source) for source in list_sides(options.dataset) if os.path.realpath(source.file) not in known]
+    folders = [path for path in options.annotations if path.is_dir()]
+    found = [_file(source) for folder in folders for source in list_sides(folder)]
+    root = (options.images or options.dataset).resolve()
+    found += [_single(path.resolve(), root) for path in options.annotations if path not in folders]
+    if not folders:
+        named = {file.file for file in found}
+        found += [file for file in here if not named or (file.path.lower().endswith(('.xml', '.txt'))
+                                                         and os.path.realpath(file.file) not in named)]
+    return sorted((file for file in found if file.path.lower().endswith(SUFFIXES)),
+                  key=lambda file: not file.path.lower().endswith('.xml'))
+
+
+def _file(source: Source) -> File:
+    return File(source.path, source.file, source.problem if source.problem != EMPTY else None)
+
+
+def _single(path: Path, root: Path) -> File:
+    """Return a file that --annotations names, with its path in the data set if it lies there."""
+    if not path.name.lower().endswith(SUFFIXES):
+        raise UserError(f'--annotations {path}: is none of the formats that are read: {FORMATS}')
+    return File(text(path.relative_to(root).as_posix() if root in path.parents else path.name), str(path), named=True)
+
+
+def read(file: File, names: ClassNames) -> tuple[list[Entry], dict[str, list[str]]]:
+    """Return the Entries of a file, and {class: names of its keypoints}.
+
+    Raises:
+        Unknown: it is no annotation file.
+        Unreadable: it is the annotation file of one picture, and broken.
+        UserError: it lists the annotations of many pictures, and is broken.
+    """
+    if file.problem:
+        raise Unreadable(file.problem)
+    suffix = file.path.lower().rpartition('.')[2]
+    if suffix == 'xml':
+        return _read_xml(file), {}
+    if suffix == 'txt':
+        return [yolo.read(file.file, file.path, names)], {}
+    if suffix not in ('json', 'csv'):
+        raise Unknown('')
+    try:
+        if suffix == 'csv':
+            return table.read(read_text(file.file), file.path), {}
+        data = read_json(file.file)
+        if coco.looks_like(data):
+            return coco.read(data, file.path)
+    except Unreadable as error:
+        if file.named or _is_meant(file):
+            raise UserError(f'{file.file}: {error}') from error
+        raise Unknown('') from error
+    raise Unknown(_json_kind(data))
+
+
+def _read_xml(file):
+    root = xml_file.read(file.file)
+    if root.tag == 'annotation':
+        return [voc.read(root, file.path)]
+    if root.tag == 'annotations':
+        return cvat.read(root, file.path)
+    raise Unknown(f'XML with the root <{root.tag}>')
+
+
+def _is_meant(file):
+    try:
+        start = read_bytes(file.file)[:1 << 16].replace(b'\0', b'')  # what remains of UTF-16 are its letters
+    except Unreadable:
+        return False
+    return any(key in start.lower() for key in MEANT)
+
+
+def _json_kind(data: Any) -> str:
+    """Return what a JSON file that is not COCO is, as far as it holds annotations; '' if it does not."""
+    first = data[0] if isinstance(data, list) and data else data
+    if not isinstance(first, dict):
+        return ''
+    if 'shapes' in first and 'imagePath' in first:
+        return 'JSON of Labelme'
+    if isinstance(data, list) and 'annotations' in first:
+        return 'JSON of CreateML' if {'image', 'imagefilename'} & first.keys() else 'JSON of Label Studio'
+    inner = next((value for value in first.values() if isinstance(value, dict)), {})
+    return 'JSON of VGG Image Annotator' if '_via_img_metadata' in first or 'regions' in inner else ''

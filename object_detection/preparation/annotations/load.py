@@ -1,0 +1,242 @@
+"""All annotation files of a data set, each annotation with the picture that it belongs to."""
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from object_detection.preparation import folders
+from object_detection.preparation.annotations import files
+from object_detection.preparation.annotations.class_names import ClassNames, is_class_list
+from object_detection.preparation.annotations.entry import OF_ONE_PICTURE, ORIGINS, Entry, Unknown, Unreadable
+from object_detection.preparation.annotations.match import Match, Pictures
+from object_detection.preparation.options import Options
+from object_detection.preparation.scan import Scan
+from object_detection.utils import console
+from object_detection.utils.errors import UserError
+
+SINGLE = 'annotation files'  # the group of the files that describe one picture each
+SHOWN = 3  # examples in a message
+
+
+@dataclasses.dataclass
+class Group:
+    """One file that lists many pictures, or all the files that describe one each.
+
+    count: of the pictures described. unmatched: [(name, why it fits no picture)]. unused: how many of those that fit
+    give way to another file, which comes first in ORIGINS.
+    """
+    count: int = 0
+    unmatched: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    unused: int = 0
+
+
+@dataclasses.dataclass
+class Drawn:
+    """What people have drawn.
+
+    entries: {path of a picture: what holds for it}. broken: {path, '' if unknown: [problem of a file]}.
+    parts: {path: {subset: the file that says so}}. keypoints: {class: names of its keypoints}. groups: {name: Group}.
+    unread: {path of an annotation file: its format, which is not read}. captions: paths of other texts beside pictures.
+    idle: files that say nothing about any picture. class_files: where class numbers have their names from. pictures:
+    the index of all pictures.
+    """
+    pictures: Pictures
+    entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    broken: dict[str, list[str]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+    parts: dict[str, dict[str, str]] = dataclasses.field(default_factory=lambda: defaultdict(dict))
+    keypoints: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    groups: dict[str, Group] = dataclasses.field(default_factory=dict)
+    unread: dict[str, str] = dataclasses.field(default_factory=dict)
+    captions: list[str] = dataclasses.field(default_factory=list)
+    idle: set[str] = dataclasses.field(default_factory=set)
+    class_files: list[str] = dataclasses.field(default_factory=list)
+
+    def names(self, crowds: bool) -> Counter[str]:
+        """Return how many objects have each name. crowds: whether crowd regions count."""
+        return Counter(shape.name for entry in self.entries.values() for shape in entry.shapes or ()
+                       if shape.name and not shape.problem and (crowds or not shape.crowd))
+
+    @property
+    def any(self) -> bool:
+        """Return whether there is any annotation file, whatever it holds."""
+        return bool(self.groups or self.broken)
+
+
+def load(listing: Scan, options: Options) -> Drawn:
+    """Read all annotation files and find the picture of each annotation.
+
+    A picture takes its boxes from the first of ORIGINS that describes it. UserError for a file that lists pictures and
+    cannot be read, class numbers without names, two files that list the same picture, and if nothing fits a picture.
+    """
+    reader = _Reader(listing, options)
+    for file in files.find(listing, options):
+        reader.read(file)
+    reader.choose()
+    reader.drawn.class_files = [str(known.file) for known in reader.names.used()]
+    _report(reader.drawn, options)
+    return reader.drawn
+
+
+class _Claim(NamedTuple):
+    """An entry that may belong to a picture."""
+    entry: Entry
+    match: Match
+    group: Group
+
+
+class _Reader:
+    """Reads annotation files one by one."""
+
+    def __init__(self, listing: Scan, options: Options) -> None:
+        self._pictures = Pictures(source.path for source in listing.sources)
+        self.drawn = Drawn(self._pictures)
+        self._claims = defaultdict[str, list[_Claim]](list)  # {path of a picture: ...}
+        self.names = ClassNames([*(path.absolute().parent for path in options.annotations),
+                                 options.images or options.dataset, options.dataset])
+        self._only_named = any(path.is_file() for path in options.annotations)
+        self._with_xml: set[str] = set()
+
+    def read(self, file: files.File) -> None:
+        name = file.path.rpartition('/')[2]
+        beside = self._pictures.beside(file.path)
+        if not beside and (is_class_list(name) or folders.is_split_list(name)):
+            return
+        if beside and name.lower().endswith('.txt') and self._with_xml.issuperset(beside):
+            self._group(SINGLE).count += 1  # not opened: the names of its class numbers may be nowhere
+            self._group(SINGLE).unused += 1
+            return
+        try:
+            entries, keypoints = files.read(file, self.names)
+        except Unknown as unknown:
+            self._set_aside(file, str(unknown), bool(beside))
+        except Unreadable as error:
+            self._set_broken(file, error)
+        else:
+            if entries and entries[0].origin not in OF_ONE_PICTURE and self._only_named and not file.named:
+                return  # --annotations names another list
+            self.drawn.keypoints |= keypoints
+            for entry in entries:
+                self._claim(entry)
+
+    def _claim(self, entry):
+        """Find the picture of an entry."""
+        file, single = entry.file, entry.origin in OF_ONE_PICTURE
+        part = folders.part(entry.part or '') or folders.part_of(file) or (not single and folders.part_in(file)) or None
+        match = (self._pictures.described_by(file, entry.names) if single else
+                 self._pictures.listed(entry.names, file.rpartition('/')[0], part))
+        group = self._group(SINGLE if single else file)
+        group.count += 1
+        if not match.paths:
+            group.unmatched.append((file if single else entry.names[0], match.reason))
+        for path in match.paths:
+            self._claims[path].append(_Claim(entry, match, group))
+            if part:
+                self.drawn.parts[path].setdefault(part, file)
+            if entry.origin == 'voc':
+                self._with_xml.add(path)
+
+    def _set_broken(self, file, error):
+        match = self._pictures.described_by(file.path, ())
+        if file.named and not match.paths:
+            raise UserError(f'{file.file}: {error}') from error
+        if not match.paths and file.path.lower().endswith('.txt'):
+            self.drawn.idle.add(file.file)  # any text that is not about a picture
+            return
+        for path in match.paths or ('',):
+            self.drawn.broken[path].append(f'{file.path}: {error}')
+
+    def _set_aside(self, file, what, beside):
+        if file.named:
+            raise UserError(f'{file.file}: is {what or "another file"}; the formats that are read are {files.FORMATS}')
+        if file.path.lower().endswith('.txt'):
+            if beside:
+                self.drawn.captions.append(file.path)
+            else:
+                self.drawn.idle.add(file.file)
+        elif what:
+            self.drawn.unread[file.path] = what
+        else:
+            self.drawn.idle.add(file.file)
+
+    def _group(self, name):
+        return self.drawn.groups.setdefault(name, Group())
+
+    def choose(self) -> None:
+        """Set drawn.entries: one for each picture."""
+        for path, claims in self._claims.items():
+            without_objects = None
+            for origin in ORIGINS:
+                claim = _winner(path, [claim for claim in claims if claim.entry.origin == origin])
+                if not claim:
+                    continue
+                entry = claim.entry
+                if entry.shapes is None:
+                    self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
+                elif path in self.drawn.entries:
+                    claim.group.unused += 1
+                elif entry.shapes or origin in OF_ONE_PICTURE:
+                    self.drawn.entries[path] = entry
+                else:
+                    without_objects = without_objects or entry
+            if without_objects:
+                self.drawn.entries.setdefault(path, without_objects)
+
+
+def _winner(path, claims: Sequence[_Claim]) -> _Claim | None:
+    """Return the claim of one origin that a picture belongs to, or None; UserError for two that are as good."""
+    best = [claim for claim in claims if claim.match.level == min(claim.match.level for claim in claims)]
+    if len({claim.entry.file for claim in best}) > 1:
+        best = [claim for claim in best if claim.entry.shapes != []] or best[:1]  # one file may list it without objects
+    files_ = sorted({claim.entry.file for claim in best})
+    if len(files_) > 1 and len({tuple(claim.entry.names) for claim in best}) == 1:
+        raise UserError(f'several {best[0].entry.origin.upper()} files ({", ".join(files_)}) describe the same '
+                        f'pictures, {path} for example; name the one to use with --annotations')
+    winner = best[0] if len(best) == 1 else None
+    for claim in claims:
+        if claim is not winner and (winner is None or claim.match.level > winner.match.level):
+            entry = claim.entry
+            reason = f'{path} belongs to {winner.entry.place}' if winner else f'{len(best)} fit {path}'
+            claim.group.unmatched.append((entry.names[0] if entry.origin not in OF_ONE_PICTURE else entry.file,
+                                          reason))
+    return winner
+
+
+def _report(drawn: Drawn, options: Options) -> None:
+    """Say what fits no picture and what is not read; UserError if nothing fits."""
+    nothing = [name for name, group in drawn.groups.items() if group.count and group.count == len(group.unmatched)]
+    named = {name for name in nothing if options.annotations
+             and not (name == SINGLE and all(path.is_file() for path in options.annotations))}
+    if nothing and (named or len(nothing) == len(drawn.groups)):
+        raise UserError([_none_fits(name, drawn.groups[name], options) for name in named or nothing])
+    for name, group in drawn.groups.items():
+        if group.unmatched:
+            what = f'{group.count} {name}' if name == SINGLE else f'{group.count} pictures that {name} lists'
+            verb = 'fit no picture' if name == SINGLE else 'are not in the data set'
+            console.warn(f'{len(group.unmatched)} of {what} {verb}: {_examples(group.unmatched)}')
+        if group.unused:
+            console.log(f'{name}: {group.unused} are not used, because a file of another format describes their '
+                        'pictures, too')
+    broken = [problem for problems in drawn.broken.values() for problem in problems]
+    if broken:
+        console.warn(f'{len(broken)} annotation files cannot be read: {_examples(broken)}')
+    for what, count in Counter(drawn.unread.values()).items():
+        paths = [path for path, its in drawn.unread.items() if its == what]
+        console.warn(f'{count} files are {what}, which is not read: {_examples(paths)}. Formats: {files.FORMATS}')
+    if drawn.captions:
+        console.log(f'{len(drawn.captions)} txt files beside pictures hold no boxes: {_examples(drawn.captions)}')
+
+
+def _none_fits(name, group, options):
+    folder = options.images or options.dataset
+    if name == SINGLE:
+        return (f'none of the {group.count} annotation files fits a picture in {folder} '
+                f'({_examples(group.unmatched)}). The file of dogs/1.jpg is dogs/1.xml (or .txt) beside it or in the '
+                'folder that --annotations names; elsewhere, its name must be that of one picture alone')
+    return (f'{name}: none of the {group.count} pictures that it lists is in {folder} ({_examples(group.unmatched)}). '
+            'A picture is listed by its path, from that folder or from the folder of the file; another path will do '
+            'where the file name is that of one picture alone')
+
+
+def _examples(items) -> str:
+    texts = [item if isinstance(item, str) else f'{item[0]} ({item[1]})' if item[1] else item[0] for item in items]
+    return ', '.join(texts[:SHOWN]) + (f' and {len(texts) - SHOWN} more' if len(texts) > SHOWN else '')

@@ -1,0 +1,65 @@
+"""YOLO txt, one file for each picture: a line for each object, of a class number and of fractions of the picture.
+
+Boxes (center x, center y, width, height, and perhaps a score), polygons and corners of turned boxes (x, y, x, y, ...),
+and poses: a box and its keypoints, of which the data.yaml says how many there are (kpt_shape).
+"""
+import re
+
+import numpy as np
+
+from object_detection.preparation.annotations.class_names import ClassNames
+from object_detection.preparation.annotations.entry import Entry, Shape, Unknown, Unreadable, bounds, read_text
+
+_NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
+LARGEST = 2.0  # a coordinate beyond is no fraction of the picture
+START = 48  # characters shown of a file that is no YOLO file
+
+
+def read(file: str, path: str, names: ClassNames) -> Entry:
+    """Return the Entry of a file; Unknown if it is another text (a caption, ...), Unreadable if it is broken.
+
+    path: of the file, relative to the folder it was found in. names: of the class numbers.
+    """
+    lines = [(number, line.split()) for number, line in enumerate(read_text(file).splitlines(), start=1)
+             if line.strip()]
+    if lines and not _starts_like_yolo(lines[0][1]):
+        raise Unknown(' '.join(lines[0][1])[:START])
+    shapes = [_shape(number, words, file, names) for number, words in lines]
+    return Entry('yolo', path, [], shapes, fractions=True)
+
+
+def _starts_like_yolo(words):
+    """Return whether a line starts with a class number; a caption may, too, so that a number must follow."""
+    whole = _NUMBER.fullmatch(words[0]) and float(words[0]).is_integer()
+    return bool(whole) and (len(words) == 1 or bool(_NUMBER.fullmatch(words[1])) or words[1].lower() == 'nan')
+
+
+def _shape(number, words, file, names):
+    try:
+        index, values = float(words[0]), [float(word) for word in words[1:]]
+    except ValueError as error:
+        raise Unreadable(f'line {number} is not class and numbers') from error
+    if not index.is_integer():
+        raise Unreadable(f'line {number}: the class number {words[0]} is no whole number')
+    known = names.of(file)
+    name = known.name(int(index), number)
+    if any(abs(value) > LARGEST for value in values[:4]):
+        raise Unreadable(f'line {number} is in pixels; YOLO has fractions of the width and height, 0 to 1')
+    if known.keypoints and len(values) == 4 + known.keypoints * known.keypoint_values:
+        return Shape(name, _box(values), keypoints=_keypoints(values[4:], known.keypoint_values))
+    if len(values) in (4, 5):  # a fifth is a score
+        return Shape(name, _box(values))
+    if len(values) >= 6 and len(values) % 2 == 0:
+        return Shape(name, bounds(values), polygons=(np.array(values),))
+    raise Unreadable(f'line {number} has {len(values)} numbers after the class; a box has 4')
+
+
+def _box(values):
+    x, y, width, height = values[:4]
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _keypoints(values, each):
+    """Return ((x, y, visibility), ...); without visibility, a point at 0, 0 is not labeled."""
+    points = (values[i:i + each] for i in range(0, len(values), each))
+    return tuple((x, y, int(visible[0]) if visible else 2 * (x != 0 or y != 0)) for x, y, *visible in points)

@@ -39,9 +39,11 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
             yield 'error', files.missing(pattern)
     if lost := shards.missing_shards(found):
         yield 'error', f'{pattern}: {len(lost)} of its shards are missing, starting with {lost[0]}'
-    for path in found:
-        if path.stat().st_size == 0:
-            yield 'error', f'{path}: is empty; was its preparation interrupted?'
+    empty = [path for path in found if path.stat().st_size == 0]
+    if empty and len(empty) == len(found):
+        yield 'error', f'{empty[0]}: is empty; was its preparation interrupted?'
+    elif empty:  # also what a script writes that has more shards than pictures
+        yield 'warning', f'{pattern}: {len(empty)} of {len(found)} files are empty, starting with {empty[0]}'
 
 
 def checkpoint(prefix: str) -> Iterator[tuple[str, str]]:

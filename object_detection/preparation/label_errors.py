@@ -3,18 +3,18 @@
 The scores are those of ObjectLab (Tkachenko, Thyagarajan, Mueller 2023, arXiv 2309.00832): from 0, surely an error, to
 1. Two boxes are as similar as 0.9 IoU + 0.1 exp(-distance / 10), the distance being that of their centers in pixels.
 
-    overlooked       for a confident detection: its similarity to the nearest annotation of its label; without one, the
-                     least similarity in the data set times (1 - probability)
-    badly placed     for an annotation: its similarity to the nearest detection of its label
+    overlooked       for a confident detection on no annotation: its similarity to the nearest annotation of its label;
+                     without one, the least similarity in the data set times (1 - probability)
+    badly placed     for an annotation: its similarity to the nearest likely detection of its label that overlaps it
     swapped          for an annotation: 1 - its similarity to the nearest confident detection of another label
 
-Two things differ from the paper. It takes the detector's scores for probabilities and calls 0.95 confident, 0.5 likely;
-detectors trained with a focal loss, such as those of the zoo, give a certain object 0.6. So scores are scaled to the
-ones that a label's detections have where they agree with an annotation (`calibrate`). And each error is reported once:
-in the paper, a swapped label also counts as an object overlooked and as a box far from its detection. With 5 % planted
-errors of each kind, that doubles the errors among the first findings (benchmarks/label_errors.py).
+Two things differ from cleanlab, by the paper's authors. It takes the detector's scores for probabilities and calls
+0.95 confident, 0.5 likely; detectors trained with a focal loss, such as those of the zoo, give a certain object 0.6. So
+scores are scaled to the ones that a label's detections have where they agree with an annotation (`calibrate`). And each
+error is reported once, with one detection per object (`_contradictions`): a swapped label is neither an object
+overlooked nor a box badly placed. benchmarks/README.md has what both are worth.
 
-cleanlab implements the paper under the AGPL, which would bind everyone who uses this package; this is our own code.
+cleanlab is no dependency: its license (AGPL) would bind everyone who uses this package.
 """
 import dataclasses
 from collections import defaultdict
@@ -31,7 +31,7 @@ DISTANCE = 10.0  # pixels in which the similarity of centers falls to 1/e
 CONFIDENT, LIKELY = 0.95, 0.5  # probabilities
 TEMPERATURE = 0.1  # of the softmin that pools the scores of a picture
 SAME = 0.5  # IoU from which a detection and an annotation mean the same object
-QUARTILE = 0.25  # of the scores of detections that agree with an annotation: three in four of them are confident
+QUANTILE = 0.1  # of the scores of detections that agree with an annotation: nine in ten of them are confident
 ENOUGH = 10  # agreeing detections of a label to calibrate it by itself
 LOOSE = 0.7  # a box that is more similar to its detection is well placed
 EPSILON = 1e-100
@@ -93,9 +93,9 @@ def check(pictures: Iterable[Picture], detections: Mapping[str, Sequence[Detecti
 
 
 def calibrate(pairs: Iterable[Pair]) -> dict[str, float]:
-    """Return {label: lower quartile of the scores of its detections that agree with an annotation}.
+    """Return {label: lowest decile of the scores of its detections that agree with an annotation}.
 
-    A label with few of them has the quartile of all labels; without any, scores count as probabilities.
+    A label with few of them has the decile of all labels; without any, scores count as probabilities.
     pairs: with scores as their probabilities.
     """
     agreeing = defaultdict(list)
@@ -105,8 +105,8 @@ def calibrate(pairs: Iterable[Pair]) -> dict[str, float]:
         for i in np.flatnonzero(agree.any(1)):
             agreeing[str(pair.labels[i])].append(float(pair.probabilities[agree[i]].max()))
     every = [score for scores in agreeing.values() for score in scores]
-    common = float(np.quantile(every, QUARTILE)) if every else CONFIDENT
-    return defaultdict(lambda: common, {label: float(np.quantile(scores, QUARTILE))
+    common = float(np.quantile(every, QUANTILE)) if every else CONFIDENT
+    return defaultdict(lambda: common, {label: float(np.quantile(scores, QUANTILE))
                                         for label, scores in agreeing.items() if len(scores) >= ENOUGH})
 
 
@@ -153,7 +153,7 @@ def _contradictions(pair: Pair, least: float) -> Iterator[tuple[str, float, int 
             free[j] = False
             if nearest[i, j] <= LOOSE:
                 yield 'badly placed', float(nearest[i, j]), i, j
-    for j in np.flatnonzero(confident & free & (iou < SAME).all(0)).tolist():
+    for j in np.flatnonzero(free & ~np.isnan(by_kind['overlooked'])).tolist():
         yield 'overlooked', float(by_kind['overlooked'][j]), None, j
 
 
@@ -179,15 +179,15 @@ def least_similarity(pairs: Iterable[Pair]) -> float:
 
 
 def scores(pair: Pair, least: float) -> dict[str, np.ndarray]:
-    """Return ObjectLab's scores: overlooked [M], NaN for detections that are not confident; the other kinds [L]."""
-    _, similar = similarity(pair.boxes, pair.detections)
+    """Return ObjectLab's scores: overlooked [M], NaN for detections that it does not apply to; others [L]."""
+    iou, similar = similarity(pair.boxes, pair.detections)
     same = pair.labels[:, None] == pair.detected[None]
     confident, likely = pair.probabilities >= CONFIDENT, pair.probabilities > LIKELY
     nearest = np.where(same, similar, -1.0).max(0, initial=-1.0)
     overlooked = np.where(same.any(0), nearest, least * (1 - pair.probabilities))
-    placed = np.where(same & likely, similar, -1.0).max(1, initial=-1.0)
+    placed = np.where(same & likely & (iou > 0), similar, -1.0).max(1, initial=-1.0)
     others = np.where(~same & confident, similar, -1.0).max(1, initial=-1.0)
-    return {'overlooked': np.where(confident, overlooked, np.nan),
+    return {'overlooked': np.where(confident & (iou < SAME).all(0), overlooked, np.nan),
             'swapped': np.where(others < 0, 1.0, np.maximum(1 - others, least)),
             'badly placed': np.where(placed < 0, 1.0, placed)}
 

@@ -139,6 +139,8 @@ def test_check_finds_label_errors_and_the_corrected_file_goes_back_in(things, tm
     assert [(f['kind'], f['path'], f['label'], f['detected']) for f in found] == [
         ('overlooked', 'Sit/1.jpg', None, 'Sit'), ('swapped', 'Sit/2.jpg', 'Down', 'Sit'),
         ('badly placed', 'Down/3.jpg', 'Down', 'Down')]
+    html = (output / 'report.html').read_text()
+    assert 'annotated Down, detected Sit 0.90' in html and html.count('<i class="hand" style="left:50.00%') >= 1
     before = contents(output)
     said = prepare(things, output, *options, '--annotations', hand)
     assert contents(output) == before and 'detecting:' not in said

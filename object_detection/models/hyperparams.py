@@ -8,16 +8,10 @@ from object_detection.layers import core, initializers
 from object_detection.layers.hyperparams import Hyperparams
 
 ACTIVATIONS = {'NONE': None, 'RELU': tf.nn.relu, 'RELU_6': tf.nn.relu6, 'SWISH': core.swish}
-KERAS_INITIALIZERS = {
-    'zeros': initializers.zeros,
-    'ones': initializers.ones,
-    'glorot_normal': initializers.variance_scaling(1., 'fan_avg'),
-    'glorot_uniform': initializers.glorot_uniform,
-    'he_normal': initializers.variance_scaling(2., 'fan_in'),
-    'he_uniform': initializers.variance_scaling(2., 'fan_in', uniform=True),
-    'lecun_normal': initializers.variance_scaling(1., 'fan_in'),
-    'lecun_uniform': initializers.variance_scaling(1., 'fan_in', uniform=True),
-}
+KERAS_INITIALIZERS = {'zeros': initializers.zeros, 'ones': initializers.ones, **{
+    f'{name}_{kind}': initializers.variance_scaling(scale, mode, uniform=kind == 'uniform')
+    for name, scale, mode in (('glorot', 1., 'fan_avg'), ('he', 2., 'fan_in'), ('lecun', 1., 'fan_in'))
+    for kind in ('normal', 'uniform')}}
 
 
 def read(message: protos.Hyperparams, freeze_batch_norm: bool = False) -> Hyperparams:

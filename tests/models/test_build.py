@@ -5,7 +5,7 @@ from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.boxes import anchors, coders, nms
-from object_detection.config import pipeline as config
+from object_detection.config import pipeline
 from object_detection.config.checks import model as model_rules
 from object_detection.models import build, build_parts, losses
 from tests.support import parity
@@ -16,7 +16,7 @@ SSD = parity.HERE / 'ssd_mobilenet_v2.config'
 def small(changes=''):
     """The model section of SSD MobileNetV2, narrow, with changes."""
     narrow = 'ssd { feature_extractor { depth_multiplier: .1 } num_classes: 3 }'
-    merged = config.override(config.read(SSD), f'model {{ {narrow} }} model {{ ssd {{ {changes} }} }}')
+    merged = pipeline.override(pipeline.read(SSD), f'model {{ {narrow} }} model {{ ssd {{ {changes} }} }}')
     return merged.model
 
 

@@ -7,8 +7,7 @@ import tensorflow as tf
 
 from object_detection import protos
 from object_detection.boxes.samplers import BalancedSampler
-from object_detection.config import checks
-from object_detection.config import pipeline as config
+from object_detection.config import checks, pipeline
 from object_detection.layers import core
 from object_detection.models import build, losses
 from tests.support import parity
@@ -21,7 +20,7 @@ ZOO = (PLAIN, MASKS, 'zoo_faster_rcnn_inception_resnet_v2_640x640_coco17_tpu-8')
 
 def section(name=PLAIN, changes=''):
     """The model section of a config of the zoo, with changes."""
-    return config.override(config.read(COPIES / f'{name}.config'), f'model {{ faster_rcnn {{ {changes} }} }}').model
+    return pipeline.override(pipeline.read(COPIES / f'{name}.config'), f'model {{ faster_rcnn {{ {changes} }} }}').model
 
 
 @pytest.mark.parametrize('name', ZOO)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from object_detection.config import fields, paths
 from object_detection.config.checks import evaluation, model, training
-from object_detection.config.checks.findings import Finding, demand, error, located, warning
+from object_detection.config.checks.findings import Finding, demand, error, located
 from object_detection.config.checks.readers import label_map_of
 from object_detection.config.checks.rules import apply
 from object_detection.config.pipeline import Config
 
 __all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_model', 'check_model_dir', 'check_training',
-           'demand', 'error', 'label_map_of', 'located', 'warning']
+           'demand', 'label_map_of', 'located']
 _UNREAD = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
            'REFUSED': ('error', 'is not supported')}
 

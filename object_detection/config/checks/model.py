@@ -88,14 +88,10 @@ def _extractor(architecture: str) -> Rule:
 
 def _lacking(section: Any, extractor: Extractor) -> Faults:
     for field, value in section.ListFields():
-        if field.name in extractor.lacks and (field.message_type or field.name == 'num_layers'
-                                              or value != field.default_value):
-            advice = 'remove it'
-            if extractor.pyramid and field.name == 'num_layers':
-                advice += f', {extractor.pyramid} {{ min_level max_level }} says how many feature maps there are'
-            elif extractor.pyramid and field.message_type:
-                advice += f' or use {extractor.pyramid}'
-            yield f'feature_extractor.{field.name}', f'does not belong to type "{section.type}"; {advice}'
+        maps = field.name in ('fpn', 'bifpn', 'num_layers')
+        if field.name in extractor.lacks and (maps or field.message_type or value != field.default_value):
+            advice = f'; {extractor.pyramid} gives its feature maps' if maps and extractor.pyramid else ''
+            yield f'feature_extractor.{field.name}', f'does not belong to type "{section.type}"; remove it{advice}'
 
 
 def _image_size(size: tuple[int, int], section: Any, extractor: Extractor) -> Faults:

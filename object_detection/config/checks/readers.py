@@ -69,9 +69,9 @@ def _records(reader: protos.InputReader, path: str) -> Iterator[Finding]:
 def _labels(config: Config, reader: protos.InputReader, path: str, evaluated: bool) -> Iterator[Finding]:
     source = reader.label_map_path
     if not source:
-        yield error(path, 'is missing; evaluation takes names and number of the labels from it, so write '
-                    'label_map_path: "..." with the label_map.pbtxt of the records') if evaluated else \
-            warning(path, 'is missing: class ids come from the records, and names are unknown')
+        yield (error(path, 'is missing; evaluation takes names and number of the labels from it, so write '
+                     'label_map_path: "..." with the label_map.pbtxt of the records') if evaluated else
+               warning(path, 'is missing: class ids come from the records, and names are unknown'))
         return
     if PLACEHOLDER.search(source):
         return

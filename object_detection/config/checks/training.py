@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from object_detection import protos
 from object_detection.config import paths
 from object_detection.config.checks import augmentation, readers
-from object_detection.config.checks.extractors import TYPES
+from object_detection.config.checks.extractors import TYPES, Extractor
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.checks.model import fixed_size
 from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, at_most, chooses, share
@@ -59,29 +59,26 @@ def _checkpoint(config: Config) -> Iterator[Finding]:
         return
     for severity, message in paths.checkpoint(prefix):
         yield Finding(severity, 'train_config.fine_tune_checkpoint', message)
-    name, kinds = _restore_kinds(config)
+    kinds = _restore_kinds(config)
     if not kind:
         taken = 'detection' if train.from_detection_checkpoint else 'classification'
         yield warning('train_config.fine_tune_checkpoint_type', f'is missing: {taken!r} is taken, as in the reference; '
                       f'allowed: {", ".join(kinds)}')
         kind = taken
     if kinds and kind not in kinds:
-        yield error('train_config.fine_tune_checkpoint_type', f'is {kind!r}; {name} takes {", ".join(kinds)}')
+        yield error('train_config.fine_tune_checkpoint_type', f'is {kind!r}; this model takes {", ".join(kinds)}')
     if train.fine_tune_checkpoint_version != 2:
         yield warning('train_config.fine_tune_checkpoint_version', 'is not V2: it is read as V2 all the same, which is '
                       'the only format TensorFlow 2 models have; add fine_tune_checkpoint_version: V2')
 
 
-def _restore_kinds(config: Config) -> tuple[str, list[str]]:
-    """Return what to call the model, and the values of fine_tune_checkpoint_type that it can restore."""
+def _restore_kinds(config: Config) -> list[str]:
+    """Return the values of fine_tune_checkpoint_type that the model can restore."""
     name, model = architecture(config)
-    if not name:
-        return '', []
-    extractor = TYPES[name].get(model.feature_extractor.type)
-    kinds = ['detection', 'full'] + ['fine_tune'] * (name == 'center_net')
-    if extractor and not extractor.classifier:
-        return f'{name} with "{model.feature_extractor.type}"', kinds
-    return name, ['classification', *kinds]
+    if name not in TYPES:
+        return []
+    extractor = TYPES[name].get(model.feature_extractor.type, Extractor())
+    return ['classification'] * extractor.classifier + ['detection', 'full'] + ['fine_tune'] * (name == 'center_net')
 
 
 def _manual_steps(schedule: protos.ManualStepLearningRate) -> Faults:

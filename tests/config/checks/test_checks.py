@@ -99,7 +99,7 @@ def test_sound_config_has_no_findings(project):
     ('num_steps: 100', 'num_steps: 100 data_augmentation_options {}', 'train_config.data_augmentation_options[0]',
      'is empty', 'data_augmentation_options'),
     ('_type: "detection"', '_type: "fine_tune"', 'train_config.fine_tune_checkpoint_type',
-     "ssd takes classification, detection, full", '_type'),
+     "this model takes classification, detection, full", '_type'),
     ('"zoo/checkpoint/ckpt-0"', '"zoo/checkpoint/ckpt-0.index"', 'train_config.fine_tune_checkpoint',
      "give its prefix, 'zoo/checkpoint/ckpt-0'", 'zoo'),
     ('"zoo/checkpoint/ckpt-0"', '"zoo"', 'train_config.fine_tune_checkpoint',

@@ -66,9 +66,9 @@ def one(architecture, name, changes, field, words, folder, check=checks.check_mo
     (SSD, 'feature_extractor { fpn {} }', 'feature_extractor.fpn',
      'does not belong to type "ssd_mobilenet_v2_keras"; remove it'),
     (LITE, 'feature_extractor { bifpn {} }', 'feature_extractor.bifpn',
-     'does not belong to type "ssd_mobilenet_v2_fpn_keras"; remove it or use fpn'),
+     'does not belong to type "ssd_mobilenet_v2_fpn_keras"; remove it; fpn gives its feature maps'),
     (LITE, 'feature_extractor { num_layers: 4 }', 'feature_extractor.num_layers',
-     'remove it, fpn { min_level max_level } says how many feature maps there are'),
+     'does not belong to type "ssd_mobilenet_v2_fpn_keras"; remove it; fpn gives its feature maps'),
     ('configs/ssd_resnet50_v1_fpn_640x640_coco17_tpu-8', 'feature_extractor { use_depthwise: true }',
      'feature_extractor.use_depthwise', 'does not belong to type "ssd_resnet50_v1_fpn_keras"; remove it'),
     (EFFICIENTDET, 'feature_extractor { depth_multiplier: .5 }', 'feature_extractor.depth_multiplier', 'remove it'),
@@ -139,6 +139,13 @@ def test_ssd(name, changes, field, words, tmp_path):
 ])
 def test_faster_rcnn(name, changes, field, words, tmp_path):
     one('faster_rcnn', name, changes, field, words, tmp_path)
+
+
+def test_anchors_may_differ_in_number_between_the_maps_of_a_faster_rcnn(tmp_path):
+    grids = ' '.join(f'anchor_grid {{ base_sizes: {[8.] * n} aspect_ratios: {[1.] * n} }}' for n in range(1, 6))
+    config = changed(PYRAMID, f'''model {{ faster_rcnn {{ first_stage_anchor_generator {{
+        flexible_grid_anchor_generator {{ {grids} normalize_coordinates: false }} }} }} }}''')
+    assert errors(config, checks.check_model, tmp_path) == []
 
 
 def test_a_pyramid_needs_hyperparams(tmp_path):

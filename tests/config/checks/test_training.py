@@ -117,9 +117,9 @@ def test_a_weight_for_each_data_set(tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'kinds'), [
-    ('ssd_mobilenet_v2', 'ssd takes classification, detection, full'),
-    ('faster_rcnn_resnet50_v1', 'faster_rcnn takes classification, detection, full'),
-    ('centernet_mobilenetv2_fpn', 'center_net takes classification, detection, full, fine_tune'),
+    ('ssd_mobilenet_v2', 'this model takes classification, detection, full'),
+    ('faster_rcnn_resnet50_v1', 'this model takes classification, detection, full'),
+    ('centernet_mobilenetv2_fpn', 'this model takes classification, detection, full, fine_tune'),
 ])
 def test_kinds_of_restore(name, kinds, tmp_path):
     config = changed(name, 'train_config { fine_tune_checkpoint: "a" fine_tune_checkpoint_type: "classifier" }')
@@ -131,8 +131,14 @@ def test_kinds_of_restore(name, kinds, tmp_path):
 def test_no_hourglass_classifies(kind, tmp_path):
     config = changed('centernet_mobilenetv2_fpn', 'train_config { fine_tune_checkpoint: "a" fine_tune_checkpoint_type: '
                      f'"{kind}" }} model {{ center_net {{ feature_extractor {{ type: "hourglass_52" }} }} }}')
-    assert ('train_config.fine_tune_checkpoint_type', "is 'classification'; center_net with \"hourglass_52\" takes "
-            'detection, full, fine_tune') in errors(config, checks.check_training, tmp_path)
+    assert ('train_config.fine_tune_checkpoint_type', "is 'classification'; this model takes detection, full, "
+            'fine_tune') in errors(config, checks.check_training, tmp_path)
+
+
+@pytest.mark.parametrize('text', ['', 'model { experimental_model {} }'])
+def test_a_checkpoint_without_a_model(text):
+    config = pipeline.parse(text + 'train_config { fine_tune_checkpoint: "a" fine_tune_checkpoint_type: "detection" }')
+    assert 'train_config.fine_tune_checkpoint_type' not in {f.field for f in checks.check_training(config)}
 
 
 @pytest.mark.parametrize('resizer', ['keep_aspect_ratio_resizer {}', 'identity_resizer {}'])

@@ -1,5 +1,5 @@
-"""The metrics that eval_config may ask for, and whether each compares masks. evaluation/metrics computes them.
-"""
+"""The metrics that eval_config may ask for, and whether each compares masks. evaluation/metrics computes them."""
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,28 @@ LEFT_OUT = {
     'lvis_mask_metrics': _LABELS_OF_PICTURES,
     'coco_panoptic_metrics': 'no model here assigns a class to every pixel',
 }
+# Names of before 2018 and 2019, as in the configs of many projects.
+RENAMED = {
+    'coco_metrics': 'coco_detection_metrics',
+    'pascal_voc_metrics': 'pascal_voc_detection_metrics',
+    'weighted_pascal_voc_metrics': 'weighted_pascal_voc_detection_metrics',
+    'open_images_metrics': 'oid_V2_detection_metrics',
+    'open_images_detection_metrics': 'oid_V2_detection_metrics',
+    'open_images_V2_detection_metrics': 'oid_V2_detection_metrics',
+    'oid_challenge_object_detection_metrics': 'oid_challenge_detection_metrics',
+}
+
+
+def similar(name: str) -> str | None:
+    """Return the metric that an unknown name probably means; one of masks or keypoints only if it speaks of them."""
+    words = name.lower()
+    masks, keypoints = ('mask' in words or 'segm' in words), 'keypoint' in words
+    families = {'coco': 'coco', 'voc': 'pascal_voc', 'pascal': 'pascal_voc', 'open': 'oid', 'oid': 'oid'}
+    family = next((prefix for word, prefix in families.items() if word in words), '')
+    names = {known.lower(): known for known, kind in METRICS.items()
+             if kind.masks == masks and (known == KEYPOINTS) == keypoints and family in known}
+    close = difflib.get_close_matches(words, names, n=1, cutoff=0.75)
+    return names[close[0]] if close else next(iter(names.values()), None) if family else None
 
 
 def chosen(options: Any) -> list[str]:

@@ -2,6 +2,7 @@
 import difflib
 import itertools
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,11 @@ from object_detection.utils.files import existing_file
 _TOKEN = re.compile(r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
                     r"""|(?P<word>[\w.+\-/]+)|(?P<mark>.)""", re.VERBOSE)
 
+# What word processors, web pages, and other keyboards put in place of plain characters.
+_QUOTES = '“”„‟‘’‚‛«»‹›″′‶‵〝〞〟＂＇「」『』`´'
+_LOOKALIKES = {**dict.fromkeys(_QUOTES, '"'), **dict.fromkeys('‐‑‒–—―−', '-'),
+               **dict.fromkeys('\u200b\u200c\u200d\u2060\ufeff', ''),
+               '：': ':', '，': ',', '；': ';', '｛': '{', '｝': '}', '［': '[', '］': ']', '＃': '#'}
 _QUOTE_IT = 'put it in quotes'
 # Message of text_format -> what is wrong, what to do. After an error in a value, parsing can go on behind the field;
 # after an error in the structure, everything below may be misread.
@@ -124,30 +130,74 @@ def _errors(reader: Callable[[str, Any], Any], text: str, message_class: Any, so
             error: text_format.ParseError) -> list[str]:
     """Return messages for the first error and those behind it: blank out each field at fault and parse again."""
     lines = text.split('\n')
-    found: list[str] = []
-    remaining = text
-    while True:
-        line, column = error.GetLine() or 1, error.GetColumn() or 1
+    found, remaining, pasted = _lookalikes(text, source)
+    problems: text_format.ParseError | None = _attempt(reader, remaining, message_class()) if found else error
+    while problems:
+        line, column = problems.GetLine() or 1, problems.GetColumn() or 1
         code = lines[line - 1].rstrip() if line <= len(lines) else ''
-        offset = sum(len(other) + 1 for other in lines[:line - 1]) + column - 1
+        offset = sum(len(other) + 1 for other in remaining.split('\n')[:line - 1]) + column - 1
         if (word := re.match(r'\w+', code[column - 1:])) and code[column - 2:column - 1] in ('"', "'"):
             problem, advice = f'{word[0]!r} directly follows a closing quote', f'delete {word[0]!r}'
             span: tuple[int, int] | None = (offset, offset + len(word[0]))
         else:
-            problem, advice, local = _diagnose(str(error), message_class.DESCRIPTOR)
+            problem, advice, local = _diagnose(str(problems), message_class.DESCRIPTOR)
             span = _field_at(remaining, offset) if local else None
             if span and advice == _QUOTE_IT:  # what belongs in quotes may have spaces
                 span = span[0], span[1] + len(re.split(r'[\n}>]', remaining[span[1]:], maxsplit=1)[0])
-        margin = ''.join('\t' if letter == '\t' else ' ' for letter in code[:column - 1])
-        found.append(f'{source}:{line}:{column}: {problem}{"; " * bool(advice)}{advice}\n    {code}\n    {margin}^')
-        if span is None or len(found) == _MOST_ERRORS:
-            return found
+        if line not in pasted:
+            found.append(_message(source, line, column, code, f'{problem}{"; " * bool(advice)}{advice}'))
+        if span is None or len(found) >= _MOST_ERRORS:
+            break
         remaining = remaining[:span[0]] + re.sub(r'[^\n]', ' ', remaining[slice(*span)]) + remaining[span[1]:]
-        try:
-            reader(remaining, message_class())
-            return found
-        except text_format.ParseError as another:
-            error = another
+        problems = _attempt(reader, remaining, message_class())
+    return found
+
+
+def _attempt(reader: Callable[[str, Any], Any], text: str, message: Message) -> text_format.ParseError | None:
+    try:
+        reader(text, message)
+    except text_format.ParseError as error:
+        return error
+    return None
+
+
+def _message(source: str, line: int, column: int, code: str, text: str) -> str:
+    margin = ''.join('\t' if letter == '\t' else ' ' for letter in code[:column - 1])
+    return f'{source}:{line}:{column}: {text}\n    {code}\n    {margin}^'
+
+
+def _lookalikes(text: str, source: str) -> tuple[list[str], str, set[int]]:
+    """Find characters outside of strings and comments that only look like those that belong there.
+
+    Returns:
+        A message for all typographic quotes and one for each other character, the text with plain characters in their
+        lines, and these lines (from 1).
+    """
+    places: dict[str, list[tuple[int, int, str]]] = {}  # plain character -> line, column, character
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup == 'mark' and match.group() in _LOOKALIKES:
+            start = match.start()
+            place = text.count('\n', 0, start) + 1, start - text.rfind('\n', 0, start), match.group()
+            places.setdefault(_LOOKALIKES[match.group()], []).append(place)
+    lines = text.split('\n')
+    found = []
+    for plain, marks in places.items():
+        line, column, character = marks[0]
+        if plain == '"':
+            shown = ' '.join(sorted({mark for _, _, mark in marks}))
+            said = f'typographic quotes ({shown}) stand where straight ones belong; write " or \''
+        else:
+            name = unicodedata.name(character, '').lower()
+            said = f'{character!r} ({name}) stands where {plain!r} belongs' if plain else \
+                f'{character!r} ({name}) cannot be seen; delete it'
+        if others := sorted({other for other, _, _ in marks} - {line}):
+            more = f' and {len(others) - 8} more' if len(others) > 8 else ''
+            said += f' (also on line {", ".join(map(str, others[:8]))}{more})'
+        found.append(_message(source, line, column, lines[line - 1].rstrip(), said))
+    pasted = {line for marks in places.values() for line, _, _ in marks}
+    for line in pasted:
+        lines[line - 1] = lines[line - 1].translate({ord(mark): plain for mark, plain in _LOOKALIKES.items()})
+    return found, '\n'.join(lines), pasted
 
 
 def _field_at(text: str, offset: int) -> tuple[int, int] | None:

@@ -91,3 +91,8 @@ def test_a_name_of_two_classes_means_the_higher_id_as_in_the_reference(save):
     assert labels.ids == {'cat': 2, 'dog': 2}
     assert labels.warnings[0].endswith("'cat' is the display_name of class 2 and the name of class 1; in the records "
                                        'it means the higher of the two')
+
+
+def test_typographic_quotes_in_a_label_map(save):
+    with pytest.raises(UserError, match=r'label_map\.pbtxt:2:9: typographic quotes \(‘ ’\) stand where straight ones'):
+        label_map.load(save('item { id: 1\n  name: ‘dog’ }'))

@@ -108,6 +108,36 @@ train_config {
     assert error.value.findings[0].splitlines()[1:] == ['      num_clases: 3', '      ^']
 
 
+@pytest.mark.parametrize('quoted', ['“a b.pbtxt”', '„a b.pbtxt“', '‘a b.pbtxt’', '‚a b.pbtxt‘', '«a b.pbtxt»',
+                                    '‹a b.pbtxt›', '″a b.pbtxt″', '`a b.pbtxt`', '´a b.pbtxt´', '「a b.pbtxt」',
+                                    '＂a b.pbtxt＂', '"a b.pbtxt”', "‘a b.pbtxt'", '“it\'s.pbtxt”'])
+def test_typographic_quotes_are_named_once(quoted):
+    text = f'train_config {{\n  batch_sze: 4\n}}\ntrain_input_reader {{\n  label_map_path: {quoted}\n}}\n' \
+           f'eval_input_reader {{\n  label_map_path: {quoted}\n}}\n'
+    with pytest.raises(UserError) as error:
+        pipeline.parse(text, 'f')
+    quotes, other = error.value.findings
+    assert quotes.startswith('f:5:') and 'stand where straight ones belong; write " or \' (also on line 8)' in quotes
+    assert all(mark in quotes for mark in quoted if not mark.isascii() and not mark.isalpha())
+    assert other.startswith("f:2:3: 'batch_sze' is not a field of TrainConfig; did you mean batch_size?")
+
+
+def test_typographic_quotes_within_straight_ones_and_comments_are_text():
+    config = pipeline.parse('# “quoted”\ntrain_input_reader { label_map_path: "d’Artagnan «x».pbtxt" }')
+    assert config.train_input_reader.label_map_path == 'd’Artagnan «x».pbtxt'
+
+
+@pytest.mark.parametrize(('text', 'says'), [
+    ('train_config { batch_size： 4 }', "f:1:26: '：' (fullwidth colon) stands where ':' belongs"),
+    ('train_config { gradient_clipping_by_norm: –4 }', "f:1:43: '–' (en dash) stands where '-' belongs"),
+    ('train_config {\u200b batch_size: 4 }', "f:1:15: '\\u200b' (zero width space) cannot be seen; delete it")])
+def test_characters_that_look_like_others_are_named(text, says):
+    with pytest.raises(UserError) as error:
+        pipeline.parse(text, 'f')
+    finding, = error.value.findings
+    assert finding.startswith(says)
+
+
 def test_a_missing_brace_is_one_mistake():
     text = 'model { ssd { num_classes: 3 } feature_extractor { type: "x" } box_coder {} } train_config { zzz: 1 }'
     with pytest.raises(UserError) as error:

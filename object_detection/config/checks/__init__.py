@@ -6,7 +6,7 @@ finds. In a program of your own: checks.demand(checks.check_model(config)) raise
 from pathlib import Path
 
 from object_detection.config import fields, paths
-from object_detection.config.checks import evaluation, model, training
+from object_detection.config.checks import evaluation, model, readers, training
 from object_detection.config.checks.findings import Finding, demand, error, located
 from object_detection.config.checks.readers import label_map_of
 from object_detection.config.checks.rules import apply
@@ -40,9 +40,14 @@ def check_training(config: Config, evaluated: bool = False) -> list[Finding]:
     return [*training.check(config, evaluated), *check_fields(config, 'train', 'graph_rewriter')]
 
 
-def check_evaluation(config: Config) -> list[Finding]:
-    """Return findings about eval_config and every eval_input_reader."""
-    return [*evaluation.check(config), *check_fields(config, 'eval')]
+def check_evaluation(config: Config, on_train_data: bool = False) -> list[Finding]:
+    """Return findings about eval_config and every eval_input_reader.
+
+    Args:
+        on_train_data: also about train_input_reader, for an evaluation on its records without training.
+    """
+    trained = readers.check(config, config.train_input_reader, 'train_input_reader', True) if on_train_data else ()
+    return [*evaluation.check(config), *trained, *check_fields(config, 'eval')]
 
 
 def check_fields(config: Config, *sections: str) -> list[Finding]:

@@ -40,6 +40,7 @@ eval_input_reader {
   tf_record_input_reader { input_path: "test.tfrecords" }
 }
 '''
+TWO_MAPS = '"eval.pbtxt"'.join(SOUND.rsplit('"label_map.pbtxt"', 1))
 
 
 @pytest.fixture
@@ -160,8 +161,9 @@ def test_shards_that_are_missing_or_empty(project):
     found, _ = only(SOUND)
     assert '1 of its shards are missing, starting with train.tfrecords-00001-of-00002' in found
     Path('train.tfrecords-00001-of-00002').touch()
-    found, _ = only(SOUND)
-    assert 'train.tfrecords-00001-of-00002: is empty' in found
+    assert '1 of 2 files are empty, starting with train.tfrecords-00001-of-00002' in only(SOUND, 'warning')[0]
+    Path('train.tfrecords-00000-of-00002').write_bytes(b'')
+    assert 'train.tfrecords-00000-of-00002: is empty' in only(SOUND)[0]
 
 
 def test_data_file_of_a_checkpoint_is_missing(project):
@@ -186,6 +188,36 @@ def test_label_map_against_num_classes(project):
     found = findings(SOUND)
     assert {finding.severity for finding in found} == {'warning'}
     assert '1 outputs never learn anything' in found[0].message
+
+
+@pytest.mark.parametrize(('evaluated', 'severity', 'says'), [
+    ('item { id: 1 name: "b" } item { id: 2 name: "a" }', 'error',
+     "eval.pbtxt contradicts label_map.pbtxt of train_input_reader: 'a' has id 2, not 1, 'b' has id 1, not 2; use one"),
+    ('item { id: 1 name: "a" } item { id: 2 name: "c" }', 'warning',
+     "eval.pbtxt and label_map.pbtxt of train_input_reader name the same id differently: 2 is 'c' here and 'b' there"),
+    ('item { id: 1 name: "a" }', 'warning',
+     "eval.pbtxt lacks 'b', which is trained on, so detections of it are not evaluated"),
+    ('item { id: 1 name: "a" } item { id: 2 name: "b" display_name: "B" }', None, ''),
+    ('item { id: 2 name: "/m/b" display_name: "b" } item { id: 1 name: "a" }', None, '')])
+def test_label_maps_of_two_readers(evaluated, severity, says, project):
+    Path('eval.pbtxt').write_text(evaluated)
+    found = [finding for finding in findings(TWO_MAPS) if 'num_classes' not in finding.message]
+    assert [(finding.severity, finding.field) for finding in found] == [
+        (severity, 'eval_input_reader[0].label_map_path')] * bool(severity)
+    assert not found or found[0].message.startswith(says)
+
+
+def test_a_class_that_only_the_evaluation_has(project):
+    label_map.write('label_map.pbtxt', ['a'])
+    label_map.write('eval.pbtxt', ['a', 'b'])
+    assert [f.message for f in findings(TWO_MAPS) if 'num_classes' not in f.message] == [
+        "eval.pbtxt has 'b', which label_map.pbtxt of train_input_reader lacks, so it is never learned"]
+
+
+def test_records_that_are_trained_on_as_well_are_found_by_their_files(project):
+    text = SOUND.replace('"test.tfrecords"', '"train.tfrecords-00001-of-*"')
+    assert only(text, 'warning')[0].startswith("eval_input_reader[0].tf_record_input_reader.input_path: "
+                                               "'train.tfrecords-00001-of-00002' is trained on as well")
 
 
 @pytest.mark.parametrize(('old', 'new', 'words'), [

@@ -47,7 +47,11 @@ def test_no_fault(model, evaluation, reader, faults):
 
 @pytest.mark.parametrize(('model', 'evaluation', 'reader', 'severity', 'field', 'words'), [
     (SSD, 'metrics_set: "pascal_voc_metrics"', '', 'error', 'eval_config.metrics_set[0]',
-     "is 'pascal_voc_metrics'; did you mean pascal_voc_detection_metrics? supported: coco_detection_metrics, coco_"),
+     "is 'pascal_voc_metrics', the old name of pascal_voc_detection_metrics; write that"),
+    (SSD, 'metrics_set: "oid_challenge_object_detection_metrics"', '', 'error', 'eval_config.metrics_set[0]',
+     'the old name of oid_challenge_detection_metrics, which is not supported: it needs labels of whole pictures'),
+    (SSD, 'metrics_set: "coco_detction_metrics"', '', 'error', 'eval_config.metrics_set[0]',
+     "is 'coco_detction_metrics'; did you mean coco_detection_metrics? supported: coco_detection_metrics, coco_"),
     (SSD, 'metrics_set: "lvis_mask_metrics"', '', 'error', 'eval_config.metrics_set[0]',
      'is not supported: it needs labels of whole pictures, which are not read; supported: coco_'),
     (SSD, 'metrics_set: "coco_mask_metrics"', 'load_instance_masks: true', 'error', 'eval_config.metrics_set[0]',
@@ -97,6 +101,25 @@ def test_what_the_losses_compare_with_is_loaded(model, words, cure, faults):
     found = [finding for more in ('}', f'{cure} }}') for finding in checks.check_training(pipeline.parse(text + more))
              if finding.field == 'train_input_reader']
     assert [finding.severity for finding in found] == ['error'] and words in found[0].message
+
+
+@pytest.mark.parametrize(('old', 'new'), [
+    ('coco_metrics', 'coco_detection_metrics'), ('open_images_metrics', 'oid_V2_detection_metrics'),
+    ('open_images_V2_detection_metrics', 'oid_V2_detection_metrics'),
+    ('weighted_pascal_voc_metrics', 'weighted_pascal_voc_detection_metrics')])
+def test_old_names_of_metrics_are_known(old, new, faults):
+    found, = faults(SSD, f'metrics_set: "{old}"')
+    assert found.message == f"is {old!r}, the old name of {new}; write that"
+
+
+@pytest.mark.parametrize(('name', 'meant'), [
+    ('coco', 'coco_detection_metrics'), ('COCO_detection_metrics', 'coco_detection_metrics'),
+    ('coco_segm', 'coco_mask_metrics'), ('coco_mask', 'coco_mask_metrics'), ('pascal', 'pascal_voc_detection_metrics'),
+    ('voc_mask_metrics', 'pascal_voc_instance_segmentation_metrics'), ('oid_v2', 'oid_V2_detection_metrics'),
+    ('oid_v2_detection_metrics', 'oid_V2_detection_metrics'), ('coco_keypoints', 'coco_keypoint_metrics'),
+    ('mAP', None), ('accuracy', None)])
+def test_unknown_metrics_suggest_one_that_fits(name, meant):
+    assert metrics_set.similar(name) == meant
 
 
 def test_training_pictures_that_are_evaluated_have_what_metrics_need(faults):

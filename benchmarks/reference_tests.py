@@ -5,9 +5,10 @@
     python benchmarks/reference_tests.py tf_models_research_object_detection-2.8.0.post1
 
 FOLDER holds the reference's object_detection/; only its *_test.py files and their helper test_case.py run from there.
-Each file runs in a process of its own. Three things that the tests expect of old libraries are put back: the names that
-NumPy has removed (np.float), the modules contextlib2 and tf_slim where they are not installed, and a picture that is
-part of the reference's repository but not of its package. Ends with 1 if a test fails that is not in EXPECTED.
+Each file runs in a process of its own. What the tests expect of old libraries is put back: the names that NumPy has
+removed (np.float), arrays of floats as pixels, which Pillow has ceased to take, the modules contextlib2 and tf_slim
+where they are not installed, and a picture that is part of the reference's repository but not of its package. Ends with
+1 if a test fails that is not in EXPECTED.
 """
 import argparse
 import contextlib
@@ -29,7 +30,8 @@ FILES = [*(f'utils/{name}_test.py' for name in (
     'label_map_util', 'dataset_util', 'config_util', 'visualization_utils', 'ops', 'shape_utils', 'static_shape',
     'category_util', 'json_utils', 'np_box_ops', 'np_box_list', 'np_box_list_ops', 'np_mask_ops', 'np_box_mask_list',
     'np_box_mask_list_ops')), 'metrics/coco_tools_test.py', 'metrics/coco_evaluation_test.py',
-    'dataset_tools/tf_record_creation_util_test.py']
+    'dataset_tools/tf_record_creation_util_test.py', 'dataset_tools/create_coco_tf_record_test.py',
+    'dataset_tools/create_pascal_tf_record_test.py']
 HELPERS = ('test_case', 'test_utils', '_test_lib', '_testbase')
 # Pattern of "file: Class.test" -> why this package does not pass it.
 EXPECTED = {
@@ -124,6 +126,10 @@ def _old_names() -> None:
                         'string_': bytes}.items():
         if name not in np.__dict__:
             setattr(np, name, value)
+    from PIL import Image
+    fromarray = Image.fromarray
+    Image.fromarray = lambda array, mode=None: fromarray(
+        array if mode is None else np.frombuffer(array.tobytes(), np.uint8)[:array.size].reshape(array.shape))
     for name, replacement in (('contextlib2', contextlib), ('tf_slim', ModuleType('tf_slim'))):
         if importlib.util.find_spec(name) is None:
             sys.modules[name] = replacement

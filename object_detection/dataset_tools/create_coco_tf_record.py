@@ -36,6 +36,7 @@ _COCO_PART_NAMES = [name.encode() for name in (
     'right_upper_arm_back', 'left_upper_arm_front', 'right_upper_arm_front', 'left_lower_arm_back',
     'right_lower_arm_back', 'left_lower_arm_front', 'right_lower_arm_front', 'right_face', 'left_face')]
 _DENSEPOSE_KEYS = ('dp_I', 'dp_U', 'dp_V', 'dp_x', 'dp_y', 'bbox')
+_DP_PART_ID_OFFSET = 1  # DensePose counts its parts from 1
 _DENSEPOSE_GRID = 256.  # dp_x and dp_y go from 0 to this across the box
 SHARDS = {'train': 100, 'val': 50, 'testdev': 50}
 
@@ -151,7 +152,7 @@ def _densepose(used: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, A
         features['image/object/densepose/num'].append(len(entry['dp_I']) if entry else 0)
         if entry:
             x, y, box_width, box_height = annotation['bbox']
-            features['image/object/densepose/part_index'] += [int(part) - 1 for part in entry['dp_I']]
+            features['image/object/densepose/part_index'] += [int(part) - _DP_PART_ID_OFFSET for part in entry['dp_I']]
             for axis, start, length, size in (('x', x, box_width, width), ('y', y, box_height, height)):
                 inside = np.clip(np.array(entry[f'dp_{axis}'], np.float64) / _DENSEPOSE_GRID, 0, 1)
                 features[f'image/object/densepose/{axis}'] += ((start + inside * length) / size).tolist()

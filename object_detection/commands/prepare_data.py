@@ -32,6 +32,9 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     group = parser.add_argument_group('pictures')
     add = group.add_argument
     add('--mindim', type=args.positive_int, metavar='N', help='shrink pictures so that the shorter side has N pixels')
+    add('--bits', type=int, choices=range(8, 17), metavar='N',
+        help='bits that pictures of 16 bits a channel use; without it, each picture uses the least of 8, 10, 12, 14 '
+        'and 16 that holds its values')
     add('--near_duplicates', type=distance, default=6, metavar='BITS',
         help='pictures whose 64-bit hashes differ in at most BITS bits are duplicates; off: only equal files are')
     args.add_switch(group, 'keep_near_duplicates', 'keep near duplicates, all in the same subset of the split')

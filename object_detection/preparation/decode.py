@@ -13,10 +13,11 @@ import warnings
 import zlib
 
 os.environ.setdefault('VIPS_CONCURRENCY', '1')  # one process per core runs already
-import numpy as np
 import pyvips
 import simplejpeg
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from object_detection.preparation.depth import eight_bits
 
 with contextlib.suppress(ImportError):  # optional: HEIC pictures of iPhones
     from pillow_heif import register_heif_opener
@@ -55,7 +56,7 @@ class Decoded:
     """A decoded picture.
 
     image: RGB, upright, shrunk. width, height: of the upright original. turned: EXIF orientation, 1 to 8.
-    note: what was wrong with the file, if it could be decoded all the same.
+    note: what was wrong with the file, if it could be decoded all the same, or how it was brought to 8 bits a channel.
     """
     image: Image.Image
     format: str
@@ -65,14 +66,14 @@ class Decoded:
     note: str | None
 
 
-def decode(data: bytes, mindim: int | None = None) -> Decoded:
+def decode(data: bytes, mindim: int | None = None, bits: int | None = None) -> Decoded:
     """Decode the bytes of a picture file; Unusable if it holds no picture, or one that is broken, tiny or huge.
 
-    mindim: shrink the shorter side to this many pixels; smaller pictures keep their size.
+    mindim: shrink the shorter side to this many pixels; smaller pictures keep their size. bits: used of 16, see depth.
     """
     note = None
     try:
-        decoded = _decode(data, mindim)
+        decoded = _decode(data, mindim, bits)
     except Image.DecompressionBombError as error:
         raise Unusable(f'more than {MOST_PIXELS // 10**6} megapixels') from error
     except UnidentifiedImageError as error:
@@ -84,7 +85,7 @@ def decode(data: bytes, mindim: int | None = None) -> Decoded:
     return dataclasses.replace(decoded, note=note or decoded.note)
 
 
-def _decode(data, mindim):
+def _decode(data, mindim, bits=None):
     with _open(data) as image:
         width, height = image.size
         if min(width, height) < LEAST_SIDE:
@@ -97,11 +98,13 @@ def _decode(data, mindim):
                 checked.verify()
         turned = _orientation(image)
         profile = image.info.get('icc_profile')
-        small = _shrink_jpeg(data, image, size) or _shrink(image, size)
+        small, note = _shrink_jpeg(data, image, size), None
+        if not small:
+            small, note = _shrink(image, size, data, bits)
         upright = _turn(_to_srgb(small, profile), turned)
         if turned > 4:
             width, height = height, width
-        return Decoded(upright, image.format, width, height, turned, None)
+        return Decoded(upright, image.format, width, height, turned, note)
 
 
 def _open(data):
@@ -120,13 +123,16 @@ def shrunk(width: int, height: int, mindim: int | None) -> tuple[int, int]:
     return round(width * mindim / shorter), round(height * mindim / shorter)
 
 
-def _shrink(image, size):
-    """Decode an opened picture of any format with Pillow and resize it to (width, height)."""
+def _shrink(image, size, data, bits):
+    """Decode an opened picture of any format and resize it to (width, height); return it and a note, or None."""
     drafted = image.draft(image.mode, size)
+    image, note = eight_bits(image, data, bits)
     image.load()
     flat = _flatten(image)
     width, height = drafted[1][2:] if drafted else flat.size
-    return flat if flat.size == size else _resize(flat.tobytes(), flat.size, flat.mode, width, height, size)
+    if flat.size != size:
+        flat = _resize(flat.tobytes(), flat.size, flat.mode, width, height, size)
+    return flat, note
 
 
 def _shrink_jpeg(data, image, size):
@@ -165,29 +171,13 @@ def _resize(pixels, stored, mode, width, height, size):
 
 
 def _flatten(image):
-    """Convert to a mode that can be resized, 8 bits a channel, with transparent pixels on white."""
+    """Convert to a mode that can be resized, with transparent pixels on white."""
     if image.has_transparency_data:
         pixels = image.convert('RGBA')
         flat = Image.new('RGB', pixels.size, 'white')
         flat.paste(pixels, mask=pixels.getchannel('A'))
         return flat
-    if image.mode.startswith('I;16'):
-        return _eight_bits(image, 65535)
-    if image.mode in ('I', 'F'):
-        return _eight_bits(image)
     return image if image.mode in ('L', 'RGB', 'CMYK', 'LAB') else image.convert('RGB')
-
-
-def _eight_bits(image, high=None):
-    """Convert integers or floats to mode L.
-
-    high: the value of white; None: the smallest of 1, 255 and 65535 that no pixel exceeds, else the largest value.
-    """
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    low = min(values.min(), 0.0)
-    if high is None:
-        high = next((limit for limit in (1, 255, 65535) if values.max() <= limit), values.max())
-    return Image.fromarray(((values - low) * (255.999 / max(high - low, 1e-9))).clip(0, 255).astype(np.uint8))
 
 
 def _to_srgb(image, profile):
@@ -255,6 +245,8 @@ def _kind(data):
         return 'broken: AVIF' if brand in (b'avif', b'avis') else 'not a picture: a video'
     if not any(data[:4096]):
         return 'not a picture: only zeros'
+    if data[:4] in (b'II*\0', b'MM\0*'):
+        return 'TIFF of a kind that Pillow cannot read, or broken; save it with 8 or 16 bits a channel'
     return 'not a picture: text' if _is_text(data[:500]) else 'not a picture, or its beginning is broken'
 
 

@@ -14,6 +14,7 @@ class Options:
     images: the folder of the pictures, None if it is dataset. coco: None for no detector. labels: 'auto', 'folders' or
     'annotations'. split: shares of train, validation and test, which add up to 1. split_given: whether to keep a split
     that is there; None: if labels are not the top folders. mindim, maxperlabel, max_boxes: None for no limit.
+    bits: used of 16, None for what each picture uses.
     near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names or
     ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
     pipeline_config_path: of the model to train, whose anchors the report compares with the boxes.
@@ -28,6 +29,7 @@ class Options:
     split_given: bool | None = None
     maxperlabel: int | None = None
     mindim: int | None = None
+    bits: int | None = None
     equalcounts: bool = False
     shards: int = 1
     seed: int = 0

@@ -41,7 +41,7 @@ def prepare(sources: Sequence[Source], names: Mapping[str, str], manifest: Manif
             old.label = source.label
             pictures[source.path] = old
         else:
-            todo.append(Task(fresh, source.file, str(options.output), options.mindim))
+            todo.append(Task(fresh, source.file, str(options.output), options.mindim, options.bits))
     manifest.keep_facts(picture for picture in pictures.values() if picture.path not in known)
     if todo:
         on_work()
@@ -53,7 +53,7 @@ def prepare(sources: Sequence[Source], names: Mapping[str, str], manifest: Manif
 def restore(pictures: Sequence[Picture], sources: Sequence[Source], manifest: Manifest, options: Options) -> None:
     """Write missing jpgs of `pictures` again, and delete all others that a run has written."""
     files = {source.path: source.file for source in sources}
-    lost = [Task(picture, files[picture.path], str(options.output), options.mindim)
+    lost = [Task(picture, files[picture.path], str(options.output), options.mindim, options.bits)
             for picture in pictures if not _intact(picture, options.output)]
     again = {picture.path: picture for picture in pictures}
     for result in _read(lost, manifest, options, 'writing pictures again'):
@@ -73,7 +73,7 @@ def picture_options(options: Options) -> str:
     """Return everything that the bytes of a jpg depend on, other than its source."""
     vips = '.'.join(str(pyvips.version(part)) for part in range(3))
     return (f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips} '
-            f'simplejpeg={simplejpeg.__version__}')
+            f'simplejpeg={simplejpeg.__version__} depth={options.bits or "auto"}')
 
 
 def _same_source(old, new):

@@ -27,6 +27,7 @@ class Task:
     file: str
     output: str
     mindim: int | None
+    bits: int | None = None
 
 
 def read_picture(task: Task) -> Picture:
@@ -37,7 +38,7 @@ def read_picture(task: Task) -> Picture:
         return dataclasses.replace(task.picture, problem=f'{UNREADABLE}: {error.strerror}')
     checksum = hashlib.sha256(data).hexdigest()
     try:
-        decoded = decode(data, task.mindim)
+        decoded = decode(data, task.mindim, task.bits)
     except Unusable as error:
         return dataclasses.replace(task.picture, sha256=checksum, problem=str(error))
     image = decoded.image

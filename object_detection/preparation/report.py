@@ -34,7 +34,8 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping
     """Write OUTPUT/report.html. numbers: from stats.collect. sources: {path: file}, to show pictures left out."""
     by_path = {picture.path: picture for picture in pictures}
     samples = list(_samples(numbers, pictures, options.seed))
-    sections = {'Labels': True, 'Sizes': True, 'Samples': samples, 'To review': numbers['review'],
+    sections = {'Labels': True, 'Sizes': True, 'Samples': samples, 'Dynamic range': numbers['dynamic_range'],
+                'To review': numbers['review'],
                 'Label errors': 'label_errors' in numbers, 'Conflicts': numbers['conflicts'],
                 'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
     page = TEMPLATES.get_template('report_template.html').render(

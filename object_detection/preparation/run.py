@@ -167,6 +167,10 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
                       ('across', 'groups of near duplicates in several parts of the split')):
         if numbers[key]:
             console.warn(f'{len(numbers[key])} {what}: see {options.output / "report.html"}')
+    if len(ways := numbers['dynamic_range']) > 1:
+        ranges = '; '.join(f'{len(way["pictures"])} pictures: {way["how"]}' for way in ways[:6])
+        console.warn(f'pictures of more than 8 bits a channel were brought to 8 in different ways. {ranges}. If one '
+                     f'camera took them, --bits N treats them alike; see {options.output / "report.html"}')
     if detector and detector.pictures:
         console.log(f'detector: {detector.pictures} pictures in {detector.batches} batches, '
                     f'{detector.pictures / detector.seconds:.1f} a second, busy {detector.utilization:.0%} of the time')

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from object_detection.preparation import depth
 from object_detection.preparation.anchors import AnchorRange, anchor_range
 from object_detection.preparation.annotations.load import Drawn
 from object_detection.preparation.boxes import Annotation
@@ -34,6 +35,10 @@ def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options
     sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]
     rows: list[tuple[str, int | None, list[Picture]]] = [
         (label, number, [p for p in pictures if p.label == label]) for number, label in enumerate(labels, start=1)]
+    ranges = collections.defaultdict(list)
+    for picture in readable:
+        if picture.note and picture.note.startswith(depth.NOTE):
+            ranges[picture.note].append(picture.path)
     if others := [p for p in pictures if not p.label]:
         rows.append((NO_LABEL, None, others))
     return {
@@ -69,6 +74,8 @@ def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options
         'review': [{'path': p.path, 'jpg': p.jpg, 'label': p.label, 'reasons': p.review,
                     'boxes': [[*box.corners] for box in p.boxes]}
                    for p in pictures if p.review],
+        'dynamic_range': [{'how': note.removeprefix(depth.NOTE), 'pictures': paths}
+                          for note, paths in sorted(ranges.items(), key=lambda item: -len(item[1]))],
         'notes': [{'path': p.path, 'note': p.note} for p in readable if p.note],
     }
 

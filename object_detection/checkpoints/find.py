@@ -24,7 +24,7 @@ def newest(folder: str | Path, warn: Callable[[str], None] = console.warn) -> Sa
     Raises:
         UserError: there are some, and none is whole.
     """
-    prefixes = paths.numbered(folder)
+    prefixes = paths.training_checkpoints(folder)
     for prefix in prefixes:
         try:
             return Saved(prefix)

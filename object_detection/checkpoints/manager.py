@@ -61,7 +61,8 @@ class Manager:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         # The folder counts, not the restored save_counter: a ckpt-2 that was renamed to ckpt-50 is followed by ckpt-51.
-        number = 1 + max((int(path.name.removeprefix('ckpt-')) for path in paths.numbered(self.folder)), default=0)
+        number = 1 + max((int(path.name.removeprefix('ckpt-'))
+                          for path in paths.training_checkpoints(self.folder)), default=0)
         self._save_counter.assign(number)
         prefix, tensors = str(self.folder / f'ckpt-{number}'), object_graph.tensors(self.root)
         try:
@@ -72,7 +73,7 @@ class Manager:
             if 'No space left' not in str(error):
                 raise
             raise OSError(errno.ENOSPC, 'No space left on device', prefix) from error
-        newest_first = paths.numbered(self.folder)
+        newest_first = paths.training_checkpoints(self.folder)
         kept, old = newest_first[:self._max_to_keep], newest_first[self._max_to_keep:]
         files.write_text(self.folder / 'checkpoint', ''.join(
             [f'model_checkpoint_path: "ckpt-{number}"\n',

@@ -25,7 +25,7 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
         help='folder with one folder of pictures per label, or the export of an annotation tool; or its one file of '
         'annotations. It is only read')
     add('--images', type=Path, metavar='FOLDER', help='the pictures, if they are not in --dataset')
-    add('--output', type=args.new_dir, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
+    add('--output', type=args.folder_path, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
         help='where everything is written')
     add('--coco', type=Path, metavar='FOLDER',
         help='SavedModel of the detector that finds the boxes, such as one of the zoo (python -m object_detection.zoo)')

@@ -108,7 +108,7 @@ def _checkpoints(checkpoint: str, timeout: float) -> Iterator[Path]:
         if not _wait(given, 0, timeout):
             raise errors.UserError(f'no checkpoint came into {given} within {timeout} s (--eval_timeout)'
                                    + ('' if given.exists() else f'; {files.missing(given)}'))
-    last = max([_number(prefix) for prefix in paths.numbered(given)], default=0) if given.is_dir() else 0
+    last = max([_number(prefix) for prefix in paths.training_checkpoints(given)], default=0) if given.is_dir() else 0
     yield given
     while followed:
         console.log(f'waiting for the next checkpoint in {given}, up to {timeout} s; Ctrl-C ends this')
@@ -126,7 +126,7 @@ def _wait(folder: Path, last: int, timeout: float) -> list[Path]:
     """Wait for checkpoints ckpt-N with N > last, and return their prefixes in order; an empty list after timeout."""
     end = time.monotonic() + timeout
     while True:
-        if new := [prefix for prefix in reversed(paths.numbered(folder)) if _number(prefix) > last]:
+        if new := [prefix for prefix in reversed(paths.training_checkpoints(folder)) if _number(prefix) > last]:
             return new
         if time.monotonic() >= end:
             return []

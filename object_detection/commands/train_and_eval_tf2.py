@@ -139,7 +139,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
                     record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'])
                     screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
 
-    newest = next(iter(paths.numbered(options.model_dir)), None)
+    newest = next(iter(paths.training_checkpoints(options.model_dir)), None)
     if newest and newest.name != START:
         evaluate(newest.name)  # the last run may have been killed before it
     step = 0

@@ -20,7 +20,7 @@ def remote(path: str) -> str | None:
 
 def records(pattern: str) -> Iterator[tuple[str, str]]:
     """Check the TFRecord files of a path or pattern: they exist, no shard of a set is missing, none is empty."""
-    yield from _unreadable(pattern)
+    yield from _control_characters(pattern)
     if message := remote(pattern):
         yield 'error', message
         return
@@ -33,7 +33,7 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
         if re.search(r'[*?\[]', name if folder.is_dir() else pattern):  # folders may have brackets in their names
             near = files.contents(folder) if folder.is_dir() else f'; {files.missing(folder)}'
             yield 'error', f'{pattern}: no file matches{near}'
-        elif sets := shards.shard_patterns(pattern):
+        elif sets := shards.sets_beside(pattern):
             yield 'error', f'{pattern}: is in shards; write {" or ".join(map(repr, sets))}'
         else:
             yield 'error', files.missing(pattern)
@@ -48,7 +48,7 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
 
 def checkpoint(prefix: str) -> Iterator[tuple[str, str]]:
     """Check the prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
-    yield from _unreadable(prefix)
+    yield from _control_characters(prefix)
     if message := remote(prefix):
         yield 'error', message
         return
@@ -83,13 +83,13 @@ def prefixes(folder: str | Path) -> list[Path]:
     return sorted((path.with_suffix('') for path in Path(folder).glob('*.index')), key=number)
 
 
-def numbered(folder: str | Path) -> list[Path]:
+def training_checkpoints(folder: str | Path) -> list[Path]:
     """Return the prefixes of the checkpoints that training wrote (ckpt-N and nothing else), the highest N first."""
     found = {int(match[1]): path.with_suffix('') for path in Path(folder).glob('ckpt-*.index')
              if (match := re.fullmatch(r'ckpt-(\d+)\.index', path.name))}
     return [found[number] for number in sorted(found, reverse=True)]
 
 
-def _unreadable(path: str) -> Iterator[tuple[str, str]]:
+def _control_characters(path: str) -> Iterator[tuple[str, str]]:
     if re.search(r'[\x00-\x1f]', path):
         yield 'warning', f'{path!r}: contains a control character; write / or \\\\ instead of \\ in paths'

@@ -236,7 +236,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
                                help='person keypoints JSON')
             group.add_argument(f'--{part}_densepose_annotations_file', default='', metavar='FILE',
                                help='DensePose JSON (of COCO 2014)')
-    parser.add_argument('--output_dir', type=args.new_dir, required=True, default=argparse.SUPPRESS, metavar='FOLDER',
+    parser.add_argument('--output_dir', type=args.folder_path, required=True, default=argparse.SUPPRESS,
+                        metavar='FOLDER',
                         help='where the records are written')
     args.add_switch(parser, 'remove_non_person_annotations', 'skip all objects but persons')
     args.add_switch(parser, 'remove_non_person_images', 'skip pictures without a person')

@@ -122,7 +122,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add('--data_dir', type=Path, required=True, default=argparse.SUPPRESS, metavar='FOLDER',
         help='the folder with images and annotations')
-    add('--output_dir', type=args.new_dir, required=True, default=argparse.SUPPRESS, metavar='FOLDER',
+    add('--output_dir', type=args.folder_path, required=True, default=argparse.SUPPRESS, metavar='FOLDER',
         help='where the records are written')
     add('--label_map_path', default='data/pet_label_map.pbtxt', metavar='FILE', help='names and ids of the classes')
     args.add_switch(parser, 'faces_only', 'boxes of the faces; --nofaces_only: of whole bodies, with masks',

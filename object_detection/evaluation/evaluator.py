@@ -15,7 +15,7 @@ from object_detection.models import build, resizers
 from object_detection.models.detector import Detector, Tensors
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
-from object_detection.utils.phases import Interrupted, Report, Stopping, keep, uncollected
+from object_detection.utils.phases import Interrupted, Report, Stopping, keep_alive, without_gc
 
 PIXELS_AT_ONCE = 8 * 512 * 512  # smaller batches are enlarged to this; the numbers do not depend on the batch size
 _OUT_OF_MEMORY = 'Make the image_resizer smaller, or end other programs that use the same memory'
@@ -57,7 +57,7 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
             return {}
         saved = newest
     with devices.out_of_memory(1, _OUT_OF_MEMORY):  # _run_all halves larger batches
-        with uncollected():
+        with without_gc():
             model = build.build(config.model)
             step = checkpoints.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
         report('restored', checkpoint=saved.prefix, step=step)
@@ -112,9 +112,9 @@ def _batches(dataset: tf.data.Dataset, reader: protos.InputReader, labels: label
              ) -> Iterator[Batch]:
     """Yield the batches; raise a UserError that names the picture if one is broken."""
     batches, count = iter(dataset), 0
-    keep(batches)
+    keep_alive(batches)
     while True:
-        with inputs.naming(reader, labels, count, batch_size):
+        with inputs.naming_broken_records(reader, labels, count, batch_size):
             batch = next(batches, None)
         if batch is None:
             return

@@ -30,14 +30,14 @@ def atomic(folder: str | Path) -> Iterator[Path]:
     cannot be replaced. No file is renamed to an existing name, which Windows does not allow.
     """
     folder = Path(os.path.realpath(folder))
-    with files.writable(folder):
+    with files.writing_to(folder):
         leftovers = _leftovers(folder)
     files.vacant_dir(folder, leftovers)
     new = not folder.exists()
     partial = files.make_dir(folder) / PARTIAL
     moved: list[Path] = []
     try:
-        with files.writable(folder):
+        with files.writing_to(folder):
             for name in leftovers:
                 _remove(folder / name)
             partial.mkdir()

@@ -27,7 +27,8 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
 
     A batch stacks what `_preparation` makes of its pictures. Batch k is the same whether the data set starts at 0 or
     at k, and however many threads prepare it. Endless unless train_input_reader.num_epochs limits it; a last incomplete
-    batch is dropped unless drop_remainder is false. Broken records raise errors of TensorFlow: see `naming`.
+    batch is dropped unless drop_remainder is false. Broken records raise errors of TensorFlow: see
+    `naming_broken_records`.
 
     Args:
         label_map: None to trust the class ids of the records.
@@ -59,8 +60,8 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
 
 
 @contextlib.contextmanager
-def naming(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
-           seed: int = 0) -> Iterator[None]:
+def naming_broken_records(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
+                          seed: int = 0) -> Iterator[None]:
     """Take batch `step` of a train_dataset or eval_dataset inside the block; a UserError names its broken records."""
     try:
         yield

@@ -35,7 +35,7 @@ class Detector(tf.Module, abc.ABC):
         resizer: models.resizers.Resizer, from an image of any size to one that `normalize` takes.
     """
 
-    _feature_extractor: Any  # set by detectors that have one
+    _feature_extractor: Any  # set by subclasses
     _DETECTION_ALIASES: tuple[str, ...] = ()  # further names of fine_tune_checkpoint_type "detection"
 
     def __init__(self, num_classes: int, resizer: Resizer):
@@ -63,7 +63,7 @@ class Detector(tf.Module, abc.ABC):
         Returns:
             float32 [B, h, w, 3].
         """
-        del true_image_shapes  # SSD needs them
+        del true_image_shapes  # for subclasses
         return self._feature_extractor.normalize(images)
 
     @abc.abstractmethod
@@ -75,7 +75,7 @@ class Detector(tf.Module, abc.ABC):
             inputs: float32 [B, h, w, 3], normalized.
             true_image_shapes: int32 [B, 3].
             training: BatchNorm and dropout as in training; Faster R-CNN samples its proposals.
-            groundtruth: as `loss` takes it; needed by Faster R-CNN in training, unused otherwise.
+            groundtruth: as `loss` takes it, for detectors that sample with it in training.
         Returns:
             Raw outputs, which each detector documents.
         """
@@ -129,7 +129,7 @@ class Detector(tf.Module, abc.ABC):
         return {**losses, 'Loss/total_loss': functools.reduce(tf.add, losses.values())}
 
     def regularization_losses(self) -> list[tf.Tensor]:
-        """Return a list of scalars, one for each kind of regularizer; empty for CenterNet, which has none."""
+        """Return a list of scalars, one for each kind of regularizer."""
         return core.regularization_losses(self)
 
     def restore_map(self, fine_tune_checkpoint_type: str) -> dict[str, tf.Module | tf.train.Checkpoint]:
@@ -141,15 +141,11 @@ class Detector(tf.Module, abc.ABC):
         Raises:
             KeyError: the detector has no such type, which config/checks refuses.
         """
-        backbone = self._classification_backbone()
+        backbone = self._feature_extractor.classification_backbone
         objects = {'classification': {'feature_extractor': backbone}} if backbone is not None else {}
         objects |= {'detection': {'model': tf.train.Checkpoint(**self._feature_extractors())}, 'full': {'model': self}}
         objects |= dict.fromkeys(self._DETECTION_ALIASES, objects['detection'])
         return objects[fine_tune_checkpoint_type]
-
-    def _classification_backbone(self) -> tf.Module | None:
-        """Return what the checkpoint of a classifier restores; None if there is no such classifier."""
-        return self._feature_extractor.classification_backbone
 
     def _feature_extractors(self) -> dict[str, tf.Module]:
         """Return {attribute name: feature extractor}."""

@@ -14,15 +14,15 @@ KERAS_INITIALIZERS = {'zeros': initializers.zeros, 'ones': initializers.ones, **
     for kind in ('normal', 'uniform')}}
 
 
-def read(message: protos.Hyperparams, freeze_batch_norm: bool = False) -> Hyperparams:
+def read(message: protos.Hyperparams, freeze_batchnorm: bool = False) -> Hyperparams:
     """Return the settings of a message that has passed config/checks.
 
     Args:
-        freeze_batch_norm: keep the moments of BatchNorm in training, as batch_norm { train: false } does.
+        freeze_batchnorm: keep the moments of BatchNorm in training, as batch_norm { train: false } does.
     """
     return Hyperparams(initializer=_initializer(message.initializer), regularizer=_regularizer(message.regularizer),
                        activation=ACTIVATIONS[enum_name(message, 'activation')],
-                       batch_norm=_batch_norm(message, freeze_batch_norm), force_use_bias=message.force_use_bias)
+                       batch_norm=_batch_norm(message, freeze_batchnorm), force_use_bias=message.force_use_bias)
 
 
 def _initializer(message):
@@ -46,13 +46,13 @@ def _regularizer(message):
     return {'l1_regularizer': core.L1, 'l2_regularizer': core.L2}[kind](getattr(message, kind).weight)
 
 
-def _batch_norm(message, freeze_batch_norm):
+def _batch_norm(message, freeze_batchnorm):
     kind = message.WhichOneof('normalizer_oneof')
     if kind is None:
         return None
     value = getattr(message, kind)
     return {'momentum': value.decay, 'epsilon': value.epsilon, 'center': value.center, 'scale': value.scale,
-            'frozen': freeze_batch_norm or not value.train}
+            'frozen': freeze_batchnorm or not value.train}
 
 
 def enum_name(message: Any, field: str) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from object_detection.preparation.decode import Unusable, decode
 from object_detection.preparation.manifest import Picture
-from object_detection.utils.files import named
+from object_detection.utils.files import naming_file
 
 QUALITY = 95
 THUMBNAIL = 16  # pixels a side
@@ -60,7 +60,7 @@ def _write(image, output, name):
     image.info = {}
     stream = io.BytesIO()
     image.save(stream, 'JPEG', quality=QUALITY)
-    with named(name):
+    with naming_file(name):
         partial.write_bytes(stream.getvalue())
     stat = partial.stat()
     partial.replace(Path(output, name))

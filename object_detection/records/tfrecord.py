@@ -16,7 +16,7 @@ import google_crc32c
 import numpy as np
 
 from object_detection.utils.errors import UserError
-from object_detection.utils.files import named
+from object_detection.utils.files import naming_file
 from object_detection.utils.shards import expand, shard_names
 
 _HEADER, _FOOTER = 12, 4  # bytes before and after the data
@@ -54,7 +54,7 @@ class Writer:
         """Append one record: the bytes of an Example."""
         length = struct.pack('<Q', len(data))
         number = self.count % len(self._files)
-        with named(self.names[number]):
+        with naming_file(self.names[number]):
             self._files[number].write(length + struct.pack('<I', masked_crc32c(length)))
             self._files[number].write(data + struct.pack('<I', masked_crc32c(data)))
         self.count += 1
@@ -64,7 +64,7 @@ class Writer:
         whole = kind is None
         try:
             for name, file in zip(self.names, self._files):
-                with named(name):
+                with naming_file(name):
                     file.close()
         except OSError:  # no space left: the last buffer did not fit
             whole = False

@@ -18,7 +18,7 @@ from object_detection.training import optimizer
 from object_detection.training.monitor import Monitor, check_weights
 from object_detection.training.step import trace_step, trainable
 from object_detection.utils.errors import UserError
-from object_detection.utils.phases import Interrupted, Report, Stopping, keep, uncollected
+from object_detection.utils.phases import Interrupted, Report, Stopping, keep_alive, without_gc
 
 _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it by the same factor, or the '
                   'image_resizer smaller')
@@ -46,7 +46,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     config = pipeline.parse(config_text, 'pipeline.config')
     strategy = devices.strategy(report, cpus, optimize_graphs=False)
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
-        with uncollected():
+        with without_gc():
             run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
             start = run.restore()
             target = min((start // checkpoint_every_n + 1) * checkpoint_every_n, num_steps)
@@ -111,7 +111,7 @@ class _Run:
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         self.batches = iter(dataset)
-        keep(self.batches)
+        keep_alive(self.batches)
         with ThreadPoolExecutor(2) as pool:
             reading = pool.submit(self.next_batch, step)
             saving = None if self.checkpoint else pool.submit(self.save)  # ckpt-1 has step 0, as in the reference
@@ -133,7 +133,8 @@ class _Run:
 
     def next_batch(self, step):
         """Return the batch for the step after `step`; UserError that names the picture if it holds a broken one."""
-        with inputs.naming(self.config.train_input_reader, self.labels, step, self.batch_size, self.seed):
+        reader = self.config.train_input_reader
+        with inputs.naming_broken_records(reader, self.labels, step, self.batch_size, self.seed):
             return next(self.batches)
 
     def save(self):

@@ -58,7 +58,7 @@ def existing_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def new_dir(text: str) -> Path:
+def folder_path(text: str) -> Path:
     """Argument type: a folder that exists or can be made."""
     path = Path(text)
     if path.exists() and not path.is_dir():
@@ -94,7 +94,7 @@ def add_pipeline_config(parser: argparse.ArgumentParser) -> None:
 
 def add_model_dir(parser: argparse.ArgumentParser) -> None:
     """Add --model_dir, required."""
-    parser.add_argument('--model_dir', type=new_dir, required=True, metavar='FOLDER',
+    parser.add_argument('--model_dir', type=folder_path, required=True, metavar='FOLDER',
                         default=argparse.SUPPRESS,
                         help='folder for checkpoints and TensorBoard files; training resumes from what it contains')
 

@@ -26,7 +26,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with named(path), temporary.open('w', encoding='utf-8', newline='\n') as file:
+        with naming_file(path), temporary.open('w', encoding='utf-8', newline='\n') as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -37,7 +37,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 @contextlib.contextmanager
-def named(path: str | os.PathLike) -> Iterator[None]:
+def naming_file(path: str | os.PathLike) -> Iterator[None]:
     """Add the file name to OSErrors of the block: those of write() have none."""
     try:
         yield
@@ -76,7 +76,7 @@ def vacant_dir(path: str | os.PathLike, ignored: Collection[str] = ()) -> Path:
         ignored: names of entries that may be there.
     """
     path = Path(path)
-    with writable(path):
+    with writing_to(path):
         present = sorted({entry.name for entry in path.iterdir()} - set(ignored)) if path.is_dir() else []
     if present:
         hidden = all(name.startswith('.') for name in present)
@@ -89,7 +89,7 @@ def vacant_dir(path: str | os.PathLike, ignored: Collection[str] = ()) -> Path:
 
 
 @contextlib.contextmanager
-def writable(folder: str | os.PathLike) -> Iterator[None]:
+def writing_to(folder: str | os.PathLike) -> Iterator[None]:
     """Turn OSErrors of the block into a UserError: `folder` cannot be made, read or written to.
 
     A full disk stays an OSError.
@@ -106,7 +106,7 @@ def writable(folder: str | os.PathLike) -> Iterator[None]:
 def make_dir(folder: str | os.PathLike) -> Path:
     """Make a folder and its parents if they are missing, and return its path; UserError if that fails."""
     folder = Path(folder)
-    with writable(folder):
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -158,7 +158,7 @@ def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Pa
         purpose: what the message calls the folder.
     """
     path = make_dir(folder) / LOCK_NAME
-    with writable(folder):
+    with writing_to(folder):
         file = path.open('a+b')
     with file:
         try:

@@ -51,7 +51,7 @@ class Outcome:
     Attributes:
         kind: one of the constants above.
         message: what to tell the user.
-        data: what the phase returned, or gave to the Ended exception it raised; JSON.
+        data: what the phase returned, or gave to the EarlyExit exception it raised; JSON.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Outcome:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-class Ended(Exception):
+class EarlyExit(Exception):
     """Raised by a phase that ends early for a known reason. `data` goes into the outcome."""
 
     kind = ''
@@ -69,15 +69,15 @@ class Ended(Exception):
         self.data = data
 
 
-class Interrupted(Ended):
+class Interrupted(EarlyExit):
     kind = INTERRUPTED
 
 
-class OutOfMemory(Ended):
+class OutOfMemory(EarlyExit):
     kind = OUT_OF_MEMORY
 
 
-class NotFinite(Ended):
+class NotFinite(EarlyExit):
     kind = NOT_FINITE
 
 
@@ -186,7 +186,7 @@ class _Signals:
             signal.signal(number, handler)
 
 
-def keep(thing: object) -> None:
+def keep_alive(thing: object) -> None:
     """Keep `thing` alive until the worker process ends; do nothing in other processes.
 
     TensorFlow can take seconds to destroy a data set, which is wasted in a process that is about to end.
@@ -196,7 +196,7 @@ def keep(thing: object) -> None:
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Turn garbage collection off inside the block, and exempt everything created there for good.
 
     Importing TensorFlow and tracing a network create millions of objects that stay; scanning them again and again takes
@@ -218,7 +218,7 @@ def _work(pipe: Connection, preload: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threading.Thread(target=_receive, args=(pipe, orders, stop), daemon=True).start()
     environment.prepare_tensorflow()
-    with uncollected(), console.muffled():
+    with without_gc(), console.muffled():
         for name in preload:
             importlib.import_module(name)
     order, outcome_path = orders.get()
@@ -251,7 +251,7 @@ def _attempt(phase: Callable[[], dict | None]) -> Outcome:
     """Return the outcome of calling phase(); let a bug raise, so that its traceback is shown."""
     try:
         return Outcome(DONE, data=phase() or {})
-    except Ended as end:
+    except EarlyExit as end:
         return Outcome(end.kind, str(end), end.data)
     except UserError as error:
         return Outcome(BAD_INPUT, str(error))

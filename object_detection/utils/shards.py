@@ -16,7 +16,7 @@ def shard_pattern(path: str | os.PathLike, count: int) -> str:
     return f'{path}-?????-of-{count:05d}' if count > 1 else str(path)
 
 
-def shard_patterns(path: str | os.PathLike) -> list[str]:
+def sets_beside(path: str | os.PathLike) -> list[str]:
     """Return the patterns of all sets of shards that lie beside `path` under its name."""
     folder, name = Path(path).parent, Path(path).name
     counts = {int(match[1]) for shard in folder.glob(f'{glob.escape(name)}-*-of-*')

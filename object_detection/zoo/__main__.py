@@ -43,7 +43,7 @@ def add_list(commands: argparse._SubParsersAction) -> None:
 def add_download(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser('download', help='fetch a model', description=fetch.__doc__)
     parser.add_argument('name', help='from the list')
-    parser.add_argument('--output', type=args.new_dir, default=Path('models'), metavar='FOLDER',
+    parser.add_argument('--output', type=args.folder_path, default=Path('models'), metavar='FOLDER',
                         help='where the folder of the model is made (default: models)')
     parser.add_argument('--base_url', default=download.BASE_URL, metavar='URL',
                         help=f'address of the zoo or of a mirror (default: {download.BASE_URL}, which serves the '
@@ -104,7 +104,7 @@ def write_config(options: argparse.Namespace) -> None:
     config, changes = configure.configure(folder, configure.Options(
         options.train_record, options.test_record, options.label_map, options.batch_size, options.num_steps))
     findings = checks.demand([*checks.check(config), *checks.check_model_dir(options.output)])
-    with files.writable(options.output):
+    with files.writing_to(options.output):
         pipeline.write(config, path)
     for line in (*edit.describe(changes), *(f'{finding.severity}: {finding}' for finding in findings)):
         print(line)

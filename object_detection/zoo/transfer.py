@@ -152,7 +152,7 @@ def _request(url: str, path: Path, known: Source | None, have: int) -> http.clie
 def _save(response: http.client.HTTPResponse, path: Path, have: int, size: int | None) -> int:
     """Append the body to the `have` bytes in path; return the new length."""
     total = size and -(-size // MB)
-    with files.named(path), path.open('ab' if have else 'wb') as file, \
+    with files.naming_file(path), path.open('ab' if have else 'wb') as file, \
             console.progress(f'download {path.name}', total, 'MB', have // MB) as bar:
         while chunk := _read(response):
             file.write(chunk)

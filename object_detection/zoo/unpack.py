@@ -55,7 +55,7 @@ def _extract(archive: tarfile.TarFile, folder: Path, max_bytes: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             raise Damaged(f'it holds {member.name!r} twice')
-        with files.named(path), path.open('xb') as file:
+        with files.naming_file(path), path.open('xb') as file:
             content = archive.extractfile(member)
             assert content is not None  # _parts has made sure that it is a file
             shutil.copyfileobj(content, file)

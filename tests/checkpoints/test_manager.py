@@ -68,7 +68,7 @@ def test_keeps_the_newest(tmp_path):
     writer, *_ = toy_model.manager(tmp_path, toy_model.Model(), max_to_keep=2)
     for _ in range(3):
         writer.save()
-    assert paths.numbered(tmp_path) == [tmp_path / 'ckpt-3', tmp_path / 'ckpt-2']
+    assert paths.training_checkpoints(tmp_path) == [tmp_path / 'ckpt-3', tmp_path / 'ckpt-2']
     assert checkpoints.newest(tmp_path).prefix == str(tmp_path / 'ckpt-3')
 
 
@@ -88,7 +88,7 @@ def test_the_next_number_is_above_all_that_are_there(tmp_path):
     saved = checkpoints.newest(tmp_path)
     assert Path(saved.prefix).name == 'ckpt-51' and saved.step == 3
     assert saved.values['save_counter/.ATTRIBUTES/VARIABLE_VALUE'] == 51  # as tf.train.CheckpointManager has it
-    assert paths.numbered(tmp_path) == [tmp_path / 'ckpt-51', tmp_path / 'ckpt-50']
+    assert paths.training_checkpoints(tmp_path) == [tmp_path / 'ckpt-51', tmp_path / 'ckpt-50']
 
 
 def test_passes_over_a_half_written_one(tmp_path):

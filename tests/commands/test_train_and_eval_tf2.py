@@ -89,7 +89,7 @@ class Phases:
         self.config = pipeline.parse(f'train_config {{ num_steps: {num_steps} }}')
 
     def __call__(self, worker, phase, title, arguments, record):
-        newest = [prefix.name for prefix in paths.numbered(self.folder)][:1]
+        newest = [prefix.name for prefix in paths.training_checkpoints(self.folder)][:1]
         self.asked.append((title, *newest))
         if title == 'train':
             number = int(newest[0][5:]) + 1 if newest else 1
@@ -131,7 +131,7 @@ def test_the_loop_does_not_evaluate_step_0(tmp_path, monkeypatch):
 def test_the_loop_does_not_count_copies_of_checkpoints(tmp_path, monkeypatch):
     for name in ('ckpt-9', 'ckpt-10', 'ckpt-best', 'ckpt-11_best', 'ckpt-12.copy'):
         (tmp_path / f'{name}.index').touch()
-    assert paths.numbered(tmp_path) == [tmp_path / 'ckpt-10', tmp_path / 'ckpt-9']
+    assert paths.training_checkpoints(tmp_path) == [tmp_path / 'ckpt-10', tmp_path / 'ckpt-9']
     (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-10': {'step': 10, 'eval': {}, 'eval_train': {}}}))
     assert Phases(tmp_path, 20).loop(monkeypatch)[0] == ('train', 'ckpt-10')
     for path in tmp_path.glob('ckpt-11.*'):

@@ -20,5 +20,5 @@ def test_shards_in_any_folder(folder, tmp_path):
 def test_checkpoints_in_a_folder(tmp_path):
     for name in ('ckpt-9', 'ckpt-10', 'model.ckpt', 'ckpt-best', 'ckpt-11_best'):
         (tmp_path / f'{name}.index').touch()
-    assert [path.name for path in paths.numbered(tmp_path)] == ['ckpt-10', 'ckpt-9']
+    assert [path.name for path in paths.training_checkpoints(tmp_path)] == ['ckpt-10', 'ckpt-9']
     assert [path.name for path in paths.prefixes(tmp_path)][-3:] == ['ckpt-9', 'ckpt-10', 'ckpt-11_best']

@@ -171,7 +171,7 @@ def test_a_broken_record_is_named(tmp_path, changes, message):
 
 
 def take(config, batches, step):
-    with inputs.naming(config.train_input_reader, LABELS, step, batch_size=1):
+    with inputs.naming_broken_records(config.train_input_reader, LABELS, step, batch_size=1):
         return next(batches)
 
 
@@ -188,5 +188,5 @@ def test_a_wrong_checksum_is_found_when_the_record_is_read(tmp_path):
 def test_an_error_that_is_no_record_s_fault_stays_what_it_is(tmp_path):
     config = with_objects(tmp_path)
     with pytest.raises(tf.errors.InvalidArgumentError, match='other'), \
-            inputs.naming(config.train_input_reader, LABELS, 0, 1):
+            inputs.naming_broken_records(config.train_input_reader, LABELS, 0, 1):
         raise tf.errors.InvalidArgumentError(None, None, 'other')

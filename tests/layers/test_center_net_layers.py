@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection.layers.backbones import hourglass, resnet_v2
-from object_detection.layers.heads.convolutional import PixelHead
+from object_detection.layers.heads.convolutional import CenterNetHead
 from object_detection.layers.necks.upsampling import Conv2DTranspose, Deconvolution, UpsamplingFPN
 
 
@@ -78,7 +78,7 @@ def test_deconvolution_upsamples_eightfold():
 
 
 def test_head_starts_at_its_bias():
-    head = PixelHead(4, 2, (8, 6), (3, 1), bias=-2.19)
+    head = CenterNetHead(4, 2, (8, 6), (3, 1), bias=-2.19)
     np.testing.assert_allclose(head(tf.zeros([1, 3, 3, 4])), np.full((1, 3, 3, 2), -2.19), rtol=1e-6)
     assert [getattr(head, f'layer_with_weights-{i}').kernel.shape[:3] for i in range(3)] == [
         (3, 3, 4), (1, 1, 8), (1, 1, 6)]

@@ -33,7 +33,7 @@ def test_two_halves_are_the_whole_network():
 
 
 def test_inception_resnet_v2():
-    first = inception_resnet_v2.InceptionResNetV2(inception_resnet_v2.default_hyperparams(freeze_batch_norm=True))
+    first = inception_resnet_v2.InceptionResNetV2(inception_resnet_v2.default_hyperparams(freeze_batchnorm=True))
     assert first(tf.zeros([1, 50, 33, 3])).shape == [1, 4, 3, 1088]
     top = inception_resnet_v2.InceptionResNetV2Top(inception_resnet_v2.default_hyperparams())
     assert top(tf.zeros([2, 5, 5, 1088])).shape == [2, 3, 3, 1536]
@@ -46,7 +46,7 @@ def test_pyramid():
     maps = extractor.feature_maps(tf.zeros([1, 60, 64, 3]))  # padded to 64 x 64
     assert [x.shape.as_list() for x in maps] == [[1, size, size, 8] for size in (16, 8, 4, 2, 1)]
     assert extractor.region_features(tf.zeros([5, 3, 3, 8])).shape == [5, 1, 1, 1024]
-    assert keys(extractor.second_stage)['it/layer_with_weights-0/kernel'] == [72, 1024]
+    assert keys(extractor.region_network)['it/layer_with_weights-0/kernel'] == [72, 1024]
 
 
 def test_box_predictor_takes_the_mean_of_a_region():

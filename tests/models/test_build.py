@@ -32,8 +32,9 @@ def test_what_the_config_says_reaches_the_model():
                               'post_processing { score_converter: SOFTMAX logit_scale: 3 }'))
     codes = model._target_assigner.coder.encode(tf.constant([[1., 0., 3., 2.]]), tf.constant([[0., 0., 2., 2.]]))
     np.testing.assert_allclose(codes, [[3.5, 0., 0., 0.]], atol=1e-6)
-    assert model._loss.classification_weight == 2. and model._loss.classification == losses.Focal(2., .75)
-    assert model._loss.normalize_localization_by_code_size and model._loss.encode_background_as_zeros
+    settings = model._loss_settings
+    assert settings.classification_weight == 2. and settings.classification == losses.Focal(2., .75)
+    assert settings.normalize_localization_by_code_size and settings.encode_background_as_zeros
     assert model._non_max_suppression == nms.NonMaxSuppression(np.float32(1e-8), np.float32(.6))
     inputs, shapes = model.preprocess(tf.zeros([1, 50, 40, 3]))
     predictions = model.predict(inputs, shapes)

@@ -64,5 +64,5 @@ def test_batch_norm_and_bias():
 
 
 def test_frozen_batch_norm():
-    assert _read('batch_norm {}', freeze_batch_norm=True).norm(4).frozen
+    assert _read('batch_norm {}', freeze_batchnorm=True).norm(4).frozen
     assert _read('sync_batch_norm { train: false }').norm(4).frozen

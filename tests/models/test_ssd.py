@@ -8,7 +8,7 @@ from object_detection import protos
 from object_detection.boxes import anchors, coders, matchers, nms, targets
 from object_detection.layers import core
 from object_detection.models import build_parts, losses, resizers
-from object_detection.models.ssd.model import SSD, SsdLoss
+from object_detection.models.ssd.model import SSD, LossSettings
 
 
 class Extractor(tf.Module):
@@ -47,7 +47,7 @@ def model(resizer=None, background_class=True, score_converter=tf.sigmoid, **los
         box_predictor=Predictor(5, 2 + background_class), anchors=anchors.MultiscaleGrid(3, 4, 1., [1.], 1),
         target_assigner=targets.TargetAssigner(matchers.ArgmaxMatcher(force_match_for_each_row=True),
                                                coders.FasterRcnnCoder((1., 1., 1., 1.))),
-        loss=SsdLoss(**loss), score_converter=score_converter,
+        loss=LossSettings(**loss), score_converter=score_converter,
         non_max_suppression=nms.NonMaxSuppression(.1, .5, max_total=3), background_class=background_class)
 
 

@@ -23,11 +23,12 @@ class Extractor:
     """The feature map is the image, subsampled by 8; features of regions are the regions."""
 
     def __init__(self):
-        self.first_stage = core.Network([core.Conv2D(3, 1, 1, regularizer=core.L2(2.))])
-        self.second_stage = core.Network([core.Conv2D(3, 2, 1)])
+        self.image_network = core.Network([core.Conv2D(3, 1, 1, regularizer=core.L2(2.))])
+        self.region_network = core.Network([core.Conv2D(3, 2, 1)])
 
+    @property
     def classification_backbone(self):
-        return core.Network([*self.first_stage.first_layers(1), *self.second_stage.first_layers(1)])
+        return core.Network([*self.image_network.first_layers(1), *self.region_network.first_layers(1)])
 
     def normalize(self, images):
         return images / 100.

@@ -1,7 +1,8 @@
 """Configs of the reference with changes, and what the checks find in them."""
 from pathlib import Path
 
-from object_detection.config import checks, fields, pipeline
+from object_detection.config import checks, pipeline
+from object_detection.config.unread_fields import entries, walk
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 
@@ -19,8 +20,8 @@ def errors(config, check, folder):
     path = folder / 'pipeline.config'
     pipeline.write(config, path)
     lines = path.read_text(encoding='utf-8').splitlines()
-    there = {name for place, _, _, value in fields.walk(config) for name, _ in fields.entries(place, value)}
-    there |= {place for place, *_ in fields.walk(config)}
+    there = {name for place, _, _, value in walk(config) for name, _ in entries(place, value)}
+    there |= {place for place, *_ in walk(config)}
     found = []
     for finding in checks.located(check(config), path):
         if finding.severity != 'error':

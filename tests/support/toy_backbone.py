@@ -4,7 +4,7 @@ import tensorflow as tf
 from object_detection.config import pipeline
 from object_detection.layers import core
 from object_detection.layers.feature_extractors.base import FeatureExtractor, to_symmetric_range
-from object_detection.layers.feature_extractors.faster_rcnn import Halves
+from object_detection.layers.feature_extractors.faster_rcnn import SplitBackbone
 from tests.support import parity, tiny
 
 WIDTHS = (8, 8, 16, 16, 24)  # channels of levels 1 to 5
@@ -24,7 +24,7 @@ class Toy(FeatureExtractor):
         return run(self.classification_backbone, inputs)[2:]
 
 
-class ToyHalves(Halves):
+class ToySplitBackbone(SplitBackbone):
     """For Faster R-CNN: up to level 4, then level 5."""
 
     def __init__(self, freeze_batchnorm=True, **options):
@@ -34,10 +34,10 @@ class ToyHalves(Halves):
         return images / 255. - .5
 
     def feature_maps(self, inputs, training=False):
-        return run(self.first_stage, inputs)[-1:]
+        return run(self.image_network, inputs)[-1:]
 
     def region_features(self, regions, training=False):
-        return run(self.second_stage, regions)[-1]
+        return run(self.region_network, regions)[-1]
 
 
 def levels(first, last):

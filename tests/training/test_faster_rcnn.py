@@ -15,7 +15,7 @@ from tests.training.test_train import Log, run
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
-    monkeypatch.setitem(feature_extractors.FASTER_RCNN, 'toy', toy_backbone.ToyHalves)
+    monkeypatch.setitem(feature_extractors.FASTER_RCNN, 'toy', toy_backbone.ToySplitBackbone)
 
 
 def test_a_resumed_run_is_the_same_run(tmp_path):

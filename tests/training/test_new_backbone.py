@@ -63,7 +63,7 @@ def test_the_backbone_of_the_page(monkeypatch, tmp_path):
 @pytest.mark.parametrize('family', ['SSD', 'FASTER_RCNN'])
 def test_registry(family, monkeypatch, tmp_path):
     constructor, config = {'SSD': (toy_backbone.Toy, toy_backbone.ssd),
-                           'FASTER_RCNN': (toy_backbone.ToyHalves, toy_backbone.faster_rcnn)}[family]
+                           'FASTER_RCNN': (toy_backbone.ToySplitBackbone, toy_backbone.faster_rcnn)}[family]
     monkeypatch.setitem(getattr(feature_extractors, family), 'toy', constructor)
     log, _ = run(tmp_path / 'model', config(tmp_path), 1)
     assert np.isfinite(log.losses()[1])

@@ -30,7 +30,7 @@ def test_expand_and_missing_shards(folder, tmp_path):
     assert shards.expand(str(folder / 'plain[1]')) == [folder / 'plain[1]']
     assert shards.expand(folder / '*old*') == [] == shards.missing_shards([folder / 'plain[1]'])
     assert shards.expand(folder / '*') == shards.expand(folder / '[!.]*') == [*found, folder / 'plain[1]']
-    assert shards.shard_patterns(folder / 'a') == [f'{folder / "a"}-?????-of-00004']
+    assert shards.sets_beside(folder / 'a') == [f'{folder / "a"}-?????-of-00004']
 
 
 def test_patterns_in_folders_and_relative_paths(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ finds. In a program of your own: checks.demand(checks.check_model(config)) raise
 """
 from pathlib import Path
 
-from object_detection.config import fields, paths
+from object_detection.config import paths, unread_fields
 from object_detection.config.checks import evaluation, model, readers, training
 from object_detection.config.checks.findings import Finding, demand, error, located
 from object_detection.config.checks.readers import label_map_of
@@ -51,13 +51,13 @@ def check_evaluation(config: Config, on_train_data: bool = False) -> list[Findin
 
 
 def check_fields(config: Config, *sections: str) -> list[Finding]:
-    """Return findings about fields that are set and not read (config/fields.py).
+    """Return findings about fields that are set and not read (config/unread_fields.py).
 
     Args:
         sections: how the names of the top-level sections to look at begin; none: all of them.
     """
     return [Finding(_UNREAD[kind][0], place, f'{_UNREAD[kind][1]}: {reason}')
-            for place, _, kind, reason in fields.unread(config) if not sections or place.startswith(sections)]
+            for place, _, kind, reason in unread_fields.unread(config) if not sections or place.startswith(sections)]
 
 
 def check_model_dir(model_dir: str | Path) -> list[Finding]:

@@ -87,7 +87,7 @@ def _metrics(config: Config) -> Iterator[Finding]:
             close = similar(name)
             yield error(path, f'is {name!r}; {f"did you mean {close}? " if close else ""}'
                         f'supported: {", ".join(METRICS)}')
-        elif METRICS[name].masks and not readers.finds_masks(config):
+        elif METRICS[name].masks and not readers.predicts_masks(config):
             yield error(path, f'is {name!r}, but the model predicts no masks; that takes faster_rcnn with '
                         'number_of_stages: 3')
         elif name == KEYPOINTS and not options.parameterized_metric:
@@ -96,6 +96,6 @@ def _metrics(config: Config) -> Iterator[Finding]:
     for path, metric in readers.keypoint_metrics(options):
         if not metric.class_label:
             yield error(path, 'has no class_label; it names the class whose keypoints are evaluated')
-        if not readers.finds_keypoints(config):
+        if not readers.predicts_keypoints(config):
             yield error(path, 'asks for keypoint metrics, but the model predicts no keypoints; that takes center_net '
                         'with a keypoint_estimation_task')

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from object_detection import protos
-from object_detection.config import fields, label_map, metrics_set, paths
+from object_detection.config import label_map, metrics_set, paths, unread_fields
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.pipeline import Config, architecture
 from object_detection.utils.errors import UserError
@@ -31,9 +31,9 @@ def check(config: Config, reader: protos.InputReader, path: str, evaluated: bool
 
 def placeholders(section: Message, path: str) -> Iterator[Finding]:
     """Yield the paths of a section that still say PATH_TO_BE_CONFIGURED."""
-    for place, _, field, value in fields.walk(section, path):
+    for place, _, field, value in unread_fields.walk(section, path):
         if field.type == field.TYPE_STRING:
-            for name, text in fields.entries(place, value):
+            for name, text in unread_fields.entries(place, value):
                 if PLACEHOLDER.search(text):
                     yield error(name, f'still says {text!r}; write a path of yours, or delete the line')
 
@@ -46,12 +46,12 @@ def label_map_of(reader: protos.InputReader) -> label_map.LabelMap | None:
         return None
 
 
-def finds_masks(config: Config) -> bool:
+def predicts_masks(config: Config) -> bool:
     name, model = architecture(config)
     return name == 'faster_rcnn' and model.number_of_stages == 3
 
 
-def finds_keypoints(config: Config) -> bool:
+def predicts_keypoints(config: Config) -> bool:
     name, model = architecture(config)
     return name == 'center_net' and len(model.keypoint_estimation_task) > 0
 
@@ -101,8 +101,8 @@ def _needs(config: Config, reader: protos.InputReader, path: str, evaluated: boo
     names = metrics_set.chosen(options) if evaluated else []
     by_masks = [name for name in names if name in metrics_set.METRICS and metrics_set.METRICS[name].masks]
     by_keypoints = [metrics_set.KEYPOINTS] * (evaluated and len(options.parameterized_metric) > 0)
-    by_masks += ['a model with number_of_stages: 3'] * finds_masks(config)
-    by_keypoints += ['a model with a keypoint_estimation_task'] * finds_keypoints(config)
+    by_masks += ['a model with number_of_stages: 3'] * predicts_masks(config)
+    by_keypoints += ['a model with a keypoint_estimation_task'] * predicts_keypoints(config)
     if by_masks and not reader.load_instance_masks:
         yield error(path, f'does not load masks, which {by_masks[0]} needs; set load_instance_masks: true, and '
                     'mask_type as the records have them')

@@ -8,12 +8,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from object_detection.config import fields
+from object_detection.config import unread_fields
 from object_detection.config.checks.findings import Finding, error
 
 Faults = Iterator[tuple[str, str]]
 Rule = Callable[[Any], Faults]
-REFUSED = fields.table(fields.REFUSED)
+REFUSED = unread_fields.table(unread_fields.REFUSED)
 
 
 def apply(rules: dict[str, list[Rule]], section: Message, path: str) -> Iterator[Finding]:
@@ -26,8 +26,8 @@ def apply(rules: dict[str, list[Rule]], section: Message, path: str) -> Iterator
 
 def _sections(section: Message, path: str) -> Iterator[tuple[str, Message]]:
     yield path, section
-    for place, _, _, value in fields.walk(section, path):
-        yield from ((name, part) for name, part in fields.entries(place, value) if isinstance(part, Message))
+    for place, _, _, value in unread_fields.walk(section, path):
+        yield from ((name, part) for name, part in unread_fields.entries(place, value) if isinstance(part, Message))
 
 
 def limit(accepts: Callable[[Any], bool], advice: str) -> Callable[..., Rule]:

@@ -25,7 +25,7 @@ class EfficientNet(core.Network):
     Args:
         version: 'b0' to 'b7'.
         regularizer: for kernels, except depthwise ones, and biases.
-        freeze_batch_norm: use and keep the moving moments in training.
+        freeze_batchnorm: use and keep the moving moments in training.
     Attributes:
         channels: {level: channels of the feature map}, levels 1 to 5.
         used: the number of leading layers that compute the levels. The others (end of the last stack, top, logits)
@@ -33,10 +33,10 @@ class EfficientNet(core.Network):
     """
 
     def __init__(self, version: str, regularizer: core.Regularizer | None = REGULARIZER,
-                 freeze_batch_norm: bool = False) -> None:
+                 freeze_batchnorm: bool = False) -> None:
         super().__init__()
         width, depth = COEFFICIENTS[version]
-        make = _Maker(self.add, regularizer, freeze_batch_norm)
+        make = _Maker(self.add, regularizer, freeze_batchnorm)
         channels = _round_filters(STEM_FILTERS, width)
         stem = make.conv(3, channels, 3, strides=2), make.norm(channels)
         repeats = [math.ceil(depth * repeat) for _, _, repeat, _, _ in STACKS]
@@ -106,8 +106,8 @@ class _Maker:
 
     initializer = staticmethod(initializers.variance_scaling(2., 'fan_out'))
 
-    def __init__(self, add: Callable, regularizer: core.Regularizer | None, freeze_batch_norm: bool) -> None:
-        self.add, self.regularizer, self.freeze_batch_norm = add, regularizer, freeze_batch_norm
+    def __init__(self, add: Callable, regularizer: core.Regularizer | None, freeze_batchnorm: bool) -> None:
+        self.add, self.regularizer, self.freeze_batchnorm = add, regularizer, freeze_batchnorm
 
     def conv(self, in_channels, filters, kernel_size, strides=1, bias=False):
         return self.add(core.Conv2D(in_channels, filters, kernel_size, strides, use_bias=bias,
@@ -119,7 +119,7 @@ class _Maker:
                                              kernel_initializer=self.initializer))
 
     def norm(self, channels):
-        return self.add(core.BatchNorm(channels, frozen=self.freeze_batch_norm))
+        return self.add(core.BatchNorm(channels, frozen=self.freeze_batchnorm))
 
 
 def _round_filters(filters, width):

@@ -11,10 +11,10 @@ from object_detection.layers.hyperparams import Hyperparams
 MIDDLE_CHANNELS, TOP_CHANNELS = 1088, 1536
 
 
-def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+def default_hyperparams(freeze_batchnorm: bool = False) -> Hyperparams:
     """Return the settings that the reference's Faster R-CNN builds the network with."""
     return Hyperparams(activation=tf.nn.relu, batch_norm={
-        'momentum': .9997, 'epsilon': 1e-3, 'scale': False, 'frozen': freeze_batch_norm})
+        'momentum': .9997, 'epsilon': 1e-3, 'scale': False, 'frozen': freeze_batchnorm})
 
 
 class InceptionResNetV2(core.Network):

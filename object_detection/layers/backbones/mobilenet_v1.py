@@ -13,10 +13,10 @@ PAIRS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] 
 ENDPOINTS = {2: 3, 3: 5, 4: 11, 5: 13}
 
 
-def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+def default_hyperparams(freeze_batchnorm: bool = False) -> Hyperparams:
     """Return the settings of the network that apply unless a config overrides them."""
     return Hyperparams(initializers.truncated_normal(.09), core.L2(4e-5), tf.nn.relu6,
-                       {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batch_norm})
+                       {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batchnorm})
 
 
 class MobileNetV1(core.Network):

@@ -14,10 +14,10 @@ ENDPOINTS: dict[int | str, int] = {2: 2, 3: 5, 'block 9': 9, 4: 12}
 EXPANDED_BLOCK = 13
 
 
-def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+def default_hyperparams(freeze_batchnorm: bool = False) -> Hyperparams:
     """Return the settings of the network that apply unless a config overrides them."""
     return Hyperparams(initializers.truncated_normal(.09), core.L2(4e-5), tf.nn.relu6,
-                       {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batch_norm})
+                       {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batchnorm})
 
 
 class MobileNetV2(core.Network):

@@ -10,10 +10,10 @@ from object_detection.layers.hyperparams import Hyperparams
 REPEATS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-def default_hyperparams(freeze_batch_norm: bool = False) -> Hyperparams:
+def default_hyperparams(freeze_batchnorm: bool = False) -> Hyperparams:
     """Return the settings of the network that apply unless a config overrides them."""
     return Hyperparams(initializers.variance_scaling(), core.L2(2e-4), tf.nn.relu,
-                       {'momentum': .997, 'epsilon': 1e-5, 'frozen': freeze_batch_norm})
+                       {'momentum': .997, 'epsilon': 1e-5, 'frozen': freeze_batchnorm})
 
 
 class ResNetV1(core.Network):

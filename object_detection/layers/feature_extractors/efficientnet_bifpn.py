@@ -42,7 +42,7 @@ class EfficientNetBiFPN(FeatureExtractor):
         decay = {}
         if override_base_feature_extractor_hyperparams:
             decay = {'regularizer': conv_hyperparams.regularizer}
-        backbone = efficientnet.EfficientNet(version, freeze_batch_norm=freeze_batchnorm, **decay)
+        backbone = efficientnet.EfficientNet(version, freeze_batchnorm=freeze_batchnorm, **decay)
         self._efficientnet = core.Network(backbone.first_layers(backbone.used))
         self.classification_backbone = backbone
         self._levels = range(bifpn_min_level, min(bifpn_max_level, 5) + 1)

@@ -18,18 +18,18 @@ HIDDEN_UNITS = 1024  # of the two fully connected layers after the pyramid's reg
 
 
 class TwoStageFeatureExtractor(abc.ABC):
-    """Feature extractor of a two-stage detector. It is no layer itself: the model tracks first_stage and second_stage
-    under the reference's names.
+    """Feature extractor of a two-stage detector. It is no layer itself: the model tracks image_network and
+    region_network under the reference's names.
 
     Attributes:
-        first_stage, second_stage: the networks for the image and for its regions.
+        image_network, region_network: the networks for the image and for its regions.
         channels: list with the channels of each feature map of the first stage.
         region_channels: channels of the region features.
         normalize: function of images [B, H, W, 3] float, 0..255 -> the same shape in the range that the backbone was
             trained with.
     """
-    first_stage: core.Layer
-    second_stage: core.Layer
+    image_network: core.Layer
+    region_network: core.Layer
     channels: list[int]
     region_channels: int
     normalize: Callable[[tf.Tensor], tf.Tensor]
@@ -48,30 +48,32 @@ class TwoStageFeatureExtractor(abc.ABC):
     def region_side(self, size: int) -> int:
         """Return the side of the region features of regions of size x size cells."""
 
+    @property
     @abc.abstractmethod
     def classification_backbone(self) -> core.Layer:
-        """Return the layer that a classification checkpoint restores."""
+        """The layer that a classification checkpoint restores."""
 
 
-class Halves(TwoStageFeatureExtractor):
+class SplitBackbone(TwoStageFeatureExtractor):
     """A backbone cut in two after stride 16. region_size and pad_to_multiple have no effect, as in the reference."""
 
-    def __init__(self, first_stage: core.Network, second_stage: core.Network, channels: int,
+    def __init__(self, image_network: core.Network, region_network: core.Network, channels: int,
                  region_channels: int) -> None:
-        self.first_stage, self.second_stage = first_stage, second_stage
+        self.image_network, self.region_network = image_network, region_network
         self.channels, self.region_channels = [channels], region_channels
 
     def region_side(self, size: int) -> int:
         """Return half of `size`, rounded up."""
         return -(-size // 2)
 
+    @property
     def classification_backbone(self) -> core.Network:
-        """Return the uncut network. A classification checkpoint numbers the layers of both halves consecutively."""
-        return core.Network(layer for half in (self.first_stage, self.second_stage)
+        """The uncut network. A classification checkpoint numbers the layers of both halves consecutively."""
+        return core.Network(layer for half in (self.image_network, self.region_network)
                             for layer in half.first_layers(half.num_layers))
 
 
-class ResNetV1(Halves):
+class ResNetV1(SplitBackbone):
     """faster_rcnn_resnet50_keras, ...101... and ...152...: levels 2 to 4, then level 5 (He et al. 2016)."""
 
     normalize = staticmethod(subtract_means)
@@ -85,14 +87,14 @@ class ResNetV1(Halves):
 
     def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """Normalized images [B, H, W, 3] -> one feature map [B, H / 16, W / 16, channels[0]]."""
-        return [self.first_stage(inputs, training)[4]]
+        return [self.image_network(inputs, training)[4]]
 
     def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[R, s, s, channels[0]] -> [R, s / 2, s / 2, region_channels]."""
-        return self.second_stage(regions, training)[5]
+        return self.region_network(regions, training)[5]
 
 
-class InceptionResNetV2(Halves):
+class InceptionResNetV2(SplitBackbone):
     """faster_rcnn_inception_resnet_v2_keras: up to block17_20, then the rest."""
 
     normalize = staticmethod(to_symmetric_range)
@@ -106,11 +108,11 @@ class InceptionResNetV2(Halves):
 
     def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """Normalized images [B, H, W, 3] -> one feature map [B, H / 16, W / 16, channels[0]]."""
-        return [self.first_stage(inputs, training)]
+        return [self.image_network(inputs, training)]
 
     def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[R, s, s, channels[0]] -> [R, s / 2, s / 2, region_channels]."""
-        return self.second_stage(regions, training)
+        return self.region_network(regions, training)
 
 
 class ResNetV1FPN(TwoStageFeatureExtractor):
@@ -134,15 +136,15 @@ class ResNetV1FPN(TwoStageFeatureExtractor):
                  fpn_min_level: int = 2, fpn_max_level: int = 6, additional_layer_depth: int = 256) -> None:
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
                 else resnet_v1.default_hyperparams(freeze_batchnorm))
-        self.first_stage = _Pyramid(resnet_v1.ResNetV1(depth, base), conv_hyperparams, fpn_min_level, fpn_max_level,
+        self.image_network = _Pyramid(resnet_v1.ResNetV1(depth, base), conv_hyperparams, fpn_min_level, fpn_max_level,
                                     additional_layer_depth)
         self.channels = [additional_layer_depth] * (fpn_max_level - fpn_min_level + 1)
         self.region_channels = HIDDEN_UNITS
-        self.second_stage = core.Network()
+        self.region_network = core.Network()
         inputs = region_size * region_size * additional_layer_depth
         layers = [core.Dense(inputs, HIDDEN_UNITS), conv_hyperparams.norm(HIDDEN_UNITS),
                   core.Dense(HIDDEN_UNITS, HIDDEN_UNITS)]
-        first, norm, second = (layer and self.second_stage.add(layer) for layer in layers)
+        first, norm, second = (layer and self.region_network.add(layer) for layer in layers)
         self._fully_connected = core.Sequence([first, tf.nn.relu, norm, second, tf.nn.relu])
         self._pad_to_multiple = pad_to_multiple
 
@@ -153,16 +155,17 @@ class ResNetV1FPN(TwoStageFeatureExtractor):
 
     def feature_maps(self, inputs: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
         """Normalized images [B, H, W, 3] -> levels [B, h_i, w_i, channels[i]], finest first."""
-        return self.first_stage(pad(inputs, self._pad_to_multiple), training)
+        return self.image_network(pad(inputs, self._pad_to_multiple), training)
 
     def region_features(self, regions: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[R, region_size, region_size, channels[0]] -> [R, 1, 1, region_channels]."""
         flat = tf.reshape(regions, [-1, math.prod(regions.shape[1:])])
         return self._fully_connected(flat, training)[:, tf.newaxis, tf.newaxis]
 
+    @property
     def classification_backbone(self) -> core.Network:
-        """Return the backbone below the pyramid."""
-        return self.first_stage.classification_backbone
+        """The backbone below the pyramid."""
+        return self.image_network.classification_backbone
 
 
 class _Pyramid(core.Layer):

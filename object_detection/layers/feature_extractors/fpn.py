@@ -16,7 +16,7 @@ class FPN(FeatureExtractor):
     """Levels fpn_min_level to fpn_max_level; those above 5 by 3 x 3 convolutions with stride 2.
 
     Besides `normalize`, sub-classes define
-        default_hyperparams(freeze_batch_norm): return the Hyperparams of the backbone unless a config overrides them.
+        default_hyperparams(freeze_batchnorm): return the Hyperparams of the backbone unless a config overrides them.
         _backbone(hyperparams, depth_multiplier, min_depth, **options): return a core.Network that has `channels`,
             {level: channels}, and that maps (images, training) to {level: feature map}.
 

@@ -127,7 +127,7 @@ class RPNFeatures(core.Network):
         return self._parts.layers(x, training)
 
 
-class PixelHead(core.Network):
+class CenterNetHead(core.Network):
     """CenterNet's head (https://arxiv.org/abs/1904.07850): convolutions with activation, then a 1 x 1 convolution.
 
     Args:

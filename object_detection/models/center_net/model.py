@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from object_detection.layers.feature_extractors.center_net import CenterNetFeatureExtractor
-from object_detection.layers.heads.convolutional import PixelHead
+from object_detection.layers.heads.convolutional import CenterNetHead
 from object_detection.models.center_net import decoding, keypoints, losses
 from object_detection.models.center_net.tasks import CENTER, OFFSET, SCALE, Tasks
 from object_detection.models.detector import Detector, Predictions, Tensors, trim_padding
@@ -25,7 +25,7 @@ class CenterNet(Detector):
         super().__init__(num_classes, resizer)
         self._tasks, self._feature_extractor = tasks, feature_extractor
         self._prediction_head_dict = {
-            name: [PixelHead(channels, count, head.filters, head.kernel_sizes, bias, use_depthwise)
+            name: [CenterNetHead(channels, count, head.filters, head.kernel_sizes, bias, use_depthwise)
                    for channels in feature_extractor.channels]
             for name, (count, head, bias) in tasks.heads(num_classes).items()}
 

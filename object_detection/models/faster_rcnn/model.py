@@ -35,19 +35,14 @@ class FasterRCNN(Detector):
                  rpn_features: Callable, rpn_predictor: Callable, first_stage: FirstStage, second_stage: SecondStage,
                  pooling: RegionPooling, box_predictor: MaskRCNNBoxPredictor, mask_weight: float | None = None):
         super().__init__(num_classes, resizer)
-        self._extractor = feature_extractor
-        self._feature_extractor_for_proposal_features = feature_extractor.first_stage
-        self._feature_extractor_for_box_classifier_features = feature_extractor.second_stage
+        self._feature_extractor = feature_extractor  # no layer: the two networks are tracked
+        self._feature_extractor_for_proposal_features = feature_extractor.image_network
+        self._feature_extractor_for_box_classifier_features = feature_extractor.region_network
         self._first_stage_box_predictor_first_conv = rpn_features
         self._first_stage_box_predictor = rpn_predictor
         self._mask_rcnn_box_predictor = box_predictor
         self._first_stage, self._second_stage, self._pooling = first_stage, second_stage, pooling
         self._mask_weight = mask_weight
-
-    def normalize(self, images: tf.Tensor, true_image_shapes: tf.Tensor) -> tf.Tensor:
-        """As Detector.normalize."""
-        del true_image_shapes
-        return self._extractor.normalize(images)
 
     @tf.autograph.experimental.do_not_convert
     def predict(self, inputs: tf.Tensor, true_image_shapes: tf.Tensor, training: bool = False,
@@ -73,7 +68,7 @@ class FasterRCNN(Detector):
                 the proposals, and come with all that `postprocess` returns.
         """
         image_size = tuple(inputs.shape[1:3] if None not in inputs.shape[1:3] else tf.unstack(tf.shape(inputs))[1:3])
-        maps = self._extractor.feature_maps(inputs, training)
+        maps = self._feature_extractor.feature_maps(inputs, training)
         features = [self._first_stage_box_predictor_first_conv(x, training) for x in maps]
         encodings, objectness = (tf.cast(x, tf.float32) for x in self._first_stage_box_predictor(
             features, training).values())
@@ -140,9 +135,6 @@ class FasterRCNN(Detector):
                 image_size, self._pooling.clamp)
         return {f'Loss/{name}': value for name, value in values.items()}
 
-    def _classification_backbone(self) -> tf.Module:
-        return self._extractor.classification_backbone()
-
     def _feature_extractors(self) -> dict[str, tf.Module]:
         return {name: getattr(self, name) for name in ('_feature_extractor_for_proposal_features',
                                                        '_feature_extractor_for_box_classifier_features')}
@@ -150,7 +142,7 @@ class FasterRCNN(Detector):
     def _region_features(self, maps: list[tf.Tensor], boxes: tf.Tensor, image_size: ImageSize, training: bool
                          ) -> tf.Tensor:
         """Compute the features of boxes, float32 [B, P, 4], normalized to the input: [B * P, h, w, C]."""
-        return self._extractor.region_features(self._pooling(maps, boxes, image_size), training)
+        return self._feature_extractor.region_features(self._pooling(maps, boxes, image_size), training)
 
     def _mask_logits(self, regions: tf.Tensor, count: int, training: bool) -> tf.Tensor:
         """Predict the masks of regions, [B * count, h, w, C]: float32 [B, count, ...]."""

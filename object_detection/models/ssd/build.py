@@ -7,7 +7,7 @@ from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
 from object_detection.models import build_parts as parts
 from object_detection.models import hyperparams, resizers
 from object_detection.models.hyperparams import enum_name
-from object_detection.models.ssd.model import SSD, SsdLoss
+from object_detection.models.ssd.model import SSD, LossSettings
 
 
 def build(config: protos.Ssd) -> SSD:
@@ -60,7 +60,7 @@ def _box_predictor(config, channels, anchors_per_location):
 
 def _loss(config):
     section, weights = config.loss, (config.loss.classification_weight, config.loss.localization_weight)
-    return SsdLoss(
+    return LossSettings(
         parts.classification_loss(section.classification_loss), parts.localization_loss(section.localization_loss),
         *weights, config.normalize_loss_by_num_matches, config.normalize_loc_loss_by_codesize,
         config.encode_background_as_zeros, parts.hard_example_miner(section, *weights))

@@ -18,7 +18,7 @@ from object_detection.models.resizers import Resizer
 
 
 @dataclasses.dataclass(frozen=True)
-class SsdLoss:
+class LossSettings:
     """Settings of the loss.
 
     Attributes:
@@ -47,18 +47,18 @@ class SSD(Detector):
         box_predictor: a ConvolutionalBoxPredictor or WeightSharedBoxPredictor (layers/heads).
         anchors: generates them, normalized.
         target_assigner: matches anchors to groundtruth boxes.
-        loss: its settings.
+        loss: settings of the loss.
         score_converter: from logits to scores, float32 of one shape.
         non_max_suppression: selects the detections.
         background_class: the class predictions have a background in front, class 0.
     """
 
     def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: FeatureExtractor, box_predictor: Callable,
-                 anchors: AnchorGenerator, target_assigner: TargetAssigner, loss: SsdLoss, score_converter: Callable,
-                 non_max_suppression: NonMaxSuppression, background_class: bool = True):
+                 anchors: AnchorGenerator, target_assigner: TargetAssigner, loss: LossSettings,
+                 score_converter: Callable, non_max_suppression: NonMaxSuppression, background_class: bool = True):
         super().__init__(num_classes, resizer)
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor
-        self._anchors, self._target_assigner, self._loss = anchors, target_assigner, loss
+        self._anchors, self._target_assigner, self._loss_settings = anchors, target_assigner, loss
         self._non_max_suppression, self._score_converter = non_max_suppression, score_converter
         self._background_class = background_class
 
@@ -112,7 +112,7 @@ class SSD(Detector):
             Loss/localization_loss and Loss/classification_loss.
         """
         del true_image_shapes
-        settings = self._loss
+        settings = self._loss_settings
         targets = self._targets(predictions, groundtruth)
         localization = settings.localization(
             predictions['box_encodings'], _where_known(targets.boxes, predictions['box_encodings']),
@@ -145,7 +145,7 @@ class SSD(Detector):
         labels, unmatched = groundtruth['groundtruth_classes'], [0.] * self.num_classes
         if self._background_class:
             labels = tf.pad(labels, [[0, 0], [0, 0], [1, 0]])
-            unmatched = [0. if self._loss.encode_background_as_zeros else 1., *unmatched]
+            unmatched = [0. if self._loss_settings.encode_background_as_zeros else 1., *unmatched]
         return self._target_assigner.assign(predictions['anchors'], groundtruth['groundtruth_boxes'], labels,
                                             groundtruth['groundtruth_weights'], unmatched)
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from object_detection import protos
-from object_detection.config import fields
+from object_detection.config import unread_fields
 from object_detection.inputs import augmentation
 from object_detection.inputs.augmentation import windows
 from object_detection.inputs.augmentation.random import Random
@@ -295,6 +295,6 @@ def test_steps_run_in_order_and_draw_apart():
 
 def test_every_option_of_the_schema_is_supported_or_refused():
     missing = {field.name for field in protos.PreprocessingStep.DESCRIPTOR.fields} - set(augmentation.OPTIONS)
-    refused = fields.table(fields.REFUSED)
+    refused = unread_fields.table(unread_fields.REFUSED)
     assert {f'PreprocessingStep.{name}' for name in missing} <= set(refused)
     assert missing == {'convert_class_logits_to_softmax'}  # as README.md says

@@ -4,9 +4,9 @@ NO_EFFECT: numbers are the same whatever they say, here and in the reference und
 IGNORED: they ask for additional output that is not produced; numbers are the same.
 REFUSED: numbers would differ from the reference's, so a config that sets them is rejected.
 
-tests/config/test_fields.py checks that every other field is read and that docs/options.md is up to date:
+tests/config/test_unread_fields.py checks that every other field is read and that docs/options.md is up to date:
 
-    python -m object_detection.config.fields > docs/options.md
+    python -m object_detection.config.unread_fields > docs/options.md
 """
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -123,9 +123,9 @@ REFUSED = {
 }
 
 
-def table(fields: Mapping[str, str]) -> dict[str, str]:
+def table(reasons: Mapping[str, str]) -> dict[str, str]:
     """Return {'Message.field': reason} of NO_EFFECT, IGNORED or REFUSED."""
-    return {name: reason for reason, names in fields.items() for name in names.split()}
+    return {name: reason for reason, names in reasons.items() for name in names.split()}
 
 
 def walk(message: Message, path: str = '') -> Iterator[tuple[str, Message, FieldDescriptor, Any]]:
@@ -169,10 +169,10 @@ def markdown() -> str:
         ('Ignored, with a warning', 'They ask for additional output that is not produced.', IGNORED),
         ('Without effect', 'The reference under TensorFlow 2 computes the same numbers whatever they say.', NO_EFFECT))
     text = '# Options that are not read\n\nEvery field of the schema is read, or listed here.\n'
-    for title, introduction, fields in sections:
+    for title, introduction, table in sections:
         text += f'\n## {title}\n\n{introduction}\n\n'
         text += ''.join(f'- {", ".join(f"`{name}`" for name in names.split())}: {reason}\n'
-                        for reason, names in fields.items())
+                        for reason, names in table.items())
     return text
 
 

@@ -6,7 +6,8 @@ import pytest
 from google.protobuf import message_factory
 
 from object_detection import protos
-from object_detection.config import fields, pipeline, textproto
+from object_detection.config import pipeline, textproto, unread_fields
+from object_detection.config.unread_fields import IGNORED, NO_EFFECT, REFUSED
 from object_detection.models import build
 from tests.support.recorder import Recorder
 
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / 'tests' / 'golden'
 TYPES = {message.name: message for message
          in textproto.message_types(protos.TrainEvalPipelineConfig.DESCRIPTOR).values()}
-TABLES = [fields.table(table) for table in (fields.NO_EFFECT, fields.IGNORED, fields.REFUSED)]
+TABLES = [unread_fields.table(table) for table in (NO_EFFECT, IGNORED, REFUSED)]
 LISTED = set().union(*TABLES)
 
 
@@ -26,7 +27,7 @@ def test_fields_of_the_tables_exist_and_are_listed_once():
 
 def test_every_field_is_named_somewhere_or_listed():
     """By name, in the source; a member of a oneof that nothing names is rejected where its family is built."""
-    tables = Path(fields.__file__)
+    tables = Path(unread_fields.__file__)
     sources = [path.read_text(encoding='utf-8') for path in tables.parents[1].rglob('*.py') if path != tables]
     words = set(re.findall(r'\w+', '\n'.join(sources)))
     silent, seen, todo = [], set(), [protos.TrainEvalPipelineConfig.DESCRIPTOR]
@@ -68,7 +69,7 @@ def test_building_a_model_reads_every_field(name):
     assert unread - LISTED == set()
 
 
-@pytest.mark.parametrize('name', fields.table(fields.REFUSED))
+@pytest.mark.parametrize('name', unread_fields.table(REFUSED))
 def test_refused(name):
     kind, field = name.split('.')
     message = message_factory.GetMessageClass(TYPES[kind])()
@@ -81,7 +82,7 @@ def test_refused(name):
         getattr(message, field).append(7)
     else:
         setattr(message, field, 7)
-    found = fields.unread(message, 'here')
+    found = unread_fields.unread(message, 'here')
     assert [(place, table) for place, _, table, _ in found] == [(f'here.{field}', 'REFUSED')]
 
 
@@ -89,17 +90,17 @@ def test_defaults_are_not_refused():
     message = protos.InputReader()
     message.num_additional_channels = 0
     message.load_context_features = False
-    assert list(fields.unread(message, 'train_input_reader')) == []
+    assert list(unread_fields.unread(message, 'train_input_reader')) == []
 
 
 @pytest.mark.parametrize('path', sorted([*GOLDEN.glob('*.config'), *GOLDEN.glob('configs/*.config')]),
                          ids=lambda path: path.stem)
 def test_no_config_of_the_reference_is_refused(path):
-    if 'zoo_mask_rcnn' not in path.name:  # its typing error is tested in test_pipeline
-        kinds = {kind for _, _, kind, _ in fields.unread(pipeline.read(path))}
+    if 'zoo_mask_rcnn' not in path.name:  # its typo is tested in test_pipeline
+        kinds = {kind for _, _, kind, _ in unread_fields.unread(pipeline.read(path))}
         assert kinds <= {'NO_EFFECT'}
 
 
 def test_the_documentation_is_up_to_date():
     said = (ROOT / 'docs' / 'options.md').read_text(encoding='utf-8')
-    assert said == fields.markdown(), 'python -m object_detection.config.fields > docs/options.md'
+    assert said == unread_fields.markdown(), 'python -m object_detection.config.unread_fields > docs/options.md'

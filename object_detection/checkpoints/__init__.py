@@ -3,7 +3,7 @@
 A checkpoint is an object graph (nodes, named edges, variables) and the values of its variables.
 
     find.py          which checkpoint a path means; which one of a folder is the newest
-    saved.py         a checkpoint's graph and values, read whole
+    saved.py         a checkpoint's graph and all its values
     restore.py       give a model the values of a checkpoint; fine-tune
     manager.py       training's ckpt-1, ckpt-2, ...: resume, save
     object_graph.py  the graph of our own objects, written down, and walked beside that of a checkpoint

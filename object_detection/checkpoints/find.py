@@ -12,26 +12,26 @@ from object_detection.utils.errors import UserError
 
 
 def newest(folder: str | Path, warn: Callable[[str], None] = console.warn) -> Saved | None:
-    """Read the newest checkpoint of a folder: the ckpt-N of the highest N that is whole.
+    """Read the newest checkpoint of a folder: the complete ckpt-N of the highest N.
 
-    This is the one rule for training, evaluation and export. The `checkpoint` state file does not count: a kill right
+    Training, evaluation, and export all use this rule. The `checkpoint` state file does not count: a kill right
     after a save leaves it behind.
 
     Args:
-        warn: called with a line of text for each damaged checkpoint (by a kill, a full disk) that is passed over.
+        warn: called with a line of text for each damaged checkpoint (by a kill, a full disk) that is skipped.
     Returns:
         None if there is no ckpt-N.
     Raises:
-        UserError: there are some, and none is whole.
+        UserError: there are some, and none is complete.
     """
     prefixes = paths.training_checkpoints(folder)
     for prefix in prefixes:
         try:
             return Saved(prefix)
         except UserError as error:
-            warn(f'passed over: {error}')
+            warn(f'skipped: {error}')
     if prefixes:
-        raise UserError(f'no checkpoint in {folder} is whole; delete its ckpt-* files to start anew')
+        raise UserError(f'no checkpoint in {folder} is complete; delete its ckpt-* files to start over')
     return None
 
 
@@ -61,4 +61,4 @@ def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
         raise UserError(f'no checkpoint {path}: there is no file {path.name}.index in {path.parent}; it has '
                         f'{", ".join(names[-5:])}')
     wrong = f'{path}: is a file' if path.exists() else files.missing(path)
-    raise UserError(f'no checkpoint; give a folder of checkpoints, or the prefix of one (.../ckpt-7): {wrong}')
+    raise UserError(f'{wrong}; give a folder of checkpoints, or the prefix of one (.../ckpt-7)')

@@ -14,9 +14,9 @@ from object_detection.utils import files
 
 
 class Manager:
-    """Write ckpt-1, ckpt-2, ... of training into a folder, and resume from the newest whole one.
+    """Write ckpt-1, ckpt-2, ... of training into a folder, and resume from the newest complete one.
 
-    Like tf.train.CheckpointManager, which takes a second and more to save a detector.
+    A faster tf.train.CheckpointManager, which takes over a second to save a detector.
 
     Args:
         folder: need not exist.
@@ -31,12 +31,12 @@ class Manager:
         self._save_counter = self.root.save_counter  # is made when first asked for, and must exist to be restored
 
     def resume(self, warn: Callable[[str], None]) -> str | None:
-        """Restore the newest whole checkpoint and return its prefix; None if the folder holds none.
+        """Restore the newest complete checkpoint and return its prefix; None if the folder holds none.
 
         Args:
             warn: called with a line of text about anything odd.
         Raises:
-            UserError: no checkpoint is whole, or the newest does not fit the model.
+            UserError: no checkpoint is complete, or the newest does not fit the model.
         """
         self._remove_partial()
         saved = find.newest(self.folder, warn)
@@ -48,13 +48,13 @@ class Manager:
                                'these weights, name the checkpoint as fine_tune_checkpoint')
         if report.new:
             warn(f'{saved.prefix} lacks {len(report.new)} variables of the optimizer ({report.new[0]}, ...); they '
-                 'start new, so this does not continue the same run exactly')
+                 'keep their initial values, so this does not continue the same run exactly')
         return saved.prefix
 
     def save(self) -> str:
         """Write the next checkpoint and return its prefix. Its number is above all that are in the folder.
 
-        The checkpoint appears whole: TensorFlow writes the values under another name, and the index last.
+        It appears complete or not at all: TensorFlow writes the values under another name, and the index last.
 
         Raises:
             OSError: the disk is full (ENOSPC); earlier checkpoints are as they were.

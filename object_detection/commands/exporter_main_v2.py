@@ -16,7 +16,7 @@ TENSORFLOW_1 = 'is a flag of export_inference_graph.py, of TensorFlow 1; '
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = args.Parser(__doc__)
-    parser.add_argument('--input_type', choices=INPUT_TYPES, default='image_tensor', help='what the model will take')
+    parser.add_argument('--input_type', choices=INPUT_TYPES, default='image_tensor', help='input of the exported model')
     args.add_pipeline_config(parser)
     parser.add_argument('--trained_checkpoint_dir', required=True, default=argparse.SUPPRESS, metavar='FOLDER',
                         help='a folder of checkpoints, of which the newest counts, or one checkpoint (.../ckpt-7)')
@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     step = checkpoints.restore_model(model, checkpoint, config.eval_config.use_moving_averages)
     print(f'{checkpoint.prefix} ({"no step counter" if step is None else f"step {step}"})')
     difference = saved_model.write(model, options.input_type, config, options.output_directory)
-    print(f'{Path(options.output_directory, "saved_model")}: loaded again, answers as the model in memory '
-          f'(largest difference {difference:.0e})')
+    print(f'{Path(options.output_directory, "saved_model")}: loaded again, gives the same results as the model in '
+          f'memory (largest difference {difference:.0e})')
     print(f'done in {time.perf_counter() - started:.1f} s')
 
 

@@ -36,15 +36,9 @@ def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments:
     if outcome.kind == phases.BAD_INPUT:
         raise errors.UserError(outcome.message)
     if outcome.kind != phases.DONE:
-        raise errors.UserError(f'{title} ended: {outcome.kind}: {outcome.message}. What was saved stays; the same '
-                               'command continues from the last whole checkpoint')
+        raise errors.UserError(f'{title} ended: {outcome.kind}: {outcome.message}. Run the same command to '
+                               'continue from the last checkpoint')
     return outcome.data
-
-
-def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
-    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
-    from object_detection.training.train import train
-    return train(report, stopping, **arguments)
 
 
 def evaluate_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:

@@ -16,14 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.commands.runs import (
-    PRELOAD,
-    evaluate_folder,
-    evaluate_phase,
-    evaluations,
-    run_phase,
-    train_phase,
-)
+from object_detection.commands.runs import PRELOAD, evaluate_folder, evaluate_phase, evaluations, run_phase
 from object_detection.config import paths
 from object_detection.training import screen
 from object_detection.training.record import Record
@@ -69,11 +62,11 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     add('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
         help='steps from one checkpoint to the next')
     add('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
-        help='older checkpoints are deleted')
+        help='keep the newest N checkpoints')
     add('--log_every_n', type=args.positive_int, default=100, metavar='N',
         help='steps from one point in TensorBoard to the next')
     args.add_switch(parser, 'record_summaries', 'write pictures of the first batch for TensorBoard', default=True)
-    args.add_switch(parser, 'alert', 'ring the terminal bell at the end, good or bad')
+    args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
     add = group.add_argument
     add('--checkpoint_dir', metavar='FOLDER', help='evaluate the checkpoints of this folder, and train nothing; also '
@@ -150,6 +143,12 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     screen.show_summary(record)
 
 
+def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
+    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
+    from object_detection.training.train import train
+    return train(report, stopping, **arguments)
+
+
 def checked(options: argparse.Namespace) -> Any:
     """Read the pipeline.config and print warnings; UserError with everything that is wrong with it."""
     from object_detection.config import checks, pipeline
@@ -184,8 +183,8 @@ def keep_config(config: Any, options: argparse.Namespace) -> None:
         with kept.open(encoding='utf-8', errors='replace') as file:
             if not file.readline().startswith(GENERATED):
                 return
-    files.write_text(kept, f'{GENERATED} of {options.pipeline_config_path.name}, at each start; to change it and keep '
-                           f'the changes, delete this line\n{pipeline.to_text(config)}')
+    files.write_text(kept, f'{GENERATED} from {options.pipeline_config_path.name} at each start; delete this line to '
+                           f'keep your edits\n{pipeline.to_text(config)}')
 
 
 def run() -> None:

@@ -14,9 +14,9 @@ _MOVING = 'moving'  # a file in PARTIAL from when all parts are finished
 
 
 def check(folder: str | Path) -> None:
-    """Raise a UserError unless `folder` is new or empty and can be written to; leave it as it was.
+    """Raise a UserError unless `folder` is new or empty and can be written to.
 
-    What a killed export left behind does not count and is removed.
+    Only what a killed export left behind in it is removed.
     """
     with contextlib.suppress(_Checked), atomic(folder):
         raise _Checked

@@ -148,13 +148,13 @@ def compare(detect: Callable[[tf.Tensor], Tensors], folder: Path, pictures: tf.T
         expected, exported = detect(pictures), tf.saved_model.load(str(folder)).signatures['serving_default'](pictures)
     if expected.keys() != exported.keys():
         raise UserError(f'the exported model returns {sorted(exported)}, the one in memory {sorted(expected)}; nothing '
-                        'is written. This is a fault of the exporter, please report it')
+                        'is written. This is a bug; please report it')
     differences = {name: _difference(expected[name].numpy(), exported[name].numpy()) for name in expected}
     worst = max(differences, key=lambda name: differences[name])
     if differences[worst] > TOLERANCE:
         raise UserError(f'the exported model and the one in memory disagree: {worst} by {differences[worst]:.1e} of '
-                        f'its largest value, more than {TOLERANCE:.0e}; nothing is written. This is a fault of the '
-                        'exporter or of TensorFlow, please report it')
+                        f'its largest value, more than {TOLERANCE:.0e}; nothing is written. This is a bug of the '
+                        'exporter or of TensorFlow; please report it')
     return differences[worst]
 
 

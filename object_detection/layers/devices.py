@@ -39,8 +39,7 @@ def out_of_memory(batch_size: int, advice: str) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         lines = str(error).splitlines()
         reason = next((line for line in lines if line.startswith('OOM')), lines[0])  # a graph's error starts elsewhere
-        raise OutOfMemory(f'memory ran out at batch size {batch_size} ({reason[:160]}). {advice}; training continues '
-                          'from the last checkpoint') from error
+        raise OutOfMemory(f'memory ran out at batch size {batch_size} ({reason[:160]}). {advice}') from error
 
 
 def loss_normalizer(count: tf.Tensor) -> tf.Tensor:

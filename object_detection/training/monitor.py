@@ -1,4 +1,4 @@
-"""What the train phase says about its steps: to the parent, to TensorBoard, and when training has failed."""
+"""Report the steps of the train phase to the parent and to TensorBoard, and stop it when training has failed."""
 import collections
 import math
 import time
@@ -13,7 +13,7 @@ from object_detection.utils.phases import NotFinite, Report
 
 PROGRESS_SECONDS = .5  # how often the parent is told the latest step
 ADVICE = ('Lower the learning rate (or lengthen its warmup), set gradient_clipping_by_norm, and look for odd boxes in '
-          'the records; training continues from the last checkpoint')
+          'the records')
 
 
 class Monitor:

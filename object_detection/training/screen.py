@@ -1,4 +1,4 @@
-"""What train_and_eval_tf2.py prints. Imports no TensorFlow."""
+"""Print the events and results of a training run. Imports no TensorFlow."""
 import collections
 import contextlib
 import math
@@ -43,11 +43,12 @@ class Screen:
         if self._title != 'train':
             self._bar = self._stack.enter_context(console.progress(self._title, None, 'pictures'))
 
-    def _fine_tuned(self, checkpoint, table, new):
+    def _fine_tuned(self, checkpoint, table, reshaped):
         console.log(f'train: starts from {checkpoint}')
         console.table(['part of the model', 'restored', 'new', 'other shape'], table)
-        if new:
-            console.log(f'train: {len(new)} variables of another shape start new: {", ".join(new[:4])}')
+        if reshaped:
+            console.log(f'train: {len(reshaped)} variables of another shape keep their initial values: '
+                        f'{", ".join(reshaped[:4])}')
 
     def _warning(self, text):
         console.warn(text)

@@ -30,11 +30,11 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
-        config_text: the pipeline.config.
+        config_text: the content of pipeline.config.
         cpus: see devices.strategy.
         record_summaries: write the first images of the batch for TensorBoard; numbers are written always.
     Events:
-        device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, new), warning(text);
+        device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, reshaped), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
         values: {tag: number}) every log_every_n steps; saved(checkpoint, step).
     Returns:
@@ -98,7 +98,7 @@ class _Run:
                 'detection' if train_config.from_detection_checkpoint else 'classification')
             done = checkpoints.fine_tune(self.model, train_config.fine_tune_checkpoint, kind)
             self.report('fine_tuned', checkpoint=train_config.fine_tune_checkpoint, table=done.table(),
-                        new=list(done.shape_differs))
+                        reshaped=list(done.shape_differs))
         return step
 
     def prepare(self, step):

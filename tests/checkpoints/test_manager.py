@@ -112,7 +112,7 @@ def test_passes_over_a_half_written_one(tmp_path):
 def test_none_whole(tmp_path):
     toy_model.manager(tmp_path, toy_model.Model())[0].save()
     (tmp_path / 'ckpt-1.index').write_bytes(b'')
-    with pytest.raises(UserError, match='is whole; delete'):
+    with pytest.raises(UserError, match='is complete; delete'):
         toy_model.manager(tmp_path, toy_model.Model())[0].resume(lambda text: None)
 
 

@@ -156,7 +156,7 @@ def test_the_config_beside_the_checkpoints_is_that_of_the_last_start_or_the_user
         return pipeline.read(kept).train_config.num_steps
 
     assert start_with(3) == 3 and start_with(5) == 5
-    assert kept.read_text().startswith('# Written by train_and_eval_tf2.py of pipeline.config, at each start; to ')
+    assert kept.read_text().startswith('# Written by train_and_eval_tf2.py from pipeline.config at each start; ')
     assert start_with(7, source=kept) == 5
     own = '# my notes\ntrain_config { num_steps: 9 }'
     kept.write_text(own)

@@ -35,7 +35,9 @@ def resolve(listing: Scan, drawn: Drawn, options: Options) -> Layout:
     Labels are the top folders, unless all of these are named like `images` or `train`. Then they are the folders below,
     if all drawn boxes are named like these, else the names of the boxes.
     """
-    idle = [source for source in listing.sides if source.file in drawn.idle and source.label]
+    folders = {source.path.rpartition('/')[0] for source in listing.sources} - {''}
+    idle = [source for source in listing.sides
+            if source.file in drawn.idle and source.path.rpartition('/')[0] in folders]
     sources = sorted([*listing.sources, *idle], key=lambda source: source.path)
     names = drawn.names(options.keep_crowds)
     structure = all(map(is_structure, listing.labels))

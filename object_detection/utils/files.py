@@ -54,6 +54,8 @@ def existing_file(path: str | os.PathLike) -> Path:
         raise UserError(f'{path}: is a folder; give a file{contents(path)}')
     if not path.exists():
         raise UserError(missing(path))
+    if not path.is_file():  # reading a pipe would wait forever
+        raise UserError(f'{path}: is not a regular file')
     if not os.access(path, os.R_OK):
         raise UserError(f'{path}: cannot be read; check its permissions')
     return path

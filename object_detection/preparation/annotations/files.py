@@ -59,7 +59,7 @@ def _single(path: Path, root: Path) -> File:
     return File(text(path.relative_to(root).as_posix() if root in path.parents else path.name), str(path), named=True)
 
 
-def read(file: File, names: ClassNames) -> tuple[list[Entry], dict[str, list[str]]]:
+def read(file: File, names: ClassNames, named_like_a_picture: bool) -> tuple[list[Entry], dict[str, list[str]]]:
     """Return the Entries of a file, and {class: names of its keypoints}.
 
     Raises:
@@ -73,7 +73,7 @@ def read(file: File, names: ClassNames) -> tuple[list[Entry], dict[str, list[str
     if suffix == 'xml':
         return _read_xml(file), {}
     if suffix == 'txt':
-        return [yolo.read(file.file, file.path, names)], {}
+        return [yolo.read(file.file, file.path, names, named_like_a_picture)], {}
     if suffix not in ('json', 'csv'):
         raise Unknown('')
     try:

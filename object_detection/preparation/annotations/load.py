@@ -36,9 +36,9 @@ class Drawn:
 
     entries: {path of a picture: what holds for it}. broken: {path, '' if unknown: [problem of a file]}.
     parts: {path: {subset: the file that says so}}. keypoints: {class: names of its keypoints}. groups: {name: Group}.
-    unread: {path of an annotation file: its format, which is not read}. captions: paths of other texts beside pictures.
-    idle: files that say nothing about any picture. class_files: where class numbers have their names from. pictures:
-    the index of all pictures.
+    unread: {path of an annotation file: its format, which is not read}. captions: paths of other texts that are named
+    like pictures. idle: files that say nothing about any picture. class_files: where class numbers have their names
+    from. pictures: the index of all pictures.
     """
     pictures: Pictures
     entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
@@ -105,10 +105,11 @@ class _Reader:
             self._group(SINGLE).count += 1  # not opened: the names of its class numbers may be nowhere
             self._group(SINGLE).unused += 1
             return
+        named = bool(beside or (name.lower().endswith('.txt') and self._pictures.described_by(file.path, ()).paths))
         try:
-            entries, keypoints = files.read(file, self.names)
+            entries, keypoints = files.read(file, self.names, named)
         except Unknown as unknown:
-            self._set_aside(file, str(unknown), bool(beside))
+            self._set_aside(file, str(unknown), named)
         except Unreadable as error:
             self._set_broken(file, error)
         else:
@@ -145,11 +146,11 @@ class _Reader:
         for path in match.paths or ('',):
             self.drawn.broken[path].append(f'{file.path}: {error}')
 
-    def _set_aside(self, file, what, beside):
+    def _set_aside(self, file, what, named):
         if file.named:
             raise UserError(f'{file.file}: is {what or "another file"}; the formats that are read are {files.FORMATS}')
         if file.path.lower().endswith('.txt'):
-            if beside:
+            if named:
                 self.drawn.captions.append(file.path)
             else:
                 self.drawn.idle.add(file.file)
@@ -223,7 +224,7 @@ def _report(drawn: Drawn, options: Options) -> None:
         paths = [path for path, its in drawn.unread.items() if its == what]
         console.warn(f'{count} files are {what}, which is not read: {_examples(paths)}. Formats: {files.FORMATS}')
     if drawn.captions:
-        console.log(f'{len(drawn.captions)} txt files beside pictures hold no boxes: {_examples(drawn.captions)}')
+        console.log(f'{len(drawn.captions)} txt files named like pictures hold no boxes: {_examples(drawn.captions)}')
 
 
 def _none_fits(name, group, options):

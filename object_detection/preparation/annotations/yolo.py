@@ -10,28 +10,28 @@ import numpy as np
 from object_detection.preparation.annotations.class_names import ClassNames
 from object_detection.preparation.annotations.entry import Entry, Shape, Unknown, Unreadable, bounds, read_text
 
-_NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?')
+_NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan', re.IGNORECASE)
 LARGEST = 2.0  # a coordinate beyond is no fraction of the picture
-START = 48  # characters shown of a file that is no YOLO file
 
 
-def read(file: str, path: str, names: ClassNames) -> Entry:
+def read(file: str, path: str, names: ClassNames, named_like_a_picture: bool) -> Entry:
     """Return the Entry of a file; Unknown if it is another text (a caption, ...), Unreadable if it is broken.
 
-    path: of the file, relative to the folder it was found in. names: of the class numbers.
+    path: of the file, relative to the folder it was found in. names: of the class numbers. A file that is not named
+    like a picture must begin with a whole box.
     """
     lines = [(number, line.split()) for number, line in enumerate(read_text(file).splitlines(), start=1)
              if line.strip()]
-    if lines and not _starts_like_yolo(lines[0][1]):
-        raise Unknown(' '.join(lines[0][1])[:START])
+    least = 1 if named_like_a_picture else 5
+    if not _starts_like_yolo(lines[0][1], least) if lines else not named_like_a_picture:
+        raise Unknown('')
     shapes = [_shape(number, words, file, names) for number, words in lines]
     return Entry('yolo', path, [], shapes, fractions=True)
 
 
-def _starts_like_yolo(words):
-    """Return whether a line starts with a class number; a caption may, too, so that a number must follow."""
-    whole = _NUMBER.fullmatch(words[0]) and float(words[0]).is_integer()
-    return bool(whole) and (len(words) == 1 or bool(_NUMBER.fullmatch(words[1])) or words[1].lower() == 'nan')
+def _starts_like_yolo(words, least):
+    """Return whether a line is that of an object: at least so many numbers, a whole one first, and no caption after."""
+    return len(words) >= least and all(map(_NUMBER.fullmatch, words[:least + 1])) and float(words[0]).is_integer()
 
 
 def _shape(number, words, file, names):

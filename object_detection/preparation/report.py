@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
+from PIL import Image, ImageDraw
 
 from object_detection.preparation.decode import Unusable, decode
-from object_detection.preparation.manifest import Picture
+from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.split import stable_random
 from object_detection.utils import files
 
+HAND, SHADE, DOT = (23, 178, 106), 110, 6  # color and opacity of masks drawn by hand; pixels of a keypoint
 LABELS, SAMPLES = 40, 8  # labels shown, and pictures of each; the template holds the other limits
 HISTOGRAMS = {
     'shorter side': ('Shorter side of the source pictures, pixels', '{:g}'.format),
@@ -34,9 +37,11 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping
     """Write OUTPUT/report.html. numbers: from stats.collect. sources: {path: file}, to show pictures left out."""
     by_path = {picture.path: picture for picture in pictures}
     samples = list(_samples(numbers, pictures, options.seed))
-    sections = {'Labels': True, 'Sizes': True, 'Samples': samples, 'Dynamic range': numbers['dynamic_range'],
-                'To review': numbers['review'],
-                'Label errors': 'label_errors' in numbers, 'Conflicts': numbers['conflicts'],
+    drawn = numbers['annotations']
+    sections = {'Labels': True, 'Annotations': drawn['files'] or drawn['broken'] or drawn['unread'], 'Sizes': True,
+                'Samples': samples, 'Dynamic range': numbers['dynamic_range'], 'To review': numbers['review'],
+                'Label errors': 'label_errors' in numbers,
+                'Across the split': numbers['across'], 'Conflicts': numbers['conflicts'],
                 'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
     page = TEMPLATES.get_template('report_template.html').render(
         title=f'Data set {options.dataset.resolve().name}', sections=[title for title in sections if sections[title]],
@@ -66,9 +71,12 @@ def _histograms(numbers) -> Iterator[tuple[str, str, list[tuple[str, int, bool]]
 
 def _samples(numbers, pictures, seed) -> Iterator[tuple[str, list[Picture]]]:
     """Yield (label, some of its pictures that are in) for the first labels."""
+    of_label: dict[str, list[Picture]] = {row['label']: [] for row in numbers['labels'][:LABELS]}
+    for picture in pictures:
+        for label in {picture.label, *(box.label for box in picture.boxes)} if not picture.verdict else ():
+            of_label.get(label, []).append(picture)
     for row in numbers['labels'][:LABELS]:
-        members = sorted((p for p in pictures if p.label == row['label'] and not p.verdict),
-                         key=lambda p: stable_random(seed, 'show', p.sha256))
+        members = sorted(of_label[row['label']], key=lambda p: stable_random(seed, 'show', p.sha256))
         if members:
             yield row['label'], members[:SAMPLES]
 
@@ -86,7 +94,20 @@ def _thumbnail(picture: Picture, source: str, output: Path, side: int) -> str | 
             image = decode(file.read_bytes(), side).image
         except (OSError, Unusable):
             continue
+        _paint(image, picture.boxes)
         stream = io.BytesIO()
         image.save(stream, 'JPEG', quality=80)
         return base64.b64encode(stream.getvalue()).decode()
     return None
+
+
+def _paint(image: Image.Image, boxes: Sequence[Box]) -> None:
+    """Tint the masks and dot the keypoints of boxes, in place."""
+    for box in boxes:
+        if box.mask:
+            shade = Image.fromarray(box.mask.pixels(*image.size).astype(np.uint8) * SHADE)
+            image.paste(HAND, mask=shade)
+        for y, x, visible in box.keypoints:
+            left, top = x * image.width - DOT / 2, y * image.height - DOT / 2
+            if visible:
+                ImageDraw.Draw(image).ellipse((left, top, left + DOT, top + DOT), HAND, 'white')

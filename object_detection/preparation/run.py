@@ -48,8 +48,9 @@ def prepare(options: Options) -> None:
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         dataset, drawn = find(options)
-        if dataset.from_annotations:
-            options = dataclasses.replace(options, coco=None)  # there is no label for what it detects
+        options = dataclasses.replace(  # without a folder, there is no label for what a detector finds
+            options, labels='annotations' if dataset.from_annotations else 'folders',
+            split_given=dataset.parts is not None, coco=None if dataset.from_annotations else options.coco)
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
@@ -69,8 +70,7 @@ def prepare(options: Options) -> None:
         detections.detect([picture for picture in kept if boxes.needs_detector(picture, by_hand)])
         boxes.decide(kept, by_hand, detections.by_picture(), detections.names, classes, options)
 
-        if dataset.from_annotations:
-            split.name_by_boxes(sources, by_hand)
+        shown = split.name_by_boxes(sources, by_hand) if dataset.from_annotations else None
         if options.group_by:
             duplicates.bind(kept, options.group_by)
         if dataset.parts is not None:
@@ -80,7 +80,7 @@ def prepare(options: Options) -> None:
             split.assign(kept, options)
         manifest.decide(sources)
 
-        numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand))
+        numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand), shown)
         if checker:
             numbers['label_errors'] = checker.check(kept, by_hand)
         files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
@@ -151,6 +151,8 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
     rows = [[row['label'], *row['after'].values(), *(row[subset] for subset in columns[len(stats.STEPS) + 1:])]
             for row in [*numbers['labels'], {'label': 'total', **numbers['totals']}]]
     console.table(columns, rows)
+    if numbers['several_labels']:
+        console.log(f'{numbers["several_labels"]} pictures show several labels and count for each of them')
     for reason, count in numbers['skipped_by_reason'].items():
         console.warn(f'{count} files skipped: {reason}')
     for entry in numbers['skipped'][:10]:

@@ -48,8 +48,8 @@ def keep(pictures: Iterable[Picture], parts: Mapping[str, str]) -> None:
                 picture.verdict, picture.reason = 'surplus', 'in no part of the split that is kept'
 
 
-def name_by_boxes(pictures: Iterable[Picture], annotations: Mapping[str, Annotation]) -> None:
-    """Set `label`, in place, to the rarest of the labels that are drawn on a picture; '' if none are."""
+def name_by_boxes(pictures: Iterable[Picture], annotations: Mapping[str, Annotation]) -> dict[str, set[str]]:
+    """Set `label`, in place, to the rarest of the labels that are drawn on a picture; return {path: all of them}."""
     drawn = {}
     for picture in pictures:
         annotation = annotations.get(picture.path)
@@ -57,6 +57,7 @@ def name_by_boxes(pictures: Iterable[Picture], annotations: Mapping[str, Annotat
     counts = collections.Counter(label for labels in drawn.values() for label in labels)
     for picture in pictures:
         picture.label = min(drawn[picture.path], key=lambda label: (counts[label], label), default='')
+    return drawn
 
 
 def assign(pictures: Iterable[Picture], options: Options) -> None:

@@ -1,6 +1,6 @@
 """The numbers of a prepared data set, for stats.json and report.html. No times, so that equal runs give equal files."""
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,29 +21,33 @@ SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
 
 
 NO_LABEL = '(no label)'
+NO_ANNOTATIONS: dict[str, Any] = {'files': [], 'unmatched': [], 'broken': [], 'unread': [], 'left_out': {}}
 
 
 def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options,
-            annotations: Mapping[str, Any] | None = None) -> dict[str, Any]:
+            annotations: Mapping[str, Any] | None = None,
+            drawn: Mapping[str, Collection[str]] | None = None) -> dict[str, Any]:
     """Return the content of stats.json: everything worth knowing about the pictures and the decisions on them.
 
-    annotations: from `annotated`.
+    annotations: from `annotated`. drawn: {path: labels} if labels are those of boxes; a picture counts for each.
     """
     taken = [picture for picture in pictures if not picture.verdict]
     readable = [picture for picture in pictures if picture.verdict != 'skipped']
     boxes = [box for picture in taken for box in picture.boxes]
     sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]
-    rows: list[tuple[str, int | None, list[Picture]]] = [
-        (label, number, [p for p in pictures if p.label == label]) for number, label in enumerate(labels, start=1)]
     ranges = collections.defaultdict(list)
     for picture in readable:
         if picture.note and picture.note.startswith(depth.NOTE):
             ranges[picture.note].append(picture.path)
-    if others := [p for p in pictures if not p.label]:
-        rows.append((NO_LABEL, None, others))
+    of_label: dict[str, list[Picture]] = {label: [] for label in labels}
+    for picture in pictures:
+        for label in (drawn[picture.path] if drawn is not None else [picture.label]) or [NO_LABEL]:
+            of_label.setdefault(label or NO_LABEL, []).append(picture)
     return {
         'options': _options(options),
-        'labels': [{'label': label, 'id': number, **_counts(members)} for label, number, members in rows],
+        'labels': [{'label': label, 'id': number if label in labels else None, **_counts(members)}
+                   for number, (label, members) in enumerate(of_label.items(), start=1)],
+        'several_labels': sum(len(labels) > 1 for labels in (drawn or {}).values()),
         'totals': _counts(pictures),
         'steps': list(STEPS),
         'boxes': {
@@ -53,7 +57,7 @@ def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options
             'masks': sum(box.mask is not None for box in boxes),
             'keypoints': sum(visible > 0 for box in boxes for *_, visible in box.keypoints),
         },
-        'annotations': annotations or {'files': [], 'unmatched': [], 'broken': [], 'unread': [], 'left_out': {}},
+        'annotations': annotations or NO_ANNOTATIONS,
         'histograms': {
             'shorter side': histogram([min(p.width, p.height) for p in readable], SIZE_EDGES),
             'aspect': histogram([p.width / p.height for p in readable], ASPECT_EDGES),
@@ -117,9 +121,10 @@ def _compare_with_anchors(sizes: Sequence[float], anchors: AnchorRange | None) -
 def _options(options):
     """Return the options that the result depends on, without paths and numbers of processes."""
     left_out = ('dataset', 'output', 'images', 'coco', 'annotations', 'check', 'workers', 'detector_batch',
-                'pipeline_config_path')
-    return {name: list(value) if isinstance(value, tuple) else value
+                'pipeline_config_path', 'split_given')
+    kept = {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in left_out}
+    return kept | ({'split': 'given'} if options.split_given else {})
 
 
 def _counts(pictures):

@@ -58,7 +58,7 @@ def test_in_a_browser(output, tmp_path):
     done = subprocess.run([BROWSER, *options, '--dump-dom', page], capture_output=True, text=True, timeout=120)
     figures = re.findall(r'<figure>.*?</figure>', done.stdout, re.DOTALL)
     assert len(figures) == 11 + 1 + 2 + 2  # samples, review, conflict, duplicates
-    assert done.stdout.count('<h2 id=') == 7
+    assert done.stdout.count('<h2 id=') == 8
     picture = tmp_path / 'page.png'
     subprocess.run([BROWSER, *options, '--window-size=1200,2000', f'--screenshot={picture}', page], capture_output=True,
                    timeout=120, check=True)

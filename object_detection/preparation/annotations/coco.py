@@ -58,12 +58,12 @@ def _shape(item: Mapping[str, Any], name: str, category: Mapping[str, Any]) -> S
     shape = Shape(name, (0.0, 0.0, 0.0, 0.0), crowd=bool(item.get('iscrowd')))
     try:
         shape.polygons, shape.runs = _segmentation(item.get('segmentation'))
+    except Unreadable as error:
+        shape.no_mask = str(error)
+    try:
         shape.keypoints = _keypoints(item.get('keypoints'), category.get('keypoints'))
     except Unreadable as error:
-        if not item.get('bbox'):
-            shape.problem = str(error)
-        else:
-            shape.note = str(error)
+        shape.no_keypoints = str(error)
     box = item.get('bbox')
     if isinstance(box, Sequence) and len(box) == 4:
         x, y, width, height = map(number, box)
@@ -74,8 +74,8 @@ def _shape(item: Mapping[str, Any], name: str, category: Mapping[str, Any]) -> S
         shape.box = bounds(np.concatenate(shape.polygons))
     elif shape.runs:
         shape.box = shape.runs.bounds()
-    elif not shape.problem:
-        shape.problem = 'without a bbox and an outline'
+    else:
+        shape.problem = shape.no_mask or 'without a bbox and an outline'
     return shape
 
 

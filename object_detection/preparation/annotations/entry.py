@@ -30,7 +30,7 @@ class Shape:
     """One object as its file has it, in pixels of the size in the file, or in fractions of it.
 
     box: (xmin, ymin, xmax, ymax). polygons: outlines [x, y, x, y, ...], the object is their union. keypoints: (x, y,
-    visibility of COCO) of each. problem: why the object cannot be used. note: why its mask or keypoints cannot.
+    visibility of COCO) of each. problem: why the object cannot be used. no_mask, no_keypoints: why these cannot.
     """
     name: str
     box: tuple[float, float, float, float]
@@ -40,7 +40,8 @@ class Shape:
     keypoints: tuple[tuple[float, float, int], ...] = ()
     crowd: bool = False
     problem: str | None = None
-    note: str | None = None
+    no_mask: str | None = None
+    no_keypoints: str | None = None
 
 
 @dataclasses.dataclass(slots=True)

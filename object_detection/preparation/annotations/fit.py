@@ -49,13 +49,14 @@ def fit(picture: Picture, entry: Entry, labels: Labels, options: Options) -> Ann
             continue
         box = Box(*corners, label, None, entry.origin, difficult=shape.difficult)
         boxes.append(box)
-        problems = [shape.note] if shape.note else []
+        problems = []
         if options.masks:
-            box.mask = _mask(shape, frame, box, problems)
-        if options.keypoints and shape.keypoints and label in labels.keypoints:
+            box.mask, problem = _mask(shape, frame, box)
+            problems.append(problem)
+        if options.keypoints and label in labels.keypoints:
             box.keypoints = tuple(_keypoint(point, frame) for point in shape.keypoints)
-        if options.masks or options.keypoints:
-            result.findings += [f'{entry.place}: box of {shape.name!r} {problem}' for problem in problems]
+            problems.append(shape.no_keypoints)
+        result.findings += [f'{entry.place}: box of {shape.name!r} {problem}' for problem in problems if problem]
     if options.masks and (missing := sum(box.mask is None for box in boxes)):
         result.findings.append(f'{entry.place}: {missing} of {len(boxes)} objects have no outline, so that the picture '
                                'trains boxes only')
@@ -128,8 +129,8 @@ def _normalized(box: Sequence[float], frame: _Frame, picture: Picture) -> tuple[
     return min(ys), min(xs), max(ys), max(xs)
 
 
-def _mask(shape: Shape, frame: _Frame, box: Box, problems: list[str]) -> Mask | None:
-    """Return the mask of an object, None if it has none; append why one that it has cannot be used."""
+def _mask(shape: Shape, frame: _Frame, box: Box) -> tuple[Mask | None, str | None]:
+    """Return the mask of an object or None, and why one that it has cannot be used."""
     if shape.polygons:
         polygons = []
         for outline in shape.polygons:
@@ -141,18 +142,16 @@ def _mask(shape: Shape, frame: _Frame, box: Box, problems: list[str]) -> Mask | 
     elif shape.runs:
         width, height = shape.runs.window[2:]
         if shape.runs.by_columns and (width, height) != frame.size:
-            problems.append(f'with a mask of {width}x{height} in a picture of {frame.size[0]}x{frame.size[1]}: no mask')
-            return None
+            return None, f'with a mask of {width}x{height} in a picture of {frame.size[0]}x{frame.size[1]}: no mask'
         mask = Mask(runs=shape.runs, size=frame.size, turned=frame.turned)
         xmin, ymin, xmax, ymax = shape.runs.bounds()
         ends = np.array([frame.upright(xmin, ymin), frame.upright(xmax, ymax)])
         bounds = (*ends.min(axis=0)[::-1], *ends.max(axis=0)[::-1])
     else:
-        return None
+        return None, shape.no_mask
     if not np.isfinite(bounds).all() or iou(box.corners, bounds) < LEAST_OVERLAP:
-        problems.append('with an outline elsewhere: no mask')
-        return None
-    return mask
+        return None, 'with an outline elsewhere: no mask'
+    return mask, None
 
 
 def _keypoint(point, frame):

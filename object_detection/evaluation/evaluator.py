@@ -11,8 +11,9 @@ from object_detection.config import label_map, metrics_set, pipeline
 from object_detection.evaluation import drawing, metrics, summaries
 from object_detection.evaluation.samples import samples
 from object_detection.layers import devices
-from object_detection.models import build, resizers
+from object_detection.models import build
 from object_detection.models.detector import Detector, Tensors
+from object_detection.models.resizers import Resizer
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import Interrupted, Report, Stopping, keep_alive, without_gc
@@ -75,7 +76,7 @@ def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader
     options = config.eval_config
     collectors = metrics.collectors(options, labels)
     need_masks = metrics_set.need_masks(options)
-    dataset, batch_size = _dataset(config, reader, labels)
+    dataset, batch_size = _dataset(config, reader, model.resizer, labels)
     run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
     batches = _batches(dataset, reader, labels, batch_size)
     losses: dict[str, list[np.ndarray]] = {}
@@ -100,11 +101,12 @@ def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader
     return pictures, numbers + [(name, float(np.mean(np.concatenate(values)))) for name, values in losses.items()]
 
 
-def _dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, labels: label_map.LabelMap
-             ) -> tuple[tf.data.Dataset, int]:
+def _dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resizer: Resizer,
+             labels: label_map.LabelMap) -> tuple[tf.data.Dataset, int]:
     """Return (dataset, batch size): 1 where images differ in size, else the config's or what PIXELS_AT_ONCE allows."""
-    resizer, batch_size = resizers.resizer(config.model), max(1, config.eval_config.batch_size)
-    batch_size = max(batch_size, PIXELS_AT_ONCE // (resizer.size[0] * resizer.size[1])) if resizer.size else 1
+    batch_size = 1
+    if resizer.size:
+        batch_size = max(config.eval_config.batch_size, PIXELS_AT_ONCE // (resizer.size[0] * resizer.size[1]))
     return inputs.eval_dataset(config, reader, resizer, labels, batch_size), batch_size
 
 

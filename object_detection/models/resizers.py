@@ -106,11 +106,6 @@ class Identity(Resizer):
         return images
 
 
-def resizer(model_config: protos.DetectionModel) -> Resizer:
-    """Return the resizer of the model section of a config."""
-    return build(getattr(model_config, model_config.WhichOneof('model')).image_resizer)
-
-
 def build(image_resizer: protos.ImageResizer) -> Resizer:
     kind = image_resizer.WhichOneof('image_resizer_oneof')
     if kind == 'identity_resizer':

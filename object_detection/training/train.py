@@ -13,7 +13,7 @@ from object_detection import checkpoints, inputs
 from object_detection.config import label_map, pipeline
 from object_detection.evaluation import summaries
 from object_detection.layers import devices
-from object_detection.models import build, resizers
+from object_detection.models import build
 from object_detection.training import optimizer
 from object_detection.training.monitor import Monitor, check_weights
 from object_detection.training.step import trace_step, trainable
@@ -106,7 +106,7 @@ class _Run:
         reader = self.config.train_input_reader
         reader.num_epochs = 0  # training repeats its data, as in the reference
         self.labels = label_map.load(reader.label_map_path) if reader.label_map_path else None
-        dataset = inputs.train_dataset(self.config, resizers.resizer(self.config.model), self.labels, self.batch_size,
+        dataset = inputs.train_dataset(self.config, self.model.resizer, self.labels, self.batch_size,
                                        step, self.seed)
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)

@@ -36,7 +36,7 @@ def pipeline(records_path=GOLDEN / 'inputs.tfrecords', resizer=RESIZERS['fixed']
 
 
 def train(config, **options):
-    return inputs.train_dataset(config, resizers.resizer(config.model), LABELS, **options)
+    return inputs.train_dataset(config, resizers.build(config.model.ssd.image_resizer), LABELS, **options)
 
 
 def flat(batch):
@@ -80,7 +80,8 @@ def test_num_epochs_and_incomplete_batches():
 
 def test_evaluation_drops_nothing_and_ends():
     config = pipeline(reader='shuffle: false')
-    batches = inputs.eval_dataset(config, config.train_input_reader, resizers.resizer(config.model), LABELS)
+    resizer = resizers.build(config.model.ssd.image_resizer)
+    batches = inputs.eval_dataset(config, config.train_input_reader, resizer, LABELS)
     names = [features['filename'].numpy().tolist() for features, _ in batches]
     assert [len(batch) for batch in names] == [3, 1]
     assert len({*names[0], *names[1]}) == 4

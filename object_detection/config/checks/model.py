@@ -142,8 +142,8 @@ def _shared_predictor(model: protos.Ssd) -> Faults:
 def _one_size(model: protos.Ssd | protos.CenterNet) -> Faults:
     if model.image_resizer.HasField('keep_aspect_ratio_resizer') and not fixed_size(model.image_resizer):
         yield 'image_resizer.keep_aspect_ratio_resizer', (
-            f'makes images of different sizes, and a model of type {model.DESCRIPTOR.name} takes one size: use '
-            'fixed_shape_resizer, or set pad_to_max_dimension: true')
+            'makes images of different sizes, and this model takes one size: use fixed_shape_resizer, or set '
+            'pad_to_max_dimension: true')
 
 
 def _nms(message: protos.BatchNonMaxSuppression) -> Faults:

@@ -26,7 +26,7 @@ def one(architecture, name, changes, field, words, folder, check=checks.check_mo
     (SSD, 'feature_extractor { type: "ssd_inception_v2" }', 'feature_extractor.type',
      'is "ssd_inception_v2"; supported for ssd: ssd_mobilenet_v1_keras, ssd_mobilenet_v2_keras'),
     (SSD, 'image_resizer { keep_aspect_ratio_resizer {} }', 'image_resizer.keep_aspect_ratio_resizer',
-     'makes images of different sizes, and a model of type Ssd takes one size: use fixed_shape_resizer'),
+     'makes images of different sizes, and this model takes one size: use fixed_shape_resizer'),
     (SSD, 'image_resizer { identity_resizer {} }', 'image_resizer.identity_resizer', 'use one of fixed_shape_resizer'),
     (SSD, 'image_resizer { pad_to_multiple_resizer {} }', 'image_resizer.pad_to_multiple_resizer',
      'is not supported: use fixed_shape_resizer or keep_aspect_ratio_resizer'),

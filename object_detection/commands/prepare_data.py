@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.preparation.options import LEAST_SCORE, MOST_DISTANCE, Options
+from object_detection.preparation.options import LEAST_SCORE, MOST_DISTANCE, MOST_OVERLAP, Options
 from object_detection.utils import args
 from object_detection.utils.errors import UserError, run_main
 
@@ -38,6 +38,14 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     add('--near_duplicates', type=distance, default=6, metavar='BITS',
         help='pictures whose 64-bit hashes differ in at most BITS bits are duplicates; off: only equal files are')
     args.add_switch(group, 'keep_near_duplicates', 'keep near duplicates, all in the same subset of the split')
+    group = parser.add_argument_group('tiles, for small objects on large pictures')
+    add = group.add_argument
+    add('--tile', type=args.positive_int, metavar='N',
+        help='cut pictures, after --mindim, into tiles of N pixels a side; tiles without a box are left out, unless '
+        '--negatives')
+    add('--overlap', type=overlap, default=0.2, metavar='SHARE', help='of a tile that the next one shows as well')
+    add('--min_visible', type=args.fraction, default=0.3, metavar='SHARE',
+        help='keep a box that the edge of a tile cuts if this share of it is visible')
     group = parser.add_argument_group('boxes')
     add = group.add_argument
     add('--boxes', choices=('best', 'all', 'whole'), default='best',
@@ -93,6 +101,14 @@ def distance(text: str) -> int | None:
     if bits > MOST_DISTANCE:
         raise argparse.ArgumentTypeError(f'{text}: at most {MOST_DISTANCE}; different pictures may be that close')
     return bits
+
+
+def overlap(text: str) -> float:
+    """Parse --overlap."""
+    value = args.fraction(text)
+    if value > MOST_OVERLAP:
+        raise argparse.ArgumentTypeError(f'{text}: at most {MOST_OVERLAP}; such tiles are nearly the same')
+    return value
 
 
 def score(text: str) -> float:

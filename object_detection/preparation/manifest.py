@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS found (
 CREATE TABLE IF NOT EXISTS detections (  -- found: [[ymin, xmin, ymax, xmax, score, class], ...], best first
     jpg_sha256 TEXT, detector TEXT, found TEXT, PRIMARY KEY (jpg_sha256, detector)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS written (jpg TEXT PRIMARY KEY);  -- every jpg a run may have written: no other is deleted
+CREATE TABLE IF NOT EXISTS tiles (  -- every tile a run may have written; key: what its bytes depend on
+    jpg TEXT PRIMARY KEY, key TEXT, size INTEGER, mtime_ns INTEGER, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS decided (
     path TEXT PRIMARY KEY, label TEXT, verdict TEXT, reason TEXT, side TEXT, grouped TEXT, boxes TEXT, review TEXT);
@@ -143,6 +145,16 @@ class Manifest:
 
     def deleted(self, jpgs: Iterable[str]) -> None:
         self._write('DELETE FROM written WHERE jpg = ?', [[jpg] for jpg in jpgs])
+
+    def tiles(self) -> dict[str, tuple[str, int, int, str]]:
+        """Return {jpg: (what its bytes depend on, '' while it is written; size, mtime_ns, SHA-256)} of all tiles."""
+        return {row[0]: row[1:] for row in self._db.execute('SELECT jpg, key, size, mtime_ns, sha256 FROM tiles')}
+
+    def keep_tiles(self, tiles: Mapping[str, tuple[str, int, int, str]]) -> None:
+        self._write('INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)', [[jpg, *row] for jpg, row in tiles.items()])
+
+    def forget_tiles(self, jpgs: Iterable[str]) -> None:
+        self._write('DELETE FROM tiles WHERE jpg = ?', [[jpg] for jpg in jpgs])
 
     def detections(self, detector: str) -> dict[str, str]:
         """Return {jpg_sha256: JSON text} of all detections of a detector, given by its digest."""

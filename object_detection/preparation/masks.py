@@ -47,6 +47,13 @@ class Runs:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Crop:
+    """A window (left, top, width, height) of a picture of `size` (width, height), in pixels."""
+    window: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Mask:
     """The mask of one object.
 
@@ -57,9 +64,18 @@ class Mask:
     runs: Runs | None = None
     size: tuple[int, int] = (1, 1)
     turned: int = 1
+    crop: Crop | None = None
 
     def pixels(self, width: int, height: int) -> np.ndarray:
-        """Return the mask in the upright picture resized to width x height, bool [height, width]."""
+        """Return the mask in the upright picture resized to width x height, bool [height, width].
+
+        With a crop it is the mask in that window, resized.
+        """
+        if self.crop:
+            left, top, *size = self.crop.window
+            whole = dataclasses.replace(self, crop=None).pixels(*self.crop.size)
+            part = np.ascontiguousarray(whole[top:top + size[1], left:left + size[0]], np.uint8) * 255
+            return _resize(Image.fromarray(part), (width, height))
         if self.runs:
             return self._resized(width, height)
         from faster_coco_eval.core import mask as coco_mask  # COCO's own way to fill an outline
@@ -73,16 +89,20 @@ class Mask:
         canvas.paste(Image.fromarray(self.runs.pixels().astype(np.uint8) * 255), (left, top))
         if self.turned in TURNS:
             canvas = canvas.transpose(TURNS[self.turned])
-        if canvas.size != (width, height):
-            canvas = canvas.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(canvas) > 127
+        return _resize(canvas, (width, height))
 
     def digest(self) -> str:
         """Return a hash of what the mask depends on."""
-        total = hashlib.sha256(repr((self.size, self.turned, self.runs and self.runs.window)).encode())
+        total = hashlib.sha256(repr((self.size, self.turned, self.runs and self.runs.window,
+                                     *([self.crop] if self.crop else ()))).encode())
         for values in (*self.polygons, *([self.runs.counts] if self.runs else [])):
             total.update(values.tobytes() + b'|')
         return total.hexdigest()
+
+
+def _resize(mask, size):
+    """Resize a gray picture to (width, height) and return where it is more than half white."""
+    return np.asarray(mask if mask.size == size else mask.resize(size, Image.Resampling.BILINEAR)) > 127
 
 
 def png(pixels: np.ndarray) -> bytes:

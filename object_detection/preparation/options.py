@@ -4,6 +4,7 @@ from pathlib import Path
 
 SUBSETS = ('train', 'validation', 'test')
 MOST_DISTANCE = 8  # bits; distinct photographs differ in 10 or more, and the bands of duplicates.py need some length
+MOST_OVERLAP = 0.9
 LEAST_SCORE = 0.01  # detections below are not kept; a run with another --min_score does not repeat the detection
 
 
@@ -14,7 +15,8 @@ class Options:
     images: the folder of the pictures, None if it is dataset. coco: None for no detector. labels: 'auto', 'folders' or
     'annotations'. split: shares of train, validation and test, which add up to 1. split_given: whether to keep a split
     that is there; None: if labels are not the top folders. mindim, maxperlabel, max_boxes: None for no limit.
-    bits: used of 16, None for what each picture uses.
+    bits: used of 16, None for what each picture uses. tile: pixels a side, None for
+    whole pictures. overlap: share of a tile. min_visible: share of a box.
     near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names or
     ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
     pipeline_config_path: of the model to train, whose anchors the report compares with the boxes.
@@ -40,6 +42,9 @@ class Options:
     max_boxes: int | None = None
     coco_class: tuple[str, ...] = ()
     min_score: float = 0.3
+    tile: int | None = None
+    overlap: float = 0.2
+    min_visible: float = 0.3
     annotations: tuple[Path, ...] = ()
     keep_crowds: bool = False
     masks: bool = False

@@ -30,6 +30,20 @@ class Task:
     bits: int | None = None
 
 
+Window = tuple[int, int, int, int]  # left, top, width, height in pixels
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TileTask:
+    """Tiles to cut from one source. sha256, file: of the source. windows: {jpg: Window}, in the shrunk picture."""
+    sha256: str
+    file: str
+    output: str
+    mindim: int | None
+    bits: int | None
+    windows: dict[str, Window]
+
+
 def read_picture(task: Task) -> Picture:
     """Read one source, write its jpg, and return its Picture with the facts found, `problem` among them."""
     try:
@@ -47,6 +61,22 @@ def read_picture(task: Task) -> Picture:
         task.picture, sha256=checksum, format=decoded.format, width=decoded.width, height=decoded.height,
         turned=decoded.turned, note=decoded.note, thumbnail=thumbnail(image), jpg_size=stat.st_size,
         jpg_mtime_ns=stat.st_mtime_ns, jpg_width=image.width, jpg_height=image.height, jpg_sha256=jpg)
+
+
+def cut_tiles(task: TileTask) -> dict[str, tuple[int, int, str]] | str:
+    """Write tiles of one source and return {jpg: (size, mtime_ns, SHA-256)}, or why that is not possible."""
+    try:
+        data = Path(task.file).read_bytes()
+        if hashlib.sha256(data).hexdigest() != task.sha256:
+            return 'has changed since it was read'
+        image = decode(data, task.mindim, task.bits).image
+    except (OSError, Unusable) as error:
+        return f'{UNREADABLE}: {error}'
+    rows = {}
+    for jpg, (left, top, width, height) in task.windows.items():
+        checksum, stat = _write(image.crop((left, top, left + width, top + height)), task.output, jpg)
+        rows[jpg] = stat.st_size, stat.st_mtime_ns, checksum
+    return rows
 
 
 def thumbnail(image: Image.Image) -> bytes:

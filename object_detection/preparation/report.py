@@ -17,7 +17,7 @@ from object_detection.preparation.split import stable_random
 from object_detection.utils import files
 
 HAND, SHADE, DOT = (23, 178, 106), 110, 6  # color and opacity of masks drawn by hand; pixels of a keypoint
-LABELS, SAMPLES = 40, 8  # labels shown, and pictures of each; the template holds the other limits
+LABELS, SAMPLES, TILES = 40, 8, 16  # labels shown, pictures of each, and tiles; the template holds the other limits
 HISTOGRAMS = {
     'shorter side': ('Shorter side of the source pictures, pixels', '{:g}'.format),
     'aspect': ('Width / height', '{:g}'.format),
@@ -33,14 +33,20 @@ TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).par
 TEMPLATES.filters['thousands'] = '{:,}'.format
 
 
-def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping[str, str], options: Options) -> None:
-    """Write OUTPUT/report.html. numbers: from stats.collect. sources: {path: file}, to show pictures left out."""
+def write(numbers: dict[str, Any], pictures: Sequence[Picture], examples: Sequence[Picture], sources: Mapping[str, str],
+          options: Options) -> None:
+    """Write OUTPUT/report.html.
+
+    numbers: from stats.collect. examples: tiles or pictures that become records. sources: {path: file}, to show
+    pictures left out.
+    """
     by_path = {picture.path: picture for picture in pictures}
     samples = list(_samples(numbers, pictures, options.seed))
+    cut = sorted(examples if options.tile else (), key=lambda p: stable_random(options.seed, 'show', p.sha256))
     drawn = numbers['annotations']
     sections = {'Labels': True, 'Annotations': drawn['files'] or drawn['broken'] or drawn['unread'], 'Sizes': True,
-                'Samples': samples, 'Dynamic range': numbers['dynamic_range'], 'To review': numbers['review'],
-                'Label errors': 'label_errors' in numbers,
+                'Samples': samples, 'Tiles': cut, 'Dynamic range': numbers['dynamic_range'],
+                'To review': numbers['review'], 'Label errors': 'label_errors' in numbers,
                 'Across the split': numbers['across'], 'Conflicts': numbers['conflicts'],
                 'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
     page = TEMPLATES.get_template('report_template.html').render(
@@ -48,9 +54,9 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], sources: Mapping
         numbers=numbers, subsets=[subset for subset in SUBSETS if numbers['totals'][subset]],
         histograms=list(_histograms(numbers)), samples=samples, hidden_labels=len(numbers['labels']) - LABELS,
         reasons=[(reason, count, True) for reason, count in numbers['skipped_by_reason'].items()],
-        picture=by_path.get, error_kinds=ERROR_KINDS,
+        picture=by_path.get, cut=cut[:TILES], error_kinds=ERROR_KINDS,
         error_outlines=lambda entry: _outlines(entry, by_path[entry['path']]),
-        thumbnail=lambda picture, side: _thumbnail(picture, sources[picture.path], options.output, side))
+        thumbnail=lambda picture, side: _thumbnail(picture, sources.get(picture.path), options.output, side))
     files.write_text(options.output / 'report.html', page)
 
 
@@ -87,9 +93,9 @@ def _outlines(entry, picture):
     return [*others, *([(entry['box'], 'hand')] if entry['box'] else []), (entry['detection'], 'model')]
 
 
-def _thumbnail(picture: Picture, source: str, output: Path, side: int) -> str | None:
+def _thumbnail(picture: Picture, source: str | None, output: Path, side: int) -> str | None:
     """Return a small JPEG as base64, of the jpg or, where that was left out, of the source; None if neither decodes."""
-    for file in (output / str(picture.jpg), Path(source)):
+    for file in (output / str(picture.jpg), *([Path(source)] if source else [])):
         try:
             image = decode(file.read_bytes(), side).image
         except (OSError, Unusable):

@@ -19,6 +19,7 @@ from object_detection.preparation import (
     report,
     split,
     stats,
+    tiles,
 )
 from object_detection.preparation.anchors import anchor_range
 from object_detection.preparation.annotations import fit, load
@@ -35,7 +36,8 @@ from object_detection.preparation.scan import scan
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
-OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', check.FILE, 'jpg')  # beside the manifest
+# In --output, beside the manifest.
+OURS = ('label_map.pbtxt', '*.tfrecords*', 'stats.json', 'report.html', check.FILE, 'jpg', tiles.FOLDER)
 
 
 def prepare(options: Options) -> None:
@@ -78,16 +80,21 @@ def prepare(options: Options) -> None:
         split.balance(kept, options)
         if dataset.parts is None:
             split.assign(kept, options)
-        manifest.decide(sources)
+        cut = tiles.make(kept, dataset.sources, manifest, options)
+        examined = [tile.picture for tile in cut] if options.tile else kept
+        manifest.decide([*sources, *(tile.picture for tile in cut)])
 
-        numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand), shown)
+        numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand), shown,
+                                examined)
+        if options.tile:
+            numbers['tiles'] = tiles.numbers(cut, kept)
         if checker:
             numbers['label_errors'] = checker.check(kept, by_hand)
         files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
-        report.write(numbers, sources, {source.path: source.file for source in dataset.sources}, options)
+        report.write(numbers, sources, examined, {source.path: source.file for source in dataset.sources}, options)
         points = dict(sorted(Labels(dataset.labels, drawn.keypoints).keypoints.items())) if options.keypoints else {}
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
-        examples.write(kept, dataset.labels, points, manifest, options)
+        examples.write(examined, dataset.labels, points, manifest, options)
     summarize(numbers, detections.detector, options, time.monotonic() - start)
 
 
@@ -100,6 +107,11 @@ def find(options: Options) -> tuple[Layout, Drawn]:
     console.log(f'{options.images or options.dataset}: {len(layout.sources)} files, {len(layout.labels)} {label}')
     if options.boxes != 'whole' and not options.coco and not drawn.any:
         raise UserError(f'{options.dataset}: there are no boxes. {BOX_SOURCES}')
+    if options.tile and options.boxes == 'whole':
+        raise UserError('--tile cuts pictures around their boxes, but with --boxes whole the object fills the picture; '
+                        'draw boxes, or name a detector with --coco')
+    if options.tile and options.check:
+        raise UserError('--check compares whole pictures; run it without --tile, into another --output')
     shapes = [shape for entry in drawn.entries.values() for shape in entry.shapes or ()]
     if options.masks and not any(shape.polygons or shape.runs for shape in shapes):
         raise UserError('--masks: no annotation has an outline (COCO JSON with segmentation, YOLO with polygons, CVAT '
@@ -177,6 +189,15 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
         console.log(f'detector: {detector.pictures} pictures in {detector.batches} batches, '
                     f'{detector.pictures / detector.seconds:.1f} a second, busy {detector.utilization:.0%} of the time')
     console.log(f'done in {console.duration(seconds)}: {options.output}')
+    if cut := numbers.get('tiles'):
+        counts = ', '.join(f'{cut[subset]} {subset}' for subset in SUBSETS if cut[subset])
+        console.log(f'tiles: {cut["tiles"]} of {cut["pictures"]} pictures ({counts}), with {cut["boxes"]} boxes, of '
+                    f'which {cut["cut"]} reach an edge')
+        if cut['boxes_in_no_tile']:
+            console.warn(f'{cut["boxes_in_no_tile"]} of {cut["boxes_of_pictures"]} boxes are in no tile: too little of '
+                         f'each is visible. A larger --tile or --overlap, or a lower --min_visible keeps them')
+        if not cut['train']:
+            raise UserError(f'{options.output}: no tile is left to train on')
     if not numbers['totals']['train']:
         advice = '. No box: try a lower --min_score, another --coco, or --boxes whole'
         raise UserError(f'{options.output}: no picture is left to train on; {options.output / "report.html"} says '

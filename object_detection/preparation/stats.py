@@ -26,12 +26,14 @@ NO_ANNOTATIONS: dict[str, Any] = {'files': [], 'unmatched': [], 'broken': [], 'u
 
 def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options,
             annotations: Mapping[str, Any] | None = None,
-            drawn: Mapping[str, Collection[str]] | None = None) -> dict[str, Any]:
+            drawn: Mapping[str, Collection[str]] | None = None,
+            examples: Sequence[Picture] | None = None) -> dict[str, Any]:
     """Return the content of stats.json: everything worth knowing about the pictures and the decisions on them.
 
     annotations: from `annotated`. drawn: {path: labels} if labels are those of boxes; a picture counts for each.
+    examples: tiles or pictures whose boxes count, those that are in; None: pictures.
     """
-    taken = [picture for picture in pictures if not picture.verdict]
+    taken = [picture for picture in (pictures if examples is None else examples) if not picture.verdict]
     readable = [picture for picture in pictures if picture.verdict != 'skipped']
     boxes = [box for picture in taken for box in picture.boxes]
     sizes = [_relative_size(box, picture) for picture in taken for box in picture.boxes]

@@ -186,17 +186,24 @@ def test_no_more_shards_than_pictures(things, tmp_path, kept, files, pattern):
     assert len(list(output.glob('train.tfrecords*'))) == len(list(output.glob(pattern))) == files
 
 
-@pytest.mark.parametrize('kills', [4, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(tmp_path, kills):
+@pytest.mark.parametrize(('kills', 'boxes'), [
+    (4, ('--boxes', 'whole')), (3, ('--tile', '120', '--negatives')),
+    pytest.param(50, ('--boxes', 'whole'), marks=pytest.mark.slow),
+    pytest.param(50, ('--tile', '120', '--negatives'), marks=pytest.mark.slow)])
+def test_killed_at_random_moments(tmp_path, kills, boxes):
     seed = int(os.environ.get('KILL_SEED', random.randrange(10 ** 6)))
     print(f'KILL_SEED={seed}')
     chance = random.Random(seed)
-    dataset, command = tmp_path / 'pictures', [sys.executable, ROOT / 'prepare_data.py', '--boxes', 'whole', '--mindim',
-                                               '200', '--split', '.6', '.2', '.2', '--shards', '2', '--workers', '2']
+    dataset, command = tmp_path / 'pictures', [sys.executable, ROOT / 'prepare_data.py', *boxes, '--mindim', '200',
+                                               '--split', '.6', '.2', '.2', '--shards', '2', '--workers', '2']
     for i in range(40):
         label = 'ab'[i // 4 % 2]  # four copies of each scene
         (dataset / label).mkdir(parents=True, exist_ok=True)
         (dataset / label / f'{i}.png').write_bytes(encoded(scene(i // 4 * 4, size=(900, 700)), 'PNG'))
+        if '--tile' in boxes:
+            (dataset / label / f'{i}.txt').write_text(f'{"ab".index(label)} .3 .4 .2 .3')
+    if '--tile' in boxes:
+        (dataset / 'classes.txt').write_text('a\nb')
     start = time.monotonic()
     prepare(dataset, tmp_path / 'calm', *command[2:])
     duration, expected, moments = time.monotonic() - start, contents(tmp_path / 'calm'), []

@@ -16,8 +16,11 @@ _live: Any = None  # the rich console of the progress bar on the screen
 
 
 def is_terminal() -> bool:
-    """Return whether output goes to a terminal that can redraw lines."""
-    return sys.stdout.isatty() and os.environ.get('TERM') != 'dumb'
+    """Return whether output goes to a terminal that can redraw lines.
+
+    A notebook runs `!command` in a terminal and keeps each redrawn line; its kernel sets JPY_PARENT_PID.
+    """
+    return sys.stdout.isatty() and os.environ.get('TERM') != 'dumb' and 'JPY_PARENT_PID' not in os.environ
 
 
 def log(message: str) -> None:

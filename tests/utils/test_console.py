@@ -87,6 +87,7 @@ def test_terminal_draws_with_rich_and_keeps_log_lines(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, 'stdout', screen)
     monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.delenv('JPY_PARENT_PID', raising=False)
     monkeypatch.setenv('COLUMNS', '120')
     with console.progress('train', 10, 'steps') as bar:
         bar.update(3, loss=0.25)
@@ -99,6 +100,16 @@ def test_terminal_draws_with_rich_and_keeps_log_lines(monkeypatch):
     for part in ('train', '10/10 steps', 'loss 0.125', 'a line [in] between', 'inner: 2/2 steps', '[red]'):
         assert part in text
     assert console._live is None
+
+
+@pytest.mark.parametrize(('variables', 'redraws'), [
+    ({'TERM': 'xterm'}, True), ({'TERM': 'dumb'}, False), ({'TERM': 'xterm-color', 'JPY_PARENT_PID': '7'}, False)])
+def test_a_notebook_keeps_every_line_so_nothing_is_redrawn_there(variables, redraws, monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', Terminal())
+    monkeypatch.delenv('JPY_PARENT_PID', raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert console.is_terminal() is redraws
 
 
 def test_rich_and_tensorflow_are_not_imported_for_plain_output():

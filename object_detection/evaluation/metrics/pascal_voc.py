@@ -6,11 +6,9 @@ from faster_coco_eval import mask as rle
 
 from object_detection.evaluation.metrics.coco import Arrays, encode
 
-_IOU_THRESHOLD = .5
-
 
 class PascalVoc:
-    """Mean average precision at an IoU of .5: the area under each class's precision-recall curve.
+    """Mean average precision at one IoU: the area under each class's precision-recall curve.
 
     As in the reference, a detection is matched to the object of its class that it overlaps most. Of several detections
     of one object, the one with the highest score is right and the others are wrong. Detections of a difficult object do
@@ -22,15 +20,18 @@ class PascalVoc:
         prefix: first part of all names.
         masks: IoU of masks instead of boxes. Detections whose box matches an object that has no mask do not count.
         weighted: one precision-recall curve of all classes together instead of the mean.
-        group_of: as in Open Images V2, a box around a group is no object, but detections of which at least half lies in
-            it do not count. Nothing is difficult then.
+        group_of: as in Open Images V2, a box around a group is no object, but detections of which at least the share
+            iou_threshold lies in it do not count. Nothing is difficult then.
         recall: (lower, upper) bound of the part of the curve that counts.
+        iou_threshold: least IoU of a detection with the object that it is matched to.
     """
 
     def __init__(self, categories: dict[int, str], prefix: str = 'PascalBoxes', masks: bool = False,
-                 weighted: bool = False, group_of: bool = False, recall: tuple[float, float] = (0., 1.)):
+                 weighted: bool = False, group_of: bool = False, recall: tuple[float, float] = (0., 1.),
+                 iou_threshold: float = .5):
         self._categories, self._prefix, self._recall = dict(categories), prefix, recall
         self._masks, self._weighted, self._group_of = masks, weighted, group_of
+        self._threshold = iou_threshold
         self._num_objects = dict.fromkeys(self._categories, 0)
         # (classes, scores, right) of the detections that count, per image; the first image is empty
         self._detections: list[tuple[np.ndarray, ...]] = [(np.zeros(0, int), np.zeros(0), np.zeros(0, bool))]
@@ -65,8 +66,8 @@ class PascalVoc:
             own = np.isin(classes, [category for category, count in self._num_objects.items() if count])
             overall = average_precision(scores[own], right[own], sum(self._num_objects.values()), self._recall)
         bounds = '@[{:.1f},{:.1f}]Recall'.format(*self._recall) if self._recall != (0., 1.) else ''
-        return [(f'{self._prefix}_Precision/mAP@{_IOU_THRESHOLD}IOU{bounds}', overall)] + [
-            (f'{self._prefix}_PerformanceByCategory/AP@{_IOU_THRESHOLD}IOU/{unicodedata.normalize("NFKD", name)}',
+        return [(f'{self._prefix}_Precision/mAP@{self._threshold}IOU{bounds}', overall)] + [
+            (f'{self._prefix}_PerformanceByCategory/AP@{self._threshold}IOU/{unicodedata.normalize("NFKD", name)}',
              precisions[category]) for category, name in sorted(self._categories.items())]
 
     def _judge(self, groundtruth: Arrays, detections: Arrays, difficult: np.ndarray, group: np.ndarray,
@@ -88,21 +89,23 @@ class PascalVoc:
         iou = np.where(same_class, iou, -1.)
         # First the objects that count, then those without a mask, whose detections do not count.
         for objects, count in ((has_mask if self._masks else ~group, True), (~has_mask & self._masks, False)):
-            hits, ignored = _match(iou[:, objects], difficult[objects], ~right & ~left_out)
+            hits, ignored = _match(iou[:, objects], difficult[objects], ~right & ~left_out, self._threshold)
             right |= hits & count
             left_out |= ignored | (hits & (not count))
         inside = np.where(same_class, intersections / own, 0.)[:, group]
-        left_out |= ~right & (inside >= _IOU_THRESHOLD).any(1)
+        left_out |= ~right & (inside >= self._threshold).any(1)
         return detections['classes'][~left_out], detections['scores'][~left_out], right[~left_out]
 
 
-def _match(iou: np.ndarray, difficult: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _match(iou: np.ndarray, difficult: np.ndarray, free: np.ndarray, threshold: float
+           ) -> tuple[np.ndarray, np.ndarray]:
     """Match detections to objects.
 
     Args:
         iou: float64 [n, objects], detections best first.
         difficult: bool [objects].
         free: bool [n], the detections that may be matched.
+        threshold: least IoU of a match.
     Returns:
         hits: bool [n], the first detection of each object.
         ignored: bool [n], the detections of difficult objects.
@@ -111,7 +114,7 @@ def _match(iou: np.ndarray, difficult: np.ndarray, free: np.ndarray) -> tuple[np
     ignored = hits.copy()
     if iou.size:
         nearest = iou.argmax(1)
-        near = free & (iou.max(1) >= _IOU_THRESHOLD)
+        near = free & (iou.max(1) >= threshold)
         ignored = near & difficult[nearest]
         candidates = np.flatnonzero(near & ~ignored)
         hits[candidates[np.unique(nearest[candidates], return_index=True)[1]]] = True

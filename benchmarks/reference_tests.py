@@ -63,7 +63,7 @@ def run_file(folder: Path, name: str, reference: bool) -> dict[str, tuple[str, s
         from absl import flags
         from absl import logging as absl_logging
         absl_logging.use_absl_handler()
-        flags.FLAGS(['test', f'--test_tmpdir={work}'])
+        flags.FLAGS(['test', *([f'--test_tmpdir={work}'] if 'test_tmpdir' in flags.FLAGS else [])])
         tests = unittest.defaultTestLoader.loadTestsFromModule(module)
         tests.run(_Collect(outcomes))
     return outcomes

@@ -8,15 +8,17 @@ A label map is given as a path or as a StringIntLabelMap message. Our own reader
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from google.protobuf.message import Message
 
 from object_detection import protos
 from object_detection.config import textproto
 from object_detection.protos import string_int_label_map_pb2
 from object_detection.utils import gfile
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Category = dict[str, Any]  # id, name; keypoints, frequency, instance_count where the label map has them
 PathOrProto = str | os.PathLike | Message  # path, or StringIntLabelMap
@@ -73,7 +75,7 @@ def get_keypoint_label_map_dict(label_map_path_or_proto: PathOrProto) -> dict[st
 
 
 def get_label_map_hierarchy_lut(label_map_path_or_proto: PathOrProto, include_identity: bool = False
-                                ) -> tuple[np.ndarray, np.ndarray]:
+                                ) -> tuple['np.ndarray', 'np.ndarray']:
     """Return which classes are ancestors and which are descendants of each class.
 
     Args:
@@ -82,6 +84,7 @@ def get_label_map_hierarchy_lut(label_map_path_or_proto: PathOrProto, include_id
         ancestors, descendants: float64 [highest id, highest id]; [i - 1, j - 1] is 1 where class j is an ancestor or
             descendant of class i.
     """
+    import numpy as np  # here, because it takes longer to import than all of this module
     items = _message(label_map_path_or_proto).item
     size = max((item.id for item in items), default=0)
     tables = []

@@ -57,7 +57,7 @@ class DetectionEvaluator(ABC):
     def clear(self) -> None:
         """Forget all images."""
 
-    def add_eval_dict(self, eval_dict: Mapping[str, Any]) -> Any:
+    def add_eval_dict(self, eval_dict: Mapping[str, Any]) -> None:
         """Add images from tensors, in eager mode or in a tf.function.
 
         Args:
@@ -74,7 +74,7 @@ class DetectionEvaluator(ABC):
             for values in zip(*arrays):
                 self._add_image(dict(zip(tensors, values)))
 
-        return tf.numpy_function(add, list(tensors.values()), [])
+        tf.numpy_function(add, list(tensors.values()), [])
 
     def _add_image(self, image: dict[str, Any]) -> None:
         """Add one image of a batch, without the padding behind its objects."""

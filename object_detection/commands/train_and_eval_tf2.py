@@ -168,8 +168,6 @@ def checked(options: argparse.Namespace) -> Any:
     for finding in checks.demand(findings):
         if finding.severity == 'warning':  # notes are for train_t2.py
             console.warn(str(finding))
-    if not options.checkpoint_dir and not config.train_config.num_steps:
-        raise errors.UserError('train_config.num_steps is 0, which means forever; set it, or give --num_train_steps')
     return config
 
 

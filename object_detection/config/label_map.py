@@ -10,12 +10,12 @@ from typing import Any
 from google.protobuf import text_format
 
 from object_detection import protos
-from object_detection.config import textproto
+from object_detection.config import paths, textproto
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
 MOST_CLASSES = 100_000  # the highest id; a slip of the keyboard must not ask for a billion outputs
-# What a zoo tarball's keypoint_label_map_path, PATH_TO_BE_CONFIGURED, stood for
+# What the zoo's configs mean by PATH_TO_BE_CONFIGURED as keypoint_label_map_path.
 COCO_PERSON = '/m/01g317'
 COCO_KEYPOINTS = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder',
                   'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee',
@@ -27,6 +27,7 @@ class Item:
     """One class.
 
     Attributes:
+        id: from 1.
         name: as in the records.
         display_name: for people; '' if there is none.
         keypoints: {label: id}.
@@ -65,12 +66,8 @@ class LabelMap:
         return next((item.display_name or item.name for item in self.items if item.id == class_id),
                     f'category_{class_id}')
 
-    def id_of(self, name: str) -> int:
-        """Return the id of a class by its name or display name; UserError with similar names if there is none."""
-        return self.item_of(name).id
-
     def item_of(self, name: str) -> Item:
-        """Like id_of, but return the whole Item."""
+        """Return a class by its name or display name; UserError with similar names if there is none."""
         items = {known: item for item in self.items for known in (item.display_name, item.name) if known}
         if name in items:
             return items[name]
@@ -105,7 +102,7 @@ def keypoint_class(path: str, name: str, labels: Iterable[str] = ()) -> Item | N
 
     Where no path is configured, COCO's person is known, with COCO's keypoints if `labels` are among them.
     """
-    if path and not path.startswith('PATH_TO_BE_CONFIGURED'):
+    if path and not paths.is_placeholder(path):
         return next((item for item in load(path).items if item.name == name and item.keypoints), None)
     if name == COCO_PERSON and set(labels) <= set(COCO_KEYPOINTS):
         return Item(1, COCO_PERSON, 'person', {label: number for number, label in enumerate(COCO_KEYPOINTS)})
@@ -138,7 +135,7 @@ def _faults(entries: list[tuple[int, Any]]) -> Iterator[tuple[int, str]]:
         if not name:
             yield line, f'the class with id {entry.id} has no name'
         elif name in names:
-            yield line, f'name {name!r} is given twice (before on line {names[name]}); each class needs its own'
+            yield line, f'name {name!r} is given twice (first on line {names[name]}); each class needs its own'
         if not entry.HasField('id'):
             yield line, f'class {name!r} has no id; ids start at 1'
         elif entry.id < 1:
@@ -147,7 +144,7 @@ def _faults(entries: list[tuple[int, Any]]) -> Iterator[tuple[int, str]]:
             yield line, (f'class {name!r} has id {entry.id}, and a model has as many outputs as the highest id; number '
                          f'the classes from 1, at most to {MOST_CLASSES}')
         elif entry.id in ids:
-            yield line, f'id {entry.id} is given twice (before on line {ids[entry.id]}); each class needs its own'
+            yield line, f'id {entry.id} is given twice (first on line {ids[entry.id]}); each class needs its own'
         names.setdefault(name, line)
         ids.setdefault(entry.id, line)
         for what, values in (('id', [point.id for point in entry.keypoints]),

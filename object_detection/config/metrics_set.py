@@ -5,19 +5,19 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Kind:
+class Metric:
     """One metric.
 
     Attributes:
-        family: the module of evaluation/metrics that computes it.
-        prefix: of its TensorBoard tags.
+        family: the module of evaluation/metrics that computes it; empty for KEYPOINTS, which is configured by class.
+        prefix: the beginning of its TensorBoard tags.
         masks: it compares masks instead of boxes.
         weighted, group_of: arguments of pascal_voc.PascalVoc.
         recall_bounds: it uses eval_config.recall_lower_bound and recall_upper_bound.
     """
 
-    family: str
-    prefix: str
+    family: str = ''
+    prefix: str = ''
     masks: bool = False
     weighted: bool = False
     group_of: bool = False
@@ -26,22 +26,22 @@ class Kind:
 
 KEYPOINTS = 'coco_keypoint_metrics'
 METRICS = {
-    'coco_detection_metrics': Kind('coco', 'DetectionBoxes'),
-    'coco_mask_metrics': Kind('coco', 'DetectionMasks', masks=True),
-    KEYPOINTS: Kind('keypoints', 'Keypoints'),
-    'pascal_voc_detection_metrics': Kind('pascal_voc', 'PascalBoxes'),
-    'weighted_pascal_voc_detection_metrics': Kind('pascal_voc', 'WeightedPascalBoxes', weighted=True),
-    'pascal_voc_instance_segmentation_metrics': Kind('pascal_voc', 'PascalMasks', masks=True),
+    'coco_detection_metrics': Metric('coco', 'DetectionBoxes'),
+    'coco_mask_metrics': Metric('coco', 'DetectionMasks', masks=True),
+    KEYPOINTS: Metric(),
+    'pascal_voc_detection_metrics': Metric('pascal_voc', 'PascalBoxes'),
+    'weighted_pascal_voc_detection_metrics': Metric('pascal_voc', 'WeightedPascalBoxes', weighted=True),
+    'pascal_voc_instance_segmentation_metrics': Metric('pascal_voc', 'PascalMasks', masks=True),
     'weighted_pascal_voc_instance_segmentation_metrics':
-        Kind('pascal_voc', 'WeightedPascalMasks', masks=True, weighted=True),
-    'precision_at_recall_detection_metrics': Kind('pascal_voc', 'PrecisionAtRecallBoxes', recall_bounds=True),
-    'oid_V2_detection_metrics': Kind('pascal_voc', 'OpenImagesV2', group_of=True),
+        Metric('pascal_voc', 'WeightedPascalMasks', masks=True, weighted=True),
+    'precision_at_recall_detection_metrics': Metric('pascal_voc', 'PrecisionAtRecallBoxes', recall_bounds=True),
+    'oid_V2_detection_metrics': Metric('pascal_voc', 'OpenImagesV2', group_of=True),
 }
-_LABELS_OF_PICTURES = 'it needs labels of whole pictures, which are not read'
+_IMAGE_LABELS = 'it needs image-level labels, which are not read'
 LEFT_OUT = {
-    'oid_challenge_detection_metrics': _LABELS_OF_PICTURES,
-    'oid_challenge_segmentation_metrics': _LABELS_OF_PICTURES,
-    'lvis_mask_metrics': _LABELS_OF_PICTURES,
+    'oid_challenge_detection_metrics': _IMAGE_LABELS,
+    'oid_challenge_segmentation_metrics': _IMAGE_LABELS,
+    'lvis_mask_metrics': _IMAGE_LABELS,
     'coco_panoptic_metrics': 'no model here assigns a class to every pixel',
 }
 # Names of before 2018 and 2019, as in the configs of many projects.

@@ -11,6 +11,11 @@ from pathlib import Path
 from object_detection.utils import files, shards
 
 
+def is_placeholder(path: str) -> bool:
+    """Return whether a path of a zoo tarball is still to be set."""
+    return re.search(r'PATH_TO_BEE?_CONFIGURED', path) is not None
+
+
 def remote(path: str) -> str | None:
     """Return an error message if the path is remote (gs://, s3://, hdfs://), else None."""
     if re.match(r'[a-z][a-z0-9]+://', path):

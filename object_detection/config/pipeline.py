@@ -1,4 +1,4 @@
-"""pipeline.config: read, override, write. Its content is checked in checks.py."""
+"""pipeline.config: read, override, write. config/checks checks its content."""
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +50,16 @@ def architecture(config: Config) -> tuple[str | None, Any]:
     """Return 'ssd', 'faster_rcnn' or 'center_net', and its section; (None, None) if the model section is empty."""
     name = config.model.WhichOneof('model')
     return name, getattr(config.model, name) if name else None
+
+
+def fixed_size(resizer: protos.ImageResizer) -> tuple[int, int] | None:
+    """Return the (height, width) of all images that an ImageResizer makes, in pixels; None if they differ."""
+    fixed, kept = resizer.fixed_shape_resizer, resizer.keep_aspect_ratio_resizer
+    if resizer.HasField('fixed_shape_resizer'):
+        return fixed.height, fixed.width
+    return (kept.max_dimension, kept.max_dimension) if kept.pad_to_max_dimension else None
+
+
+def restore_type(train: protos.TrainConfig) -> str:
+    """Return fine_tune_checkpoint_type, by default what the older from_detection_checkpoint says, as the reference."""
+    return train.fine_tune_checkpoint_type or ('detection' if train.from_detection_checkpoint else 'classification')

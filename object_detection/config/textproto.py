@@ -23,16 +23,16 @@ _LOOKALIKES = {**dict.fromkeys(_QUOTES, '"'), **dict.fromkeys('‐‑‒–—�
                **dict.fromkeys('\u200b\u200c\u200d\u2060\ufeff', ''),
                '：': ':', '，': ',', '；': ';', '｛': '{', '｝': '}', '［': '[', '］': ']', '＃': '#'}
 _QUOTE_IT = 'put it in quotes'
-# Message of text_format -> what is wrong, what to do. After an error in a value, parsing can go on behind the field;
+# Message of text_format -> what is wrong, what to do. After an error in a value, parsing can go on after the field;
 # after an error in the structure, everything below may be misread.
 _VALUE_ERRORS = {
     r"Couldn't parse integer: (.*)": ('{0!r} is not a whole number', ''),
     r"Couldn't parse float: (.*)": ('{0!r} is not a number', ''),
     r'Value out of range: (.*)': ('{0} is out of the range of this field', ''),
-    r'Expected "true" or "false"\.': ('a switch is true or false', ''),
+    r'Expected "true" or "false"\.': ('expected true or false', ''),
     r"Expected string but found: '(.*)'": ('{0!r} is given where text is expected', _QUOTE_IT),
     r'.*Field "(\w+)" is specified along with field "(\w+)".*': (
-        '{0!r} stands beside {1!r}, and only one of them may be given', 'delete one'),
+        '{0!r} is given together with {1!r}, and only one of them may be', 'delete one'),
     r'.*should not have multiple "(\w+)" fields.*': ('{0!r} is given twice in this section', 'delete one'),
 }
 _STRUCTURE_ERRORS = {
@@ -42,7 +42,7 @@ _STRUCTURE_ERRORS = {
     r'Expected "\{"\.': ('a section begins with {{', 'write NAME {{ ... }}'),
     r'Expected ":"\.': ('a value is given with a colon', 'write NAME: VALUE'),
     r'Expected identifier or number, got (.*)\.': ('{0!r} does not belong here',
-                                                    'a brace may be one too many above, or a name is missing'),
+                                                    'there may be an extra brace above, or a name is missing'),
 }
 _MOST_ERRORS = 20
 _AnyMessage = TypeVar('_AnyMessage', bound=Message)
@@ -128,7 +128,7 @@ def _read_into(reader: Callable[[str, Any], Any], text: str, message: _AnyMessag
 
 def _errors(reader: Callable[[str, Any], Any], text: str, message_class: Any, source: str,
             error: text_format.ParseError) -> list[str]:
-    """Return messages for the first error and those behind it: blank out each field at fault and parse again."""
+    """Return messages for the first error and those after it: blank out each field at fault and parse again."""
     lines = text.split('\n')
     found, remaining, pasted = _lookalikes(text, source)
     problems: text_format.ParseError | None = _attempt(reader, remaining, message_class()) if found else error
@@ -145,7 +145,7 @@ def _errors(reader: Callable[[str, Any], Any], text: str, message_class: Any, so
             if span and advice == _QUOTE_IT:  # what belongs in quotes may have spaces
                 span = span[0], span[1] + len(re.split(r'[\n}>]', remaining[span[1]:], maxsplit=1)[0])
         if line not in pasted:
-            found.append(_message(source, line, column, code, f'{problem}{"; " * bool(advice)}{advice}'))
+            found.append(_message(source, line, column, code, f'{"; ".join(filter(None, (problem, advice)))}'))
         if span is None or len(found) >= _MOST_ERRORS:
             break
         remaining = remaining[:span[0]] + re.sub(r'[^\n]', ' ', remaining[slice(*span)]) + remaining[span[1]:]
@@ -231,7 +231,7 @@ def _diagnose(message: str, root: Descriptor) -> tuple[str, str, bool]:
         if close := difflib.get_close_matches(name, allowed, n=3, cutoff=0.6):
             return problem, 'did you mean ' + ' or '.join(close) + '?', True
         if homes := sorted(m.name for m in messages.values() if name in m.fields_by_name):
-            advice = f'it is one of {", ".join(homes[:4])}: a brace may be missing or one too many above'
+            advice = f'it is one of {", ".join(homes[:4])}: there may be a missing or an extra brace above'
             return problem, advice, False
         return problem, f'allowed: {", ".join(allowed)}' if allowed else '', True
     if found := re.search(r'Enum type "([\w.]+)" has no value (?:named|with number) ([\w.-]+)', message):

@@ -65,7 +65,7 @@ NO_EFFECT = {
         'InputReader.keypoint_type_weight',
     'detections before non-max suppression are always returned':
         'Ssd.return_raw_detections_during_predict FasterRcnn.return_raw_detections_during_predict',
-    'labels of whole pictures are not read': 'EvalConfig.image_classes_field_map_empty_to_ones',
+    'image-level labels are not read': 'EvalConfig.image_classes_field_map_empty_to_ones',
     'pictures have three channels': 'EvalConfig.retain_original_image_additional_channels',
     'only input_type TF_SEQUENCE_EXAMPLE reads it, which is refused': 'InputReader.frame_index',
     'only use_confidences_as_targets reads it, which is refused': 'Ssd.implicit_example_weight',

@@ -94,9 +94,8 @@ class _Run:
             self.optimizer.reset_hypers()
             self.report('restored', checkpoint=self.checkpoint, step=step)
         elif train_config.fine_tune_checkpoint:
-            kind = train_config.fine_tune_checkpoint_type or (
-                'detection' if train_config.from_detection_checkpoint else 'classification')
-            done = checkpoints.fine_tune(self.model, train_config.fine_tune_checkpoint, kind)
+            done = checkpoints.fine_tune(self.model, train_config.fine_tune_checkpoint,
+                                         pipeline.restore_type(train_config))
             self.report('fine_tuned', checkpoint=train_config.fine_tune_checkpoint, table=done.table(),
                         reshaped=list(done.shape_differs))
         return step

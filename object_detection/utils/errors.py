@@ -38,8 +38,8 @@ def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] == 'object_detection':  # a bug of ours
             raise
-        print(f'error: {sys.executable} lacks the packages of requirements.txt ({error!s}). Once: make setup; in '
-              'every new terminal: . .venv/bin/activate (README.md says what it is on Windows)', file=sys.stderr)
+        print(f'error: {sys.executable} lacks the packages of requirements.txt ({error!s}). Run make setup once, and '
+              '. .venv/bin/activate in every new terminal (Windows: see README.md)', file=sys.stderr)
         code = 1
     except OSError as error:
         if error.errno != 28:

@@ -118,7 +118,7 @@ def missing(path: str | os.PathLike) -> str:
     path = Path(path)
     text = f'{path}: does not exist'
     if str(path).startswith('~'):
-        return f'{text}; ~ is not expanded here, write the path out'
+        return f'{text}; ~ is not expanded here; write the path out'
     if above := next((up for up in Path.cwd().parents if not path.is_absolute() and (up / path).exists()), None):
         return f'{text} in {Path.cwd()}, but in {above}: run the command from there'
     folder, name = path.parent, path.name
@@ -138,15 +138,15 @@ def missing(path: str | os.PathLike) -> str:
     return text + contents(folder)
 
 
-def contents(folder: str | os.PathLike, limit: int = 8) -> str:
+def contents(folder: str | os.PathLike) -> str:
     """Return '; FOLDER has a, b, c/ and 4 more': the end of a message about a missing path."""
     folder = Path(folder)
     names = sorted(entry.name + ('/' if entry.is_dir() else '') for entry in _entries(folder)
                    if not entry.name.startswith('.'))
     if not names:
         return f'; {_readable(folder)} is empty'
-    more = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return f'; {_readable(folder)} has {", ".join(names[:limit])}{more}'
+    more = f' and {len(names) - 8} more' if len(names) > 8 else ''
+    return f'; {_readable(folder)} has {", ".join(names[:8])}{more}'
 
 
 @contextlib.contextmanager
@@ -181,7 +181,7 @@ if sys.platform == 'win32':
     import msvcrt
 
     def _lock(file: IO[bytes]) -> None:
-        """Lock one byte far behind the text, so that others can read the text."""
+        """Lock one byte far past the end of the text, so that others can read the text."""
         file.seek(1 << 20)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:

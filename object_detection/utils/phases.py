@@ -200,7 +200,7 @@ def without_gc() -> Iterator[None]:
     """Turn garbage collection off inside the block, and exempt everything created there for good.
 
     Importing TensorFlow and tracing a network create millions of objects that stay; scanning them again and again takes
-    a fifth of the time.
+    a fifth of that time.
     """
     gc.disable()
     try:

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 from object_detection import protos
-from object_detection.config.pipeline import architecture
+from object_detection.config.pipeline import architecture, fixed_size
 
 # GB of memory that training takes per megapixel of input, in float32; the first pattern that matches
 # 'ARCHITECTURE FEATURE_EXTRACTOR' counts. MobileNet V2, EfficientNet b0 and b3, and ResNet50 were measured on a CPU, as
@@ -48,7 +48,7 @@ def batch_size(config: protos.TrainEvalPipelineConfig, records: int | None = Non
     """
     machine = machine or look()
     devices = max(1, machine.gpus)
-    height, width = _input_size(architecture(config)[1].image_resizer)
+    height, width = fixed_size(architecture(config)[1].image_resizer) or (0, 0)
     if not height:
         return devices, 'pictures keep their own sizes, so each is a batch of its own'
     per_picture = picture_memory(config)
@@ -64,19 +64,9 @@ def batch_size(config: protos.TrainEvalPipelineConfig, records: int | None = Non
 def picture_memory(config: protos.TrainEvalPipelineConfig) -> float:
     """Estimate the GB of memory that one more picture in the batch takes in training."""
     name, model = architecture(config)
-    height, width = _input_size(model.image_resizer)
+    height, width = fixed_size(model.image_resizer) or (0, 0)
     kind = f'{name} {model.feature_extractor.type}'
     return next(value for pattern, value in _PER_MEGAPIXEL if re.search(pattern, kind)) * height * width / 1e6
-
-
-def _input_size(resizer: protos.ImageResizer) -> tuple[int, int]:
-    """Return the height and width that the resizer gives to all images; (0, 0) if their sizes differ."""
-    fixed, kept = resizer.fixed_shape_resizer, resizer.keep_aspect_ratio_resizer
-    if resizer.HasField('fixed_shape_resizer'):
-        return fixed.height, fixed.width
-    if kept.pad_to_max_dimension:
-        return kept.max_dimension, kept.max_dimension
-    return 0, 0
 
 
 def _gpus() -> list[tuple[str, float]]:

@@ -33,7 +33,7 @@ def test_display_names_keypoints_gaps_and_background(save):
     assert person.keypoints == {'nose': 0, 'left_eye': 1}
     assert (labels.name_of(1), labels.name_of(4), labels.name_of(5), labels.name_of(2)) == \
         ('person', 'dog', 'cat', 'category_2')
-    assert labels.id_of('/m/01g317') == labels.id_of('person') == 1
+    assert labels.item_of('/m/01g317').id == labels.item_of('person').id == 1
     assert labels.num_classes == 5
     assert len(labels.warnings) == 1 and 'no class has id 2, 3;' in labels.warnings[0]
 
@@ -41,9 +41,9 @@ def test_display_names_keypoints_gaps_and_background(save):
 def test_unknown_name_suggests_similar_ones(save):
     labels = label_map.load(save('item { id: 1 name: "Stand" } item { id: 2 name: "Sit" }'))
     with pytest.raises(UserError, match=r"no class 'Stnad'; did you mean Stand"):
-        labels.id_of('Stnad')
+        labels.item_of('Stnad')
     with pytest.raises(UserError, match='it has Stand, Sit'):
-        labels.id_of('xxxxxx')
+        labels.item_of('xxxxxx')
 
 
 def test_all_broken_entries_are_reported_with_their_lines(save):
@@ -61,7 +61,7 @@ item { name: "f" id: -1 }
         label_map.load(path)
     found = [finding.removeprefix(f'{path}:') for finding in error.value.findings]
     assert [finding.split(':')[0] for finding in found] == ['3', '4', '5', '6', '7', '8', '9']
-    for finding, words in zip(found, ("name 'a' is given twice (before on line 2)", 'id 1 is given twice',
+    for finding, words in zip(found, ("name 'a' is given twice (first on line 2)", 'id 1 is given twice',
                                       'id 0; ids start at 1', 'has no name', "class 'd' has no id",
                                       'keypoint id 0 is given twice', 'id -1; ids start at 1')):
         assert words in finding

@@ -56,7 +56,7 @@ def test_typing_error_of_the_mask_rcnn_tarball_is_located():
     ('train_config { zzz: 3 }', '1:16', 'allowed: batch_size'),
     ('model { ssd { box_predictor { weight_shared_convolutional_box_predictor { conv_hyperparams {\n'
      'activation: RELU6 }}}}}', '2:13', 'did you mean RELU_6? allowed: NONE, RELU, RELU_6, SWISH'),
-    ('model { ssd {} faster_rcnn {} }', '1:16', "'faster_rcnn' stands beside 'ssd'"),
+    ('model { ssd {} faster_rcnn {} }', '1:16', "'faster_rcnn' is given together with 'ssd'"),
     ('train_config {\n batch_size: 3\n batch_size: 4 }', '3:14', "'batch_size' is given twice"),
     ('train_config { batch_size: 3.5 }', '1:28', "'3.5' is not a whole number"),
     ('train_config { batch_size: -1 }', '1:28', '-1 is out of the range'),
@@ -66,7 +66,7 @@ def test_typing_error_of_the_mask_rcnn_tarball_is_located():
     ('train_config { fine_tune_checkpoint: "models/d0 }\n', '1:38', 'quotes at both ends'),
     (r'train_config { fine_tune_checkpoint: "C:\x" }', '1:38', '/ instead of \\'),
     ('model {\n ssd {\n', '2:6', 'the file ends inside a section'),
-    ('model { ssd { } } }', '1:19', 'a brace may be one too many above'),
+    ('model { ssd { } } }', '1:19', 'there may be an extra brace above'),
     ('train_config 5', '1:14', 'write NAME { ... }'),
 ])
 def test_syntax_errors_say_where_what_and_what_to_do(text, place, words, tmp_path):
@@ -101,7 +101,7 @@ train_config {
         "p:6:80: 'RELU6' is not a value of Activation; did you mean RELU_6? allowed: NONE, RELU, RELU_6, SWISH",
         "p:6:88: 'score_thresh' is not a field of ConvolutionalBoxPredictor; allowed: " + ', '.join(
             field.name for field in protos.ConvolutionalBoxPredictor.DESCRIPTOR.fields),
-        "p:9:18: a switch is true or false",
+        "p:9:18: expected true or false",
         "p:9:48: 'batch_size' is given twice in this section; delete one",
         "p:10:25: 'models' is given where text is expected; put it in quotes",
         "p:11:3: 'num_stepps' is not a field of TrainConfig; did you mean num_steps?"]
@@ -142,7 +142,7 @@ def test_a_missing_brace_is_one_mistake():
     text = 'model { ssd { num_classes: 3 } feature_extractor { type: "x" } box_coder {} } train_config { zzz: 1 }'
     with pytest.raises(UserError) as error:
         pipeline.parse(text)
-    assert len(error.value.findings) == 1 and 'a brace may be missing' in str(error.value)
+    assert len(error.value.findings) == 1 and 'there may be a missing or an extra brace' in str(error.value)
 
 
 def test_at_most_20_mistakes_are_reported():

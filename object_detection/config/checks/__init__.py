@@ -1,7 +1,7 @@
 """What is wrong with the content of a pipeline.config: all of it at once, without TensorFlow.
 
-Builders and layers take a config that has passed. An export needs check_model, training and evaluation what `check`
-finds. In a program of your own: checks.demand(checks.check_model(config)) raises one UserError with all errors.
+Builders and layers take a config that has passed. An export needs check_model only; training and evaluation
+need check. In a program of your own, checks.demand(checks.check_model(config)) raises one UserError with all errors.
 """
 from pathlib import Path
 
@@ -19,7 +19,12 @@ _UNREAD = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ig
 
 
 def check(config: Config, path: str | Path | None = None, eval_on_train_data: bool = False) -> list[Finding]:
-    """Return all findings about a config that is to be trained and evaluated; with `path`, its file, with lines."""
+    """Return all findings about a config for training and evaluation.
+
+    Args:
+        path: the file that the config was read from, to give findings its lines; None for no lines.
+        eval_on_train_data: see check_training.
+    """
     findings = [*check_model(config), *check_training(config, eval_on_train_data), *check_evaluation(config)]
     return located(findings, path) if path else findings
 
@@ -29,15 +34,15 @@ def check_model(config: Config) -> list[Finding]:
     return [*apply(model.RULES, config.model, 'model'), *check_fields(config, 'model')]
 
 
-def check_training(config: Config, evaluated: bool = False) -> list[Finding]:
-    """Return findings about train_config, train_input_reader, and what of the model only training needs.
+def check_training(config: Config, eval_on_train_data: bool = False) -> list[Finding]:
+    """Return findings about train_config, train_input_reader, and what only training needs of the model section.
 
     Args:
-        evaluated: the training pictures are evaluated too (--eval_on_train_data).
+        eval_on_train_data: the training pictures are evaluated too (--eval_on_train_data).
     """
     if not config.HasField('train_config'):
         return [error('train_config', 'is missing; training needs it')]
-    return [*training.check(config, evaluated), *check_fields(config, 'train', 'graph_rewriter')]
+    return [*training.check(config, eval_on_train_data), *check_fields(config, 'train', 'graph_rewriter')]
 
 
 def check_evaluation(config: Config, on_train_data: bool = False) -> list[Finding]:

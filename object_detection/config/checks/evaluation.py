@@ -2,6 +2,7 @@
 from collections.abc import Iterable, Iterator
 
 from object_detection import protos
+from object_detection.config import paths
 from object_detection.config.checks import readers
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.checks.rules import Rule, apply, at_least_one
@@ -32,7 +33,7 @@ def check(config: Config) -> Iterator[Finding]:
         if labels and others and labels.items != others.items:
             yield from _two_label_maps(labels, others, f'{path}.label_map_path')
         both = trained_on & _files(reader)
-        if both and not readers.PLACEHOLDER.search(source := min(both)):
+        if both and not paths.is_placeholder(source := min(both)):
             yield warning(f'{path}.tf_record_input_reader.input_path',
                           f'{source!r} is trained on as well; its metrics say nothing about new pictures')
 

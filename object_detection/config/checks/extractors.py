@@ -1,6 +1,6 @@
 """The feature extractors: every `type`, and what the rest of its section may say.
 
-The constructors are in layers/feature_extractors, which imports TensorFlow; a test holds the two equal.
+The constructors are in layers/feature_extractors, which imports TensorFlow; a test checks that they agree.
 """
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ _SSD_PLAIN = Extractor(lacks=('fpn', 'bifpn'))
 _SSD_FPN = Extractor('fpn', ('bifpn', 'num_layers'))
 _SSD_RESNET = Extractor('fpn', ('bifpn', 'num_layers', 'use_explicit_padding', 'use_depthwise'))
 _EFFICIENTNET = Extractor('bifpn', ('fpn', 'num_layers', 'depth_multiplier', 'use_explicit_padding', 'use_depthwise'))
-_SPLIT = Extractor(lacks=('fpn', 'conv_hyperparams', 'override_base_feature_extractor_hyperparams'))
+_SPLIT_BACKBONE = Extractor(lacks=('fpn', 'conv_hyperparams', 'override_base_feature_extractor_hyperparams'))
 _UPSAMPLING = ('use_separable_conv', 'upsampling_interpolation', 'use_depthwise')
 _RESNET = Extractor(lacks=('depth_multiplier', *_UPSAMPLING), multiple=32)
 _MOBILENET_FPN = Extractor(lacks=('use_depthwise',), multiple=32)
@@ -40,9 +40,9 @@ TYPES = {
         **{f'ssd_efficientnet-b{version}_bifpn_keras': _EFFICIENTNET for version in range(8)},
     },
     'faster_rcnn': {
-        **{f'faster_rcnn_resnet{depth}_keras': _SPLIT for depth in (50, 101, 152)},
+        **{f'faster_rcnn_resnet{depth}_keras': _SPLIT_BACKBONE for depth in (50, 101, 152)},
         **{f'faster_rcnn_resnet{depth}_fpn_keras': Extractor('fpn', levels=(2, 6)) for depth in (50, 101, 152)},
-        'faster_rcnn_inception_resnet_v2_keras': _SPLIT,
+        'faster_rcnn_inception_resnet_v2_keras': _SPLIT_BACKBONE,
     },
     'center_net': {
         **{f'hourglass_{size}': Extractor(lacks=_RESNET.lacks, multiple=multiple, classifier=False)

@@ -4,10 +4,11 @@ from collections import Counter
 from typing import Any
 
 from object_detection import protos
-from object_detection.config import label_map
+from object_detection.config import label_map, paths
 from object_detection.config.checks import rules
 from object_detection.config.checks.extractors import TYPES, Extractor
 from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, chooses, limit, one_of
+from object_detection.config.pipeline import fixed_size
 from object_detection.utils.errors import UserError
 
 KERAS_INITIALIZERS = ('zeros', 'ones', 'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', 'lecun_normal',
@@ -30,16 +31,6 @@ _CHANGE_MAPS = {  # how to get anchors for more or fewer feature maps
     'ssd_anchor_generator': 'change its num_layers, or the number of its scales if it has any',
     'grid_anchor_generator': 'use multiscale_anchor_generator',
     'flexible_grid_anchor_generator': 'give it one anchor_grid for each'}
-
-
-def fixed_size(resizer: protos.ImageResizer) -> tuple[int, int] | None:
-    """Return the (height, width) of all images that an ImageResizer makes; None if they differ."""
-    fixed, keep = resizer.fixed_shape_resizer, resizer.keep_aspect_ratio_resizer
-    if resizer.HasField('fixed_shape_resizer'):
-        return fixed.height, fixed.width
-    if resizer.HasField('keep_aspect_ratio_resizer') and keep.pad_to_max_dimension:
-        return keep.max_dimension, keep.max_dimension
-    return None
 
 
 def feature_maps(section: Any, extractor: Extractor) -> int:
@@ -192,7 +183,7 @@ def _keypoints(model: protos.CenterNet) -> Faults:
             if unknown := sorted(set(task.keypoint_label_to_std) - set(item.keypoints)):
                 yield (f'{place}.keypoint_label_to_std', f'has {", ".join(unknown)}, which class {name} of '
                        'keypoint_label_map_path does not have')
-        elif not path or path.startswith('PATH_TO_BE_CONFIGURED'):
+        elif not path or paths.is_placeholder(path):
             yield 'keypoint_label_map_path', (f'is not set; it must name a label map whose class "{name}" has '
                                               'keypoints { id: 0 label: "..." }')
         else:

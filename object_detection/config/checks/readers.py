@@ -1,5 +1,4 @@
 """Rules about one input_reader: its records, its label map, and what the model needs of it."""
-import re
 from collections.abc import Iterator
 
 from google.protobuf.message import Message
@@ -9,8 +8,6 @@ from object_detection.config import label_map, metrics_set, paths, unread_fields
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.pipeline import Config, architecture
 from object_detection.utils.errors import UserError
-
-PLACEHOLDER = re.compile(r'PATH_TO_BEE?_CONFIGURED')
 
 
 def check(config: Config, reader: protos.InputReader, path: str, evaluated: bool) -> Iterator[Finding]:
@@ -34,8 +31,8 @@ def placeholders(section: Message, path: str) -> Iterator[Finding]:
     for place, _, field, value in unread_fields.walk(section, path):
         if field.type == field.TYPE_STRING:
             for name, text in unread_fields.entries(place, value):
-                if PLACEHOLDER.search(text):
-                    yield error(name, f'still says {text!r}; write a path of yours, or delete the line')
+                if paths.is_placeholder(text):
+                    yield error(name, f'is still {text!r}; set it to a path of your own, or delete the line')
 
 
 def label_map_of(reader: protos.InputReader) -> label_map.LabelMap | None:
@@ -47,11 +44,13 @@ def label_map_of(reader: protos.InputReader) -> label_map.LabelMap | None:
 
 
 def predicts_masks(config: Config) -> bool:
+    """Return whether the model is a Mask R-CNN."""
     name, model = architecture(config)
     return name == 'faster_rcnn' and model.number_of_stages == 3
 
 
 def predicts_keypoints(config: Config) -> bool:
+    """Return whether the model is a CenterNet with keypoints."""
     name, model = architecture(config)
     return name == 'center_net' and len(model.keypoint_estimation_task) > 0
 
@@ -61,7 +60,7 @@ def _records(reader: protos.InputReader, path: str) -> Iterator[Finding]:
     if not patterns:
         yield error(path, 'is missing; name the records')
     for index, pattern in enumerate(patterns):
-        if not PLACEHOLDER.search(pattern):
+        if not paths.is_placeholder(pattern):
             for severity, message in paths.records(pattern):
                 yield Finding(severity, f'{path}[{index}]', message)
 
@@ -69,11 +68,11 @@ def _records(reader: protos.InputReader, path: str) -> Iterator[Finding]:
 def _labels(config: Config, reader: protos.InputReader, path: str, evaluated: bool) -> Iterator[Finding]:
     source = reader.label_map_path
     if not source:
-        yield (error(path, 'is missing; evaluation takes names and number of the labels from it, so write '
-                     'label_map_path: "..." with the label_map.pbtxt of the records') if evaluated else
+        yield (error(path, 'is missing; evaluation takes the labels\' names and number from it: set it to '
+                     'the label_map.pbtxt of the records') if evaluated else
                warning(path, 'is missing: class ids come from the records, and names are unknown'))
         return
-    if PLACEHOLDER.search(source):
+    if paths.is_placeholder(source):
         return
     if message := paths.remote(source):
         yield error(path, message)
@@ -105,10 +104,10 @@ def _needs(config: Config, reader: protos.InputReader, path: str, evaluated: boo
     by_keypoints += ['a model with a keypoint_estimation_task'] * predicts_keypoints(config)
     if by_masks and not reader.load_instance_masks:
         yield error(path, f'does not load masks, which {by_masks[0]} needs; set load_instance_masks: true, and '
-                    'mask_type as the records have them')
+                    'mask_type to match the records')
     if by_keypoints and not reader.num_keypoints:
-        yield error(path, f'loads no keypoints, which {by_keypoints[0]} needs; set num_keypoints: as many as an object '
-                    'has in the records')
+        yield error(path, f'loads no keypoints, which {by_keypoints[0]} needs; set num_keypoints to the '
+                    'number of keypoints per object in the records')
 
 
 def keypoint_metrics(options: protos.EvalConfig) -> list[tuple[str, protos.CocoKeypointMetrics]]:

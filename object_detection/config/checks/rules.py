@@ -42,6 +42,7 @@ def limit(accepts: Callable[[Any], bool], advice: str) -> Callable[..., Rule]:
     return rule_for
 
 
+# Rules for fields of these names: at_least_one('batch_size').
 at_least_one = limit(lambda value: value >= 1, 'it must be at least 1')
 pixels = limit(lambda value: value >= 1, 'sizes are in pixels, at least 1')
 positive = limit(lambda value: value > 0, 'it must be above 0')
@@ -77,10 +78,10 @@ def chooses(path: str, *kinds: str, required: bool = True) -> Rule:
         oneof = section.DESCRIPTOR.oneofs[0]
         known = [field.name for field in oneof.fields if f'{section.DESCRIPTOR.name}.{field.name}' not in REFUSED]
         allowed = kinds or known
-        advice = f'{"one of " * (len(allowed) > 1)}{", ".join(allowed)}'
+        advice = ('one of ' if len(allowed) > 1 else '') + ', '.join(allowed)
         kind = section.WhichOneof(oneof.name)
         if kind is None and required:
-            yield path, f'chooses no kind; it needs {advice}'
+            yield path, f'no kind is set; choose {advice}'
         elif kind in known and kind not in allowed:
             yield f'{path}.{kind}', f'is not supported in {message.DESCRIPTOR.name}; use {advice}'
     return rule

@@ -1,4 +1,4 @@
-"""Rules about training: train_config, train_input_reader, and what of the model only training needs."""
+"""Rules about training: train_config, train_input_reader, and the parts of the model that only training needs."""
 import itertools
 from collections.abc import Iterator
 
@@ -7,25 +7,24 @@ from object_detection.config import paths
 from object_detection.config.checks import augmentation, readers
 from object_detection.config.checks.extractors import TYPES, Extractor
 from object_detection.config.checks.findings import Finding, error, warning
-from object_detection.config.checks.model import fixed_size
 from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, at_most, chooses, share
-from object_detection.config.pipeline import Config, architecture
+from object_detection.config.pipeline import Config, architecture, fixed_size, restore_type
 
 
-def check(config: Config, evaluated: bool) -> Iterator[Finding]:
-    """Yield findings about training alone; `evaluated`: the training pictures are evaluated too."""
+def check(config: Config, eval_on_train_data: bool) -> Iterator[Finding]:
+    """Yield findings about training alone; eval_on_train_data: the training pictures are evaluated too."""
     train, reader = config.train_config, config.train_input_reader
     yield from readers.placeholders(config.model, 'model')
     yield from readers.placeholders(train, 'train_config')
     yield from apply(RULES_OF_MODEL, config.model, 'model')
     yield from apply(RULES, train, 'train_config')
     if train.num_steps == 0:
-        yield warning('train_config.num_steps', 'is 0: training never ends unless --num_train_steps is given')
+        yield error('train_config.num_steps', 'is 0, which means forever; set it, or give --num_train_steps')
     yield from _batch_size(config)
     yield from augmentation.check(train.data_augmentation_options, reader)
     yield from _learning_rate(train)
     yield from _checkpoint(config)
-    yield from readers.check(config, reader, 'train_input_reader', evaluated)
+    yield from readers.check(config, reader, 'train_input_reader', eval_on_train_data)
 
 
 def _batch_size(config: Config) -> Iterator[Finding]:
@@ -54,17 +53,15 @@ def _learning_rate(train: protos.TrainConfig) -> Iterator[Finding]:
 
 def _checkpoint(config: Config) -> Iterator[Finding]:
     train = config.train_config
-    prefix, kind = train.fine_tune_checkpoint, train.fine_tune_checkpoint_type
-    if not prefix or readers.PLACEHOLDER.search(prefix):
+    prefix, kind = train.fine_tune_checkpoint, restore_type(train)
+    if not prefix or paths.is_placeholder(prefix):
         return
     for severity, message in paths.checkpoint(prefix):
         yield Finding(severity, 'train_config.fine_tune_checkpoint', message)
     kinds = _restore_kinds(config)
-    if not kind:
-        taken = 'detection' if train.from_detection_checkpoint else 'classification'
-        yield warning('train_config.fine_tune_checkpoint_type', f'is missing: {taken!r} is taken, as in the reference; '
+    if not train.fine_tune_checkpoint_type:
+        yield warning('train_config.fine_tune_checkpoint_type', f'is missing: {kind!r} is taken, as in the reference; '
                       f'allowed: {", ".join(kinds)}')
-        kind = taken
     if kinds and kind not in kinds:
         yield error('train_config.fine_tune_checkpoint_type', f'is {kind!r}; this model takes {", ".join(kinds)}')
     if train.fine_tune_checkpoint_version != 2:
@@ -92,7 +89,7 @@ def _manual_steps(schedule: protos.ManualStepLearningRate) -> Faults:
 def _cosine(rate: protos.CosineDecayLearningRate) -> Faults:
     before = rate.warmup_steps + rate.hold_base_rate_steps
     if rate.total_steps < before:
-        yield 'total_steps', (f'is {rate.total_steps}, less than the {before} steps of warm-up and hold; raise it or '
+        yield 'total_steps', (f'is {rate.total_steps}, less than the {before} steps of warmup and hold; raise it or '
                               f'set warmup_steps (now {rate.warmup_steps}) lower')
     if rate.warmup_steps and rate.warmup_learning_rate > rate.learning_rate_base:
         yield 'warmup_learning_rate', (f'is {rate.warmup_learning_rate:g}, above learning_rate_base '

@@ -21,7 +21,7 @@ import numpy as np
 
 from object_detection import protos
 from object_detection.config.label_map import LabelMap
-from object_detection.config.metrics_set import METRICS, Kind, chosen
+from object_detection.config.metrics_set import METRICS, Metric, chosen
 from object_detection.evaluation.metrics.coco import Coco
 from object_detection.evaluation.metrics.keypoints import Keypoints
 from object_detection.evaluation.metrics.pascal_voc import PascalVoc
@@ -47,11 +47,11 @@ def collectors(options: protos.EvalConfig, labels: LabelMap) -> list[Collector]:
             *(_keypoints(metric.coco_keypoint_metrics, labels) for metric in options.parameterized_metric)]
 
 
-def _coco(kind: Kind, names: dict[int, str], options: protos.EvalConfig) -> Coco:
+def _coco(kind: Metric, names: dict[int, str], options: protos.EvalConfig) -> Coco:
     return Coco(names, kind.prefix, kind.masks, options.include_metrics_per_category, options.all_metrics_per_category)
 
 
-def _pascal_voc(kind: Kind, names: dict[int, str], options: protos.EvalConfig) -> PascalVoc:
+def _pascal_voc(kind: Metric, names: dict[int, str], options: protos.EvalConfig) -> PascalVoc:
     bounds = (options.recall_lower_bound, options.recall_upper_bound) if kind.recall_bounds else (0., 1.)
     return PascalVoc(names, kind.prefix, kind.masks, kind.weighted, kind.group_of, bounds)
 

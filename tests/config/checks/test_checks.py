@@ -77,7 +77,7 @@ def test_sound_config_has_no_findings(project):
 
 @pytest.mark.parametrize(('old', 'new', 'field', 'words', 'near'), [
     ('num_classes: 2', 'num_classes: 0', 'model.ssd.num_classes', 'is 0', 'num_classes'),
-    ('matcher { argmax_matcher {} }', '', 'model.ssd.matcher', 'it needs argmax_matcher', ' ssd {'),
+    ('matcher { argmax_matcher {} }', '', 'model.ssd.matcher', 'choose argmax_matcher', ' ssd {'),
     ('height: 64', 'height: 0', 'model.ssd.image_resizer.fixed_shape_resizer.height', 'in pixels', 'height'),
     ('type: "ssd_mobilenet_v2_keras"', '', 'model.ssd.feature_extractor.type', 'is missing', 'feature_ex'),
     ('batch_size: 4', 'batch_size: 0', 'train_config.batch_size', 'is 0', 'batch_size'),
@@ -89,7 +89,7 @@ def test_sound_config_has_no_findings(project):
      'is "ssd_mobilenet_v2"; did you mean ssd_mobilenet_v2_keras? supported for ssd: ssd_mob', 'type: "s'),
     ('momentum_optimizer {', 'adam_optimizer {} } optimizer { momentum_optimizer {', None, None, None),
     ('cosine_decay_learning_rate { total_steps: 100 warmup_steps: 10 }', '',
-     'train_config.optimizer.momentum_optimizer.learning_rate', 'needs one of constant', 'learning_rate {'),
+     'train_config.optimizer.momentum_optimizer.learning_rate', 'choose one of constant', 'learning_rate {'),
     ('warmup_steps: 10', 'warmup_steps: 101',
      'train_config.optimizer.momentum_optimizer.learning_rate.cosine_decay_learning_rate.total_steps',
      'less than the 101 steps', 'total_steps'),
@@ -115,6 +115,7 @@ def test_sound_config_has_no_findings(project):
      "train.tfrecords: is in shards; write 'train.tfrecords-?????-of-00002'", 'train.tf'),
     ('train.tfrecords-?', 'trian.tfrecords-?', 'train_input_reader.tf_record_input_reader.input_path[0]',
      'no file matches; the current folder has', 'trian'),
+    ('num_steps: 100', 'num_steps: 0', 'train_config.num_steps', 'is 0, which means forever', 'num_steps'),
     ('eval_config {}', 'eval_config { metrics_set: "coco_detection_metric" }', 'eval_config.metrics_set[0]',
      'did you mean coco_detection_metrics?', 'metrics_set'),
     ('eval_config {}', 'eval_config { metrics_set: "oid_V2" }', 'eval_config.metrics_set[0]', 'supported: c',
@@ -122,7 +123,7 @@ def test_sound_config_has_no_findings(project):
     ('eval_config {}', 'eval_config { force_no_resize: true }', 'eval_config.force_no_resize',
      'is not supported: pictures are evaluated as they are trained on', 'force_no'),
     ('eval_input_reader {\n  label_map_path: "label_map.pbtxt"', 'eval_input_reader {',
-     'eval_input_reader[0].label_map_path', 'is missing; evaluation takes names', 'eval_input_reader'),
+     'eval_input_reader[0].label_map_path', 'is missing; evaluation takes the labels', 'eval_input_reader'),
     ('"test.tfrecords"', '"gs://b/test.tfrecords"', 'eval_input_reader[0].tf_record_input_reader.input_path[0]',
      'gs://b/test.tfrecords: is on a remote store, and only local files are read; copy it here', 'gs:'),
     ('"zoo/checkpoint/ckpt-0"', '"s3://b/ckpt-0"', 'train_config.fine_tune_checkpoint', 'copy it here', 's3:'),
@@ -223,7 +224,6 @@ def test_records_that_are_trained_on_as_well_are_found_by_their_files(project):
 @pytest.mark.parametrize(('old', 'new', 'words'), [
     ('fine_tune_checkpoint_type: "detection"', '', "'classification' is taken"),
     ('fine_tune_checkpoint_version: V2', '', 'is not V2'),
-    ('num_steps: 100', 'num_steps: 0', 'training never ends'),
     ('num_steps: 100', 'num_steps: 300', 'the learning rate is 0 after step 100'),
     ('"test.tfrecords"', '"train.tfrecords-?????-of-00002"', 'is trained on as well'),
     ('eval_config {}', 'eval_config { export_path: "x" }', 'is ignored: detections are not written'),
@@ -263,8 +263,8 @@ eval_input_reader { label_map_path: "label_map.pbtxt" tf_record_input_reader { i
 
 def test_kinds_that_are_refused_are_not_suggested(project):
     text = SOUND.replace('fixed_shape_resizer { height: 64 width: 64 }', '')
-    assert only(text)[0].endswith('chooses no kind; it needs one of fixed_shape_resizer, keep_aspect_ratio_resizer')
-    assert only(SOUND.replace('argmax_matcher {}', ''))[0].endswith('chooses no kind; it needs argmax_matcher')
+    assert only(text)[0].endswith('no kind is set; choose one of fixed_shape_resizer, keep_aspect_ratio_resizer')
+    assert only(SOUND.replace('argmax_matcher {}', ''))[0].endswith('no kind is set; choose argmax_matcher')
 
 
 def test_findings_about_an_override_name_no_line(project):
@@ -298,7 +298,7 @@ def test_untouched_zoo_config_passes_the_model_part_only():
 
 @pytest.mark.parametrize('path', sorted(COPIES.glob('*.config')), ids=lambda path: path.stem)
 def test_models_of_the_reference_pass(path):
-    if 'zoo_mask_rcnn' not in path.name:  # its typing error is the matter of test_config
+    if 'zoo_mask_rcnn' not in path.name:  # its typo is tested in test_pipeline.py
         assert {finding.severity for finding in checks.check_model(pipeline.read(path))} <= {'note'}
 
 

@@ -49,11 +49,11 @@ def test_no_fault(model, evaluation, reader, faults):
     (SSD, 'metrics_set: "pascal_voc_metrics"', '', 'error', 'eval_config.metrics_set[0]',
      "is 'pascal_voc_metrics', the old name of pascal_voc_detection_metrics; write that"),
     (SSD, 'metrics_set: "oid_challenge_object_detection_metrics"', '', 'error', 'eval_config.metrics_set[0]',
-     'the old name of oid_challenge_detection_metrics, which is not supported: it needs labels of whole pictures'),
+     'the old name of oid_challenge_detection_metrics, which is not supported: it needs image-level labels'),
     (SSD, 'metrics_set: "coco_detction_metrics"', '', 'error', 'eval_config.metrics_set[0]',
      "is 'coco_detction_metrics'; did you mean coco_detection_metrics? supported: coco_detection_metrics, coco_"),
     (SSD, 'metrics_set: "lvis_mask_metrics"', '', 'error', 'eval_config.metrics_set[0]',
-     'is not supported: it needs labels of whole pictures, which are not read; supported: coco_'),
+     'is not supported: it needs image-level labels, which are not read; supported: coco_'),
     (SSD, 'metrics_set: "coco_mask_metrics"', 'load_instance_masks: true', 'error', 'eval_config.metrics_set[0]',
      'the model predicts no masks; that takes faster_rcnn with number_of_stages: 3'),
     (MASK_RCNN, 'metrics_set: "pascal_voc_instance_segmentation_metrics"', '', 'error', 'eval_input_reader[0]',
@@ -91,7 +91,7 @@ def test_all_faults_are_found_together(faults):
 @pytest.mark.parametrize(('model', 'words', 'cure'), [
     (MASK_RCNN, 'does not load masks, which a model with number_of_stages: 3 needs; set load_instance_masks: true',
      'load_instance_masks: true'),
-    (CENTER_NET, 'loads no keypoints, which a model with a keypoint_estimation_task needs; set num_keypoints: as many',
+    (CENTER_NET, 'loads no keypoints, which a model with a keypoint_estimation_task needs; set num_keypoints to the',
      'num_keypoints: 4')])
 def test_what_the_losses_compare_with_is_loaded(model, words, cure, faults):
     (found,) = faults(model, '')

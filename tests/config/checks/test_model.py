@@ -201,7 +201,7 @@ def center_net(kind, tasks, labels):
     ('hourglass_10', made.CENTER % '', '', 'has neither object_detection_task nor keypoint_estimation_task'),
     ('hourglass_10', BOXES + 'mask_estimation_task {}', 'mask_estimation_task', 'is not supported'),
     ('hourglass_10', made.BOXES, 'object_center_params.classification_loss',
-     'chooses no kind; it needs penalty_reduced_logistic_focal_loss'),
+     'no kind is set; choose penalty_reduced_logistic_focal_loss'),
     ('hourglass_10', BOXES.replace('l1_localization_loss', 'weighted_giou'),
      'object_detection_task.localization_loss.weighted_giou', 'use one of l1_localization_loss, weighted_smooth_l1'),
     ('hourglass_10', made.CENTER % 'center_head_params { num_filters: 8 }' + made.BOXES,
@@ -245,7 +245,7 @@ def test_image_size_of_a_center_net(labels, tmp_path):
 
 
 @pytest.mark.parametrize(('text', 'field', 'words'), [
-    ('', 'model', 'chooses no kind; it needs one of faster_rcnn, ssd, center_net'),
+    ('', 'model', 'no kind is set; choose one of faster_rcnn, ssd, center_net'),
     ('model { experimental_model {} }', 'model.experimental_model', 'is not supported: no model of the zoo uses it'),
 ])
 def test_no_architecture(text, field, words):

@@ -12,7 +12,7 @@ def found(changes, folder, reader=''):
     config = changed('ssd_mobilenet_v2', '')
     config.ClearField('train_config')
     config.ClearField('train_input_reader')
-    text = f'train_config {{ {changes} }} train_input_reader {{ {reader} }}'
+    text = f'train_config {{ num_steps: 1 {changes} }} train_input_reader {{ {reader} }}'
     rate = 'momentum_optimizer { learning_rate { constant_learning_rate {} } }'
     config.MergeFrom(pipeline.parse(text if 'optimizer' in changes else text.replace(
         'train_config {', f'train_config {{ optimizer {{ {rate} }}')))
@@ -25,8 +25,8 @@ def schedule(text):
 
 
 @pytest.mark.parametrize(('changes', 'field', 'words'), [
-    ('optimizer {}', 'optimizer', 'chooses no kind; it needs one of rms_prop_optimizer, momentum_optimizer, adam_opti'),
-    ('optimizer { adam_optimizer {} }', 'optimizer.adam_optimizer.learning_rate', 'chooses no kind; it needs one of'),
+    ('optimizer {}', 'optimizer', 'no kind is set; choose one of rms_prop_optimizer, momentum_optimizer, adam_opti'),
+    ('optimizer { adam_optimizer {} }', 'optimizer.adam_optimizer.learning_rate', 'no kind is set; choose one of'),
     (schedule('manual_step_learning_rate { initial_learning_rate: 0.1 }'), f'{RATE}.manual_step_learning_rate.schedule',
      'is empty; add schedule { step: .. learning_rate: .. }, or use constant_learning_rate'),
     (schedule('manual_step_learning_rate { schedule { step: 7 } schedule { step: 3 } }'),
@@ -34,7 +34,7 @@ def schedule(text):
     (schedule('manual_step_learning_rate { schedule { step: 0 } }'), f'{RATE}.manual_step_learning_rate.schedule',
      'has the steps [0]; they must start above 0 and rise'),
     (schedule('cosine_decay_learning_rate { total_steps: 10 warmup_steps: 20 }'),
-     f'{RATE}.cosine_decay_learning_rate.total_steps', 'is 10, less than the 20 steps of warm-up and hold'),
+     f'{RATE}.cosine_decay_learning_rate.total_steps', 'is 10, less than the 20 steps of warmup and hold'),
     (schedule('cosine_decay_learning_rate { learning_rate_base: 0.1 warmup_learning_rate: 0.5 }'),
      f'{RATE}.cosine_decay_learning_rate.warmup_learning_rate', 'is 0.5, above learning_rate_base 0.1'),
     (schedule('exponential_decay_learning_rate { decay_steps: 0 }'),

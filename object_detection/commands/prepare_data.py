@@ -27,6 +27,8 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     add('--images', type=Path, metavar='FOLDER', help='the pictures, if they are not in --dataset')
     add('--output', type=args.folder_path, required=True, metavar='FOLDER', default=argparse.SUPPRESS,
         help='where everything is written')
+    add('--background', type=Path, metavar='FOLDER',
+        help='pictures without any object, to train on as negative examples; split with the same shares')
     add('--coco', type=Path, metavar='FOLDER',
         help='SavedModel of the detector that finds the boxes, such as one of the zoo (python -m object_detection.zoo)')
     group = parser.add_argument_group('pictures')

@@ -42,6 +42,8 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
                 if picture.jpg_sha256 in detections}
     expected = _expected_classes(pictures, detected, names, options.min_score)
     for picture in pictures:
+        if picture.background:
+            continue
         annotation = annotations.get(picture.path)
         if annotation:
             picture.review += annotation.findings
@@ -63,7 +65,8 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
 def needs_detector(picture: Picture, annotations: Mapping[str, Annotation]) -> bool:
     """Return whether the boxes of a picture have to come from the detector."""
     annotation = annotations.get(picture.path)
-    return not picture.verdict and (annotation is None or annotation.boxes is None)
+    return (not picture.verdict and not picture.background
+            and (annotation is None or annotation.boxes is None))
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:

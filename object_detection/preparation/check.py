@@ -37,7 +37,8 @@ class Checker:
     def check(self, pictures: Iterable[Picture], annotations: Mapping[str, Annotation]) -> dict[str, Any]:
         """Check boxes, write label_errors.json, and return the numbers for stats.json.
 
-        Whole pictures as boxes are left out, and pictures without boxes unless an annotation says that there is none.
+        Whole pictures as boxes are left out, and pictures without boxes unless an annotation or --background says that
+        there is none.
         """
         pictures = [picture for picture in pictures if _has_boxes(picture, annotations.get(picture.path))]
         self._detections.detect(pictures)
@@ -104,11 +105,12 @@ def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Ma
          labels: Sequence[str]) -> dict[str, Any]:
     """Return the boxes of pictures as COCO JSON, the picture with the worst ObjectLab score first.
 
-    The boxes are as they are, in pixels of the upright picture; nothing is corrected. `findings` is beyond COCO, and
-    tools pass over it.
+    Pictures of --background are not listed. The boxes are as they are, in pixels of the upright picture; nothing is
+    corrected. `findings` is beyond COCO, and tools pass over it.
     """
     ids = {label: number for number, label in enumerate(labels, start=1)}
-    order = sorted(pictures, key=lambda picture: (qualities[picture.path], picture.path))
+    order = sorted((picture for picture in pictures if not picture.background),
+                   key=lambda picture: (qualities[picture.path], picture.path))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     numbers: dict[tuple[str, int | None], int] = {}  # {(path, index of the box): id of the annotation}
@@ -129,13 +131,13 @@ def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Ma
                       'annotation_id': numbers.get((finding.path, finding.annotation)),
                       'detection': {'bbox': _bbox(finding.detection, places[finding.path][1]),
                                     'category_id': ids[finding.label], 'score': finding.confidence}}
-                     for finding in findings]}
+                     for finding in findings if finding.path in places]}
 
 
 def _has_boxes(picture, annotation):
     if annotation is not None and annotation.boxes is not None and annotation.origin != 'none':
         return not annotation.unclear
-    return bool(picture.boxes) and all(box.origin != 'whole' for box in picture.boxes)
+    return picture.background or (bool(picture.boxes) and all(box.origin != 'whole' for box in picture.boxes))
 
 
 def _bbox(corners, picture):

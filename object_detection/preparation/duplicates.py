@@ -65,6 +65,7 @@ def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = Fa
         name = min(member.sha256 for member in members)
         for member in members:
             member.group = name
+        members = _without_background(members)
         if len(members) > 1 and not _conflict(members, annotations):
             for part in {parts.get(member.path) for member in members}:
                 _keep_best([member for member in members if parts.get(member.path) == part], keep_near, annotations)
@@ -175,6 +176,17 @@ def _best_first(picture, annotations):
     annotation = annotations.get(picture.path)
     drawn = bool(annotation and annotation.boxes is not None and annotation.origin != 'none')
     return not drawn, -picture.width * picture.height, picture.sha256, picture.path
+
+
+def _without_background(members):
+    """Return the members; if some are in the data set, these, and give those of --background a verdict."""
+    inside = [member for member in members if not member.background]
+    if not inside:
+        return members
+    for member in members:
+        if member.background:
+            member.verdict, member.reason = 'conflict', f'background, but the same picture as {inside[0].path}'
+    return inside
 
 
 def _conflict(members, annotations) -> bool:

@@ -16,6 +16,7 @@ from object_detection.utils.errors import UserError
 
 VERSION = 1
 MANIFEST = 'manifest.sqlite'
+BACKGROUND = '../'  # how paths of --background start; no path in a data set does
 SCHEMA = '''
 CREATE TABLE IF NOT EXISTS found (
     path TEXT PRIMARY KEY, label TEXT, size INTEGER, mtime_ns INTEGER, options TEXT,  -- the file, and how it was read
@@ -92,6 +93,11 @@ class Picture:
     group: str | None = None
     boxes: list[Box] = dataclasses.field(default_factory=list)
     review: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def background(self) -> bool:
+        """Whether it comes from --background and shows no object."""
+        return self.path.startswith(BACKGROUND)
 
 
 BOX_COLUMNS = ('ymin', 'xmin', 'ymax', 'xmax', 'label', 'score', 'origin', 'coco', 'difficult')  # kept in `decided`

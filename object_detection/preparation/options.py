@@ -12,19 +12,20 @@ LEAST_SCORE = 0.01  # detections below are not kept; a run with another --min_sc
 class Options:
     """The command line of prepare_data.py; `--help` describes each option.
 
-    images: the folder of the pictures, None if it is dataset. coco: None for no detector. labels: 'auto', 'folders' or
-    'annotations'. split: shares of train, validation and test, which add up to 1. split_given: whether to keep a split
-    that is there; None: if labels are not the top folders. mindim, maxperlabel, max_boxes: None for no limit.
-    bits: used of 16, None for what each picture uses. tile: pixels a side, None for
-    whole pictures. overlap: share of a tile. min_visible: share of a box.
-    near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names or
-    ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
-    pipeline_config_path: of the model to train, whose anchors the report compares with the boxes.
-    check: SavedModel of a detector to hold the boxes against.
+    background: a folder of pictures without objects. images: the folder of the pictures, None if it is dataset.
+    coco: None for no detector. labels: 'auto', 'folders' or 'annotations'. split: shares of train, validation and
+    test, which add up to 1. split_given: whether to keep a split that is there; None: if labels are not the top
+    folders. mindim, maxperlabel, max_boxes: None for no limit. bits: used of 16, None for what each picture uses.
+    tile: pixels a side, None for whole pictures. overlap: share of a tile. min_visible: share of a box.
+    near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names
+    or ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
+    pipeline_config_path: of the model to train, whose anchors the report compares with the boxes. check: SavedModel
+    of a detector to hold the boxes against.
     """
     dataset: Path
     output: Path
     images: Path | None = None
+    background: Path | None = None
     coco: Path | None = None
     labels: str = 'auto'
     split: tuple[float, float, float] = (0.8, 0.0, 0.2)

@@ -32,7 +32,7 @@ from object_detection.preparation.detector import Detector
 from object_detection.preparation.layout import Layout, resolve
 from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
-from object_detection.preparation.scan import scan
+from object_detection.preparation.scan import list_background, scan
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -80,6 +80,9 @@ def prepare(options: Options) -> None:
         split.balance(kept, options)
         if dataset.parts is None:
             split.assign(kept, options)
+        else:
+            split.assign([picture for picture in kept if picture.background],
+                         dataclasses.replace(options, split=split.shares(kept)))
         cut = tiles.make(kept, dataset.sources, manifest, options)
         examined = [tile.picture for tile in cut] if options.tile else kept
         manifest.decide([*sources, *(tile.picture for tile in cut)])
@@ -103,8 +106,13 @@ def find(options: Options) -> tuple[Layout, Drawn]:
     listing = scan(options.images or options.dataset)
     drawn = load.load(listing, options)
     layout = resolve(listing, drawn, options)
+    empty = list_background(options.background) if options.background else []
+    layout.sources = sorted([*layout.sources, *empty], key=lambda source: source.path)
     label = 'label' if len(layout.labels) == 1 else 'labels'
-    console.log(f'{options.images or options.dataset}: {len(layout.sources)} files, {len(layout.labels)} {label}')
+    count = len(layout.sources) - len(empty)
+    console.log(f'{options.images or options.dataset}: {count} files, {len(layout.labels)} {label}')
+    if empty:
+        console.log(f'{options.background}: {len(empty)} files, background')
     if options.boxes != 'whole' and not options.coco and not drawn.any:
         raise UserError(f'{options.dataset}: there are no boxes. {BOX_SOURCES}')
     if options.tile and options.boxes == 'whole':
@@ -127,7 +135,7 @@ def check_places(options: Options) -> None:
     if absent := [path for path in options.annotations if not path.exists()]:
         raise UserError([files.missing(path) for path in absent])
     output = options.output.resolve()
-    for name, given in (('dataset', options.dataset), ('images', options.images)):
+    for name, given in (('dataset', options.dataset), ('images', options.images), ('background', options.background)):
         if given is None:
             continue
         folder = files.existing_dir(given).resolve()
@@ -137,6 +145,11 @@ def check_places(options: Options) -> None:
         if (output / 'jpg') in (folder, *folder.parents):
             raise UserError(f'--{name} {given} lies in {options.output / "jpg"}, which is where the pictures of this '
                             '--output go; choose another output')
+    if options.background:
+        folder, dataset = options.background.resolve(), (options.images or options.dataset).resolve()
+        if folder == dataset or dataset in folder.parents or folder in dataset.parents:
+            raise UserError(f'--background {options.background} and the data set {options.images or options.dataset} '
+                            'lie in each other; pictures without objects need a folder of their own')
     strange = sorted(path.name for name in OURS for path in output.glob(name))
     if strange and not (output / MANIFEST).exists():
         raise UserError(f'--output {options.output} holds {", ".join(strange[:4])} without the {MANIFEST} of this '

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from object_detection.preparation.manifest import BACKGROUND
+from object_detection.utils import console
 from object_detection.utils.errors import UserError
 from object_detection.utils.files import existing_dir
 
@@ -68,6 +70,25 @@ def scan(folder: Path) -> Scan:
     described = {label for _, _, label in files} - {source.label for source in listing.sources}
     listing.labels = sorted(tops.keys() - described)
     return listing
+
+
+def list_background(folder: Path) -> list[Source]:
+    """List the files below a folder of pictures without objects, sorted by path; none has a label.
+
+    Their paths start with BACKGROUND and the name of the folder.
+    """
+    prefix = f'{BACKGROUND}{text(existing_dir(folder).resolve().name)}/'
+    files = [_source(path, entry, '') for path, entry in _walk(folder, prefix)]
+    sources = [source for source in files if not is_side(source.path)]
+    if not sources:
+        raise UserError(f'--background {folder}: there are {len(files)} files, but no picture among them')
+    stems = {source.path.rpartition('.')[0] for source in sources}
+    drawn = [source for source in files if source.path.endswith(('.xml', '.txt')) and source.size
+             and source.path.rpartition('.')[0] in stems]
+    if drawn:
+        console.warn(f'--background {folder}: {len(drawn)} files beside pictures look like annotations '
+                     f'({Path(drawn[0].file).name}, for example). They are not read: these pictures count as empty')
+    return sorted(sources, key=lambda source: source.path)
 
 
 def list_sides(folder: Path) -> list[Source]:

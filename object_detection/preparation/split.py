@@ -42,7 +42,7 @@ def balance(pictures: Iterable[Picture], options: Options) -> None:
 def keep(pictures: Iterable[Picture], parts: Mapping[str, str]) -> None:
     """Set `subset` as the data set has it, in place; leave out pictures that are in none. parts: {path: subset}."""
     for picture in pictures:
-        if not picture.verdict:
+        if not picture.verdict and not picture.background:
             picture.subset = parts.get(picture.path)
             if not picture.subset:
                 picture.verdict, picture.reason = 'surplus', 'in no part of the split that is kept'
@@ -58,6 +58,15 @@ def name_by_boxes(pictures: Iterable[Picture], annotations: Mapping[str, Annotat
     for picture in pictures:
         picture.label = min(drawn[picture.path], key=lambda label: (counts[label], label), default='')
     return drawn
+
+
+def shares(pictures: Iterable[Picture]) -> tuple[float, float, float]:
+    """Return the shares of train, validation and test among the pictures that have a subset; all train if none has."""
+    counts = collections.Counter(picture.subset for picture in pictures if picture.subset and not picture.verdict)
+    if not counts:
+        return 1.0, 0.0, 0.0
+    train, validation, test = (counts[subset] / counts.total() for subset in SUBSETS)
+    return train, validation, test
 
 
 def assign(pictures: Iterable[Picture], options: Options) -> None:

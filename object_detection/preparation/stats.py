@@ -21,6 +21,7 @@ SCORE_EDGES = tuple(round(0.1 * i, 1) for i in range(10)) + (1.001,)
 
 
 NO_LABEL = '(no label)'
+BACKGROUND_ROW = '(background)'
 NO_ANNOTATIONS: dict[str, Any] = {'files': [], 'unmatched': [], 'broken': [], 'unread': [], 'left_out': {}}
 
 
@@ -43,8 +44,9 @@ def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options
             ranges[picture.note].append(picture.path)
     of_label: dict[str, list[Picture]] = {label: [] for label in labels}
     for picture in pictures:
-        for label in (drawn[picture.path] if drawn is not None else [picture.label]) or [NO_LABEL]:
-            of_label.setdefault(label or NO_LABEL, []).append(picture)
+        none = BACKGROUND_ROW if picture.background else NO_LABEL
+        for label in (drawn[picture.path] if drawn is not None else [picture.label]) or [none]:
+            of_label.setdefault(label or none, []).append(picture)
     return {
         'options': _options(options),
         'labels': [{'label': label, 'id': number if label in labels else None, **_counts(members)}
@@ -122,8 +124,8 @@ def _compare_with_anchors(sizes: Sequence[float], anchors: AnchorRange | None) -
 
 def _options(options):
     """Return the options that the result depends on, without paths and numbers of processes."""
-    left_out = ('dataset', 'output', 'images', 'coco', 'annotations', 'check', 'workers', 'detector_batch',
-                'pipeline_config_path', 'split_given')
+    left_out = ('dataset', 'output', 'images', 'background', 'coco', 'annotations', 'check', 'workers',
+                'detector_batch', 'pipeline_config_path', 'split_given')
     kept = {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in left_out}
     return kept | ({'split': 'given'} if options.split_given else {})

@@ -109,7 +109,7 @@ def _is_cut(box):
 
 
 def _cut(picture: Picture, options: Options) -> Iterator[Tile]:
-    """Yield the tiles of a picture that have boxes, or with --negatives show no part of one."""
+    """Yield the tiles of a picture that have boxes, or with --negatives or in the background show no part of one."""
     assert options.tile
     size = picture.jpg_width, picture.jpg_height
     there = set[int]()
@@ -118,7 +118,7 @@ def _cut(picture: Picture, options: Options) -> Iterator[Tile]:
             window = left, top, min(options.tile, size[0]), min(options.tile, size[1])
             shown = [(i, *cut(box, window, size)) for i, box in enumerate(picture.boxes)]
             kept = [(i, box) for i, share, box in shown if share >= options.min_visible and _has_pixels(box, window)]
-            if kept or (options.negatives and not any(share > 0 for _, share, _ in shown)):
+            if kept or ((options.negatives or picture.background) and not any(share > 0 for _, share, _ in shown)):
                 there.update(i for i, _ in kept)
                 yield Tile(_tile_picture(picture, window, [box for _, box in kept]), picture, window,
                            [i for i, _ in kept])

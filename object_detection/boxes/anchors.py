@@ -15,13 +15,13 @@ Size = Sequence[float]  # height and width, or y and x
 
 def tile(grid_size: tuple[int, int], scales: Sequence[float], aspect_ratios: Sequence[float], base_size: Size,
          stride: Size, offset: Size) -> np.ndarray:
-    """Repeat K anchors at every cell of a grid.
+    """Repeat K anchors at every location of a grid.
 
     Args:
         grid_size: (rows, columns).
         scales, aspect_ratios: K numbers each. Anchor k has height base_size[0] * scale / sqrt(ratio) and width
             base_size[1] * scale * sqrt(ratio); a ratio is width over height.
-        base_size, stride, offset: (y, x) each, in one unit. The center of the first cell is at `offset`.
+        base_size, stride, offset: (y, x) each, in one unit. The first location is centered at `offset`.
     Returns:
         float32 [rows * columns * K, 4], ordered by row, column and anchor, in the unit of the last three arguments.
     """
@@ -38,7 +38,7 @@ class AnchorGenerator(abc.ABC):
     """The anchors of all feature maps of a detector.
 
     Attributes:
-        per_location: for each feature map, the number of anchors at each of its cells.
+        per_location: for each feature map, the number of anchors at each location.
     """
     per_location: list[int]
     _normalize = False
@@ -47,11 +47,11 @@ class AnchorGenerator(abc.ABC):
         """Generate the anchors of an image.
 
         Args:
-            feature_map_sizes: (height, width) of each feature map in cells.
+            feature_map_sizes: (height, width) of each feature map.
             image_size: (height, width) in pixels. None only for generators that work in pixels.
         Returns:
-            float32 [A, 4], ordered by feature map, row, column and anchor of the cell, in pixels or as fractions of the
-            image, as the class says.
+            float32 [A, 4], ordered by feature map, row, column, and anchor of the location, in pixels or as fractions
+            of the image, as the class says.
         """
         if len(feature_map_sizes) != len(self.per_location):
             raise ValueError(f'{len(feature_map_sizes)} feature maps came, the anchors are for '
@@ -71,10 +71,13 @@ class MultiscaleGrid(AnchorGenerator):
     """Anchors of RetinaNet and EfficientDet (Lin et al. 2017). Level l has stride 2 ** l and anchors of size
     anchor_scale * 2 ** l, times each of the scales 2 ** (i / scales_per_octave), in all aspect ratios.
 
-    The first cell's center is at half a stride. Along a side of the image that the stride does not divide it is at 0,
-    as in the reference. Without image_size (only if not normalized) all are at half a stride.
+    The first location is centered at half a stride. Along a side of the image that the stride does not divide it is
+    centered at 0, as in the reference. Without image_size (only if not normalized) all are at half a stride.
 
     Args:
+        min_level, max_level: levels of the feature maps.
+        anchor_scale: size of an anchor in strides.
+        aspect_ratios: width / height.
         normalize: return fractions of the image instead of pixels.
     """
 
@@ -143,7 +146,13 @@ class SsdGrid(AnchorGenerator):
 
 
 class Grid(AnchorGenerator):
-    """Anchors of Faster R-CNN (Ren et al. 2015) on one feature map, in pixels: every scale in every aspect ratio."""
+    """Anchors of Faster R-CNN (Ren et al. 2015) on one feature map, in pixels: every scale in every aspect ratio.
+
+    Args:
+        scales: factors of base_size.
+        aspect_ratios: width / height.
+        base_size, stride, offset: (y, x) in pixels.
+    """
 
     def __init__(self, scales: Sequence[float] = (.5, 1., 2.), aspect_ratios: Sequence[float] = (.5, 1., 2.),
                  base_size: Size = (256, 256), stride: Size = (16, 16), offset: Size = (0, 0)) -> None:

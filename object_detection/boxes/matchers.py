@@ -15,7 +15,7 @@ class ArgmaxMatcher:
 
     Args:
         matched_threshold: for rule 1. None: every anchor is positive.
-        unmatched_threshold: for rule 2; at most matched_threshold.
+        unmatched_threshold: for rule 2; at most matched_threshold. None only if that is None.
         negatives_lower_than_unmatched: False swaps rules 2 and 3: anchors below unmatched_threshold are ignored, those
             in between are background.
         force_match_for_each_row: apply rule 4.

@@ -194,19 +194,16 @@ class SeparableConv2D(Layer):
 class Dense(Layer):
     """Matrix product on the last axis. Variables: kernel [in, units], bias [units]."""
 
-    def __init__(self, in_channels: int, units: int, use_bias: bool = True,
-                 kernel_initializer: Initializer = initializers.glorot_uniform,
-                 bias_initializer: Initializer = initializers.zeros, regularizer: Regularizer | None = None,
-                 bias_regularizer: Regularizer | None = None, trainable: bool = True) -> None:
+    def __init__(self, in_channels: int, units: int, kernel_initializer: Initializer = initializers.glorot_uniform,
+                 regularizer: Regularizer | None = None, bias_regularizer: Regularizer | None = None) -> None:
         super().__init__()
         self.regularizer, self.bias_regularizer = regularizer, bias_regularizer
-        self.kernel = _variable(kernel_initializer, (in_channels, units), trainable)
-        self.bias = _variable(bias_initializer, (units,), trainable) if use_bias else None
+        self.kernel = _variable(kernel_initializer, (in_channels, units), True)
+        self.bias = _variable(initializers.zeros, (units,), True)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """[..., in_channels] -> [..., units]."""
-        x = tf.matmul(x, tf.cast(self.kernel, x.dtype))
-        return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+        return tf.nn.bias_add(tf.matmul(x, tf.cast(self.kernel, x.dtype)), tf.cast(self.bias, x.dtype))
 
     def regularized(self) -> Iterable[tuple[Regularizer | None, tf.Variable | None]]:
         return (self.regularizer, self.kernel), (self.bias_regularizer, self.bias)
@@ -309,6 +306,11 @@ def pad_for_kernel(x: tf.Tensor, kernel_size: int) -> tf.Tensor:
     return tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]])
 
 
+def max_pool(x: tf.Tensor) -> tf.Tensor:
+    """Halve x [B, H, W, C] by 3 x 3 max pooling -> [B, H / 2, W / 2, C], rounded up."""
+    return tf.nn.max_pool2d(x, 3, 2, 'SAME')
+
+
 def upsample(x: tf.Tensor) -> tf.Tensor:
     """Upsample x [B, H, W, C] to [B, 2H, 2W, C] by nearest neighbor."""
     height, width = x.shape[1:3]
@@ -320,6 +322,12 @@ def crop(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Crop x [B, H, W, C] at the bottom and right to the size of `like` [B, h, w, ...] -> [B, h, w, C]."""
     shape = tf.shape(like)
     return x[:, :shape[1], :shape[2]]
+
+
+def round_to_8(channels: float) -> int:
+    """Round to the nearest multiple of 8, at least 8, up where that would lose more than a tenth."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < .9 * channels else rounded
 
 
 def check_equal_sizes(maps: list[tf.Tensor]) -> None:

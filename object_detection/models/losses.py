@@ -31,6 +31,7 @@ class Focal:
     alpha: float | None = .25
 
     def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Compute the loss. Shapes: see the module."""
         logits *= 2. * targets - 1.
         loss = tf.nn.softplus(-logits)
         if self.gamma:
@@ -48,6 +49,7 @@ class Softmax:
     targets_are_logits: bool = False
 
     def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Compute the loss. Shapes: see the module."""
         if self.targets_are_logits:
             targets = tf.nn.softmax(targets / self.logit_scale)
         return tf.nn.softmax_cross_entropy_with_logits(targets, logits / self.logit_scale) * weights
@@ -63,6 +65,7 @@ class BootstrappedSigmoid:
     hard: bool = False
 
     def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Compute the loss. Shapes: see the module."""
         predicted = tf.sigmoid(logits)
         if self.hard:
             predicted = tf.cast(predicted > .5, tf.float32)
@@ -75,6 +78,7 @@ class SmoothL1:
     delta: float = 1.
 
     def __call__(self, encodings: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Compute the loss. Shapes: see the module."""
         error = tf.abs(encodings - targets)
         quadratic = tf.minimum(error, self.delta)
         return tf.reduce_sum(.5 * quadratic * quadratic + self.delta * (error - quadratic), -1) * weights
@@ -97,7 +101,7 @@ def giou(boxes: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
 
 def mean_weights(count: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
-    """Return the weights with which a sum over boxes is their mean: 1 / count for the first `count`, then 0.
+    """Return weights that turn a sum over boxes into a mean: 1 / count for the first `count`, then 0.
 
     Args:
         count: int32 [B].

@@ -9,7 +9,6 @@ import dataclasses
 import tensorflow as tf
 
 from object_detection import protos
-from object_detection.models.hyperparams import enum_name
 
 METHODS = {'BILINEAR': 'bilinear', 'NEAREST_NEIGHBOR': 'nearest', 'BICUBIC': 'bicubic', 'AREA': 'area'}
 
@@ -64,7 +63,8 @@ class FixedShape(Resizer):
 
 @dataclasses.dataclass(frozen=True)
 class KeepAspectRatio(Resizer):
-    """Resize so that the shorter side is min_dimension, or the longer one max_dimension if it would be more.
+    """Resize so that the shorter side becomes min_dimension, or so that the longer one becomes max_dimension if it
+    would be longer.
 
     pad: pad to a square of max_dimension with the color `value`.
     """
@@ -107,11 +107,13 @@ class Identity(Resizer):
 
 
 def build(image_resizer: protos.ImageResizer) -> Resizer:
+    """Return the resizer of a section."""
     kind = image_resizer.WhichOneof('image_resizer_oneof')
     if kind == 'identity_resizer':
         return Identity()
     config = getattr(image_resizer, kind)
+    method = METHODS[protos.enum_name(config, 'resize_method')]
     if kind == 'fixed_shape_resizer':
-        return FixedShape(config.height, config.width, METHODS[enum_name(config, 'resize_method')])
-    return KeepAspectRatio(config.min_dimension, config.max_dimension, METHODS[enum_name(config, 'resize_method')],
-                           config.pad_to_max_dimension, tuple(config.per_channel_pad_value) or (0., 0., 0.))
+        return FixedShape(config.height, config.width, method)
+    return KeepAspectRatio(config.min_dimension, config.max_dimension, method, config.pad_to_max_dimension,
+                           tuple(config.per_channel_pad_value) or (0., 0., 0.))

@@ -39,6 +39,11 @@ def _module(file: FileDescriptor) -> ModuleType:
     return module
 
 
+def enum_name(message: Any, field: str) -> str:
+    """Return the name of the value of an enum field."""
+    return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name
+
+
 def _load() -> None:
     """Add every message class and every _pb2 module of schema.pb to this package."""
     pool = DescriptorPool()

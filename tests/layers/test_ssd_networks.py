@@ -6,7 +6,7 @@ from object_detection.config import pipeline as config
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
-from object_detection.models import build_parts, hyperparams
+from object_detection.models import build_parts
 from tests.support import parity
 
 SMALL = ('efficientdet_d0', 'efficientdet_d1', 'ssd_mobilenet_v2_fpnlite', 'ssd_mobilenet_v1_fpn', 'ssd_mobilenet_v2')
@@ -24,14 +24,14 @@ class Network(tf.Module):
                 pyramid = {(name if name == 'additional_layer_depth' else prefix + name): value
                            for name, value in _fields(getattr(extractor, field)).items()}
         self._feature_extractor = feature_extractors.SSD[extractor.type](
-            conv_hyperparams=hyperparams.read(extractor.conv_hyperparams), **pyramid,
+            conv_hyperparams=build_parts.hyperparams(extractor.conv_hyperparams), **pyramid,
             **build_parts.changed(extractor, 'depth_multiplier', 'min_depth', 'use_depthwise',
                                   'override_base_feature_extractor_hyperparams'))
         kind = ssd.box_predictor.WhichOneof('box_predictor_oneof')
         predictor = getattr(ssd.box_predictor, kind)
         common = {'in_channels': self._feature_extractor.channels, 'kernel_size': predictor.kernel_size,
                   'num_class_slots': ssd.num_classes + ssd.add_background_class,
-                  'hyperparams': hyperparams.read(predictor.conv_hyperparams)}
+                  'hyperparams': build_parts.hyperparams(predictor.conv_hyperparams)}
         if kind == 'convolutional_box_predictor':
             self._box_predictor = ConvolutionalBoxPredictor(anchors_per_location=[3, 6, 6, 6, 6, 6], **common)
         else:

@@ -6,11 +6,11 @@ from google.protobuf import text_format
 
 from object_detection import protos
 from object_detection.layers import core
-from object_detection.models import hyperparams
+from object_detection.models import build_parts
 
 
 def _read(text, **keywords):
-    return hyperparams.read(text_format.Parse(text, protos.Hyperparams()), **keywords)
+    return build_parts.hyperparams(text_format.Parse(text, protos.Hyperparams()), **keywords)
 
 
 def test_defaults():

@@ -24,7 +24,7 @@ class EfficientNet(core.Network):
 
     Args:
         version: 'b0' to 'b7'.
-        regularizer: for kernels, except depthwise ones, and biases.
+        regularizer: for biases and for all kernels but depthwise ones.
         freeze_batchnorm: use and keep the moving moments in training.
     Attributes:
         channels: {level: channels of the feature map}, levels 1 to 5.
@@ -37,13 +37,13 @@ class EfficientNet(core.Network):
         super().__init__()
         width, depth = COEFFICIENTS[version]
         make = _Maker(self.add, regularizer, freeze_batchnorm)
-        channels = _round_filters(STEM_FILTERS, width)
+        channels = core.round_to_8(STEM_FILTERS * width)
         stem = make.conv(3, channels, 3, strides=2), make.norm(channels)
         repeats = [math.ceil(depth * repeat) for _, _, repeat, _, _ in STACKS]
         blocks: dict[tuple[int, int], _Block] = {}
         self.used = 0
         for stack, (filters, kernel_size, _, expansion, strides) in enumerate(STACKS):
-            filters = _round_filters(filters, width)
+            filters = core.round_to_8(filters * width)
             for index in range(repeats[stack]):
                 drop_rate = DROP_RATE * len(blocks) / sum(repeats)
                 blocks[stack, index] = _Block(make, channels, filters, kernel_size, expansion,
@@ -51,12 +51,12 @@ class EfficientNet(core.Network):
                 channels = filters
                 if (stack, index) == ENDPOINTS[5]:
                     self.used = self.num_layers
-        top = _round_filters(TOP_FILTERS, width)
+        top = core.round_to_8(TOP_FILTERS * width)
         make.conv(channels, top, 1)
         make.norm(top)
         self.add(core.Dense(top, CLASSES, regularizer=regularizer, bias_regularizer=regularizer,
                             kernel_initializer=initializers.variance_scaling(1 / 3, 'fan_out', uniform=True)))
-        self.channels = {level: _round_filters(STACKS[stack][0], width) for level, (stack, _) in ENDPOINTS.items()}
+        self.channels = {level: core.round_to_8(STACKS[stack][0] * width) for level, (stack, _) in ENDPOINTS.items()}
         self._parts = core.Untracked(stem=stem, blocks=blocks)
 
     def __call__(self, images: tf.Tensor, training: bool = False) -> dict[int, tf.Tensor]:
@@ -120,10 +120,3 @@ class _Maker:
 
     def norm(self, channels):
         return self.add(core.BatchNorm(channels, frozen=self.freeze_batchnorm))
-
-
-def _round_filters(filters, width):
-    """Round filters * width to the nearest multiple of 8, up where that would lose more than a tenth."""
-    scaled = filters * width
-    rounded = max(8, int(scaled + 4) // 8 * 8)
-    return rounded + 8 if rounded < .9 * scaled else rounded

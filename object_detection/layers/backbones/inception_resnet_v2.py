@@ -24,13 +24,13 @@ class InceptionResNetV2(core.Network):
     def __init__(self, hyperparams: Hyperparams) -> None:
         super().__init__()
         stem = _branches(self, hyperparams, 3, [
-            [(32, 3, 2), (32, 3), (64, 3), _max_pool, (80, 1), (192, 3), _max_pool]])
+            [(32, 3, 2), (32, 3), (64, 3), core.max_pool, (80, 1), (192, 3), core.max_pool]])
         mixed_5b = _branches(self, hyperparams, 192, [
             [(96, 1)], [(48, 1), (64, 5)], [(64, 1), (96, 3), (96, 3)], [_average_pool, (64, 1)]])
         block35 = [_Residual(self, hyperparams, 320, .17, [[(32, 1)], [(32, 1), (32, 3)], [(32, 1), (48, 3), (64, 3)]])
                    for _ in range(10)]
         mixed_6a = _branches(self, hyperparams, 320, [
-            [(384, 3, 2)], [(256, 1), (256, 3), (384, 3, 2)], [_max_pool]])
+            [(384, 3, 2)], [(256, 1), (256, 3), (384, 3, 2)], [core.max_pool]])
         block17 = [_Residual(self, hyperparams, MIDDLE_CHANNELS, .1, [
             [(192, 1)], [(128, 1), (160, (1, 7)), (192, (7, 1))]]) for _ in range(20)]
         self._parts = core.Untracked(blocks=[stem, mixed_5b, *block35, mixed_6a, *block17])
@@ -46,7 +46,7 @@ class InceptionResNetV2Top(core.Network):
     def __init__(self, hyperparams: Hyperparams) -> None:
         super().__init__()
         mixed_7a = _branches(self, hyperparams, MIDDLE_CHANNELS, [
-            [(256, 1), (384, 3, 2)], [(256, 1), (288, 3, 2)], [(256, 1), (288, 3), (320, 3, 2)], [_max_pool]])
+            [(256, 1), (384, 3, 2)], [(256, 1), (288, 3, 2)], [(256, 1), (288, 3), (320, 3, 2)], [core.max_pool]])
         block8 = [_Residual(self, hyperparams, 2080, scale, [
             [(192, 1)], [(192, 1), (224, (1, 3)), (256, (3, 1))]], activation)
             for scale, activation in [(.2, hyperparams.activation)] * 9 + [(1., None)]]
@@ -62,10 +62,6 @@ def _run(blocks, x, training):
     for block in blocks:
         x = block(x, training)
     return x
-
-
-def _max_pool(x):
-    return tf.nn.max_pool2d(x, 3, 2, 'SAME')
 
 
 def _average_pool(x):

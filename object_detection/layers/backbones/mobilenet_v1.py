@@ -14,7 +14,7 @@ ENDPOINTS = {2: 3, 3: 5, 4: 11, 5: 13}
 
 
 def default_hyperparams(freeze_batchnorm: bool = False) -> Hyperparams:
-    """Return the settings of the network that apply unless a config overrides them."""
+    """Return the settings of MobileNet V1 and V2 that apply unless a config overrides them."""
     return Hyperparams(initializers.truncated_normal(.09), core.L2(4e-5), tf.nn.relu6,
                        {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batchnorm})
 

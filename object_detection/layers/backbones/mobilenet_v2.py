@@ -3,7 +3,7 @@ import functools
 
 import tensorflow as tf
 
-from object_detection.layers import core, initializers
+from object_detection.layers import core
 from object_detection.layers.hyperparams import Hyperparams
 
 # (filters, stride) of the 17 blocks. The first does not expand its channels, the others do sixfold.
@@ -12,12 +12,6 @@ BLOCKS = ((16, 1), (24, 2), (24, 1), *[(32, 2), (32, 1), (32, 1)], *[(64, 2), *[
 # {output: the last block before it}. Level 5 is the output of the last convolution.
 ENDPOINTS: dict[int | str, int] = {2: 2, 3: 5, 'block 9': 9, 4: 12}
 EXPANDED_BLOCK = 13
-
-
-def default_hyperparams(freeze_batchnorm: bool = False) -> Hyperparams:
-    """Return the settings of the network that apply unless a config overrides them."""
-    return Hyperparams(initializers.truncated_normal(.09), core.L2(4e-5), tf.nn.relu6,
-                       {'momentum': .9997, 'epsilon': 1e-3, 'frozen': freeze_batchnorm})
 
 
 class MobileNetV2(core.Network):
@@ -37,21 +31,21 @@ class MobileNetV2(core.Network):
         make = _Maker(self.add, hyperparams, use_explicit_padding)
 
         def scaled(count):
-            return max(_round_to_8(count * alpha), min_depth)
+            return max(core.round_to_8(count * alpha), min_depth)
         channels = scaled(32)
         stem = make.conv(3, channels, 3, strides=2)
         widths: dict[int | str, int] = {}
         blocks = []
         for index, (count, strides) in enumerate(BLOCKS):
             # compared before min_depth, as the reference does
-            residual = strides == 1 and channels == _round_to_8(int(count * alpha))
-            filters = max(_round_to_8(int(count * alpha)), min_depth)
+            residual = strides == 1 and channels == core.round_to_8(int(count * alpha))
+            filters = max(core.round_to_8(int(count * alpha)), min_depth)
             blocks.append(_Block(make, channels, filters, strides, 6 if index else 1, residual))
             if index == EXPANDED_BLOCK:
                 widths['expanded'] = 6 * channels
             channels = filters
             widths |= {level: channels for level, block in ENDPOINTS.items() if block == index}
-        widths[5] = max(_round_to_8(1280 * alpha) if alpha < 1 else 1280, min_depth)
+        widths[5] = max(core.round_to_8(1280 * alpha) if alpha < 1 else 1280, min_depth)
         top = make.conv(channels, widths[5], 1)
         self._parts = core.Untracked(stem=stem, blocks=blocks, top=top, channels=widths)
 
@@ -111,9 +105,3 @@ class _Maker:
         norm = self.hyperparams.norm(channels)
         return core.Sequence([functools.partial(core.pad_for_kernel, kernel_size=kernel_size) if pads else None, conv,
                               norm and self.add(norm), self.hyperparams.activation if activate else None])
-
-
-def _round_to_8(count):
-    """Round to the nearest multiple of 8, at least 8, up where that would lose more than a tenth."""
-    rounded = max(8, int(count + 4) // 8 * 8)
-    return rounded + 8 if rounded < .9 * count else rounded

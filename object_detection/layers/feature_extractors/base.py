@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from object_detection.layers import core
 
+BACKBONE_MAX_LEVEL = 5  # the coarsest level of every backbone; a feature pyramid may add coarser ones
 IMAGENET_MEANS = (123.68, 116.779, 103.939)  # of R, G, B
 
 

@@ -7,20 +7,21 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection.layers import core
-from object_detection.layers.backbones import hourglass, mobilenet_v2, resnet_v1, resnet_v2
+from object_detection.layers.backbones import hourglass, mobilenet_v1, mobilenet_v2, resnet_v1, resnet_v2
 from object_detection.layers.feature_extractors.base import IMAGENET_MEANS, FeatureExtractor, to_symmetric_range
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.upsampling import Deconvolution, UpsamplingFPN
 
 
 class CenterNetFeatureExtractor(FeatureExtractor):
-    """One or more maps of stride 4. Of several, only the last makes detections; the others have a loss.
+    """One or more maps of stride 4. If there are several, all have a loss, and only the last makes detections.
 
     Sub-classes define `_features`, which is `_maps` after the size check, and may define `_backbone_range`, which is
     applied after the normalization below.
 
     Args:
-        channel_means, channel_stds: subtracted from each channel and divided by; empty for 0 and 1.
+        channel_means, channel_stds: mean to subtract from each channel and standard deviation to divide it by; empty
+            for 0 and 1.
         bgr_ordering: reverse the channels before that.
     Attributes:
         multiple: the image's height and width must be multiples of it.
@@ -166,7 +167,7 @@ class MobileNetV2(CenterNetFeatureExtractor):
 
 def _mobilenet_v2(depth_multiplier):
     # no weight decay: CenterNet's loss has none
-    hyperparams = dataclasses.replace(mobilenet_v2.default_hyperparams(), regularizer=None)
+    hyperparams = dataclasses.replace(mobilenet_v1.default_hyperparams(), regularizer=None)
     return mobilenet_v2.MobileNetV2(hyperparams, depth_multiplier)
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from object_detection.layers import core
 from object_detection.layers.backbones import efficientnet
-from object_detection.layers.feature_extractors.base import FeatureExtractor
+from object_detection.layers.feature_extractors.base import BACKBONE_MAX_LEVEL, FeatureExtractor
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.bifpn import BiFPN
 
@@ -45,7 +45,7 @@ class EfficientNetBiFPN(FeatureExtractor):
         backbone = efficientnet.EfficientNet(version, freeze_batchnorm=freeze_batchnorm, **decay)
         self._efficientnet = core.Network(backbone.first_layers(backbone.used))
         self.classification_backbone = backbone
-        self._levels = range(bifpn_min_level, min(bifpn_max_level, 5) + 1)
+        self._levels = range(bifpn_min_level, min(bifpn_max_level, BACKBONE_MAX_LEVEL) + 1)
         self._bifpn_stage = BiFPN(
             [backbone.channels[level] for level in self._levels], filters, bifpn_num_iterations or iterations,
             bifpn_min_level, bifpn_max_level, conv_hyperparams, bifpn_combine_method or combine_method)

@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from object_detection.layers import core
 from object_detection.layers.backbones import inception_resnet_v2, resnet_v1
-from object_detection.layers.feature_extractors.base import pad, subtract_means, to_symmetric_range
+from object_detection.layers.feature_extractors.base import BACKBONE_MAX_LEVEL, pad, subtract_means, to_symmetric_range
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.fpn import TopDownFPN, conv_block
 
-BACKBONE_MAX_LEVEL = 5
 HIDDEN_UNITS = 1024  # of the two fully connected layers after the pyramid's regions
 
 
@@ -46,7 +45,7 @@ class TwoStageFeatureExtractor(abc.ABC):
 
     @abc.abstractmethod
     def region_side(self, size: int) -> int:
-        """Return the side of the region features of regions of size x size cells."""
+        """Return the side of the region features of regions of size x size locations."""
 
     @property
     @abc.abstractmethod

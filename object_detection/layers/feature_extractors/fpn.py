@@ -5,11 +5,14 @@ from typing import Any
 
 from object_detection.layers import core
 from object_detection.layers.backbones import mobilenet_v1, mobilenet_v2, resnet_v1
-from object_detection.layers.feature_extractors.base import FeatureExtractor, subtract_means, to_symmetric_range
+from object_detection.layers.feature_extractors.base import (
+    BACKBONE_MAX_LEVEL,
+    FeatureExtractor,
+    subtract_means,
+    to_symmetric_range,
+)
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks.fpn import TopDownFPN, conv_block
-
-BACKBONE_MAX_LEVEL = 5
 
 
 class FPN(FeatureExtractor):
@@ -75,7 +78,7 @@ class MobileNetV2FPN(FPN):
     """ssd_mobilenet_v2_fpn_keras."""
 
     normalize = staticmethod(to_symmetric_range)
-    default_hyperparams = staticmethod(mobilenet_v2.default_hyperparams)
+    default_hyperparams = staticmethod(mobilenet_v1.default_hyperparams)
 
     def _backbone(self, hyperparams, depth_multiplier, min_depth, use_explicit_padding=False, use_depthwise=False):
         return mobilenet_v2.MobileNetV2(hyperparams, depth_multiplier, min_depth, use_explicit_padding)

@@ -1,6 +1,5 @@
 """MobileNet with the extra feature layers of SSD (https://arxiv.org/abs/1512.02325)."""
 from collections.abc import Callable
-from typing import Any
 
 from object_detection.layers.backbones import mobilenet_v1, mobilenet_v2
 from object_detection.layers.feature_extractors.base import FeatureExtractor, to_symmetric_range
@@ -25,7 +24,6 @@ class _MultiResolution(FeatureExtractor):
             decide.)
     """
     normalize = staticmethod(to_symmetric_range)
-    backbone_module: Any
     backbone: Callable
     taken: tuple[int | str, ...]  # names of the two maps in the backbone's output
     generator_name: str  # attribute of the extra layers, and so their checkpoint key
@@ -36,7 +34,7 @@ class _MultiResolution(FeatureExtractor):
                  freeze_batchnorm: bool = False) -> None:
         super().__init__(pad_to_multiple)
         base = (conv_hyperparams if override_base_feature_extractor_hyperparams
-                else self.backbone_module.default_hyperparams(freeze_batchnorm))
+                else mobilenet_v1.default_hyperparams(freeze_batchnorm))
         self.classification_backbone = self.backbone(base, depth_multiplier, min_depth, use_explicit_padding)
         channels = [self.classification_backbone.channels[key] for key in self.taken[:num_layers]]
         generator = MultiResolution(channels, DEPTHS[:max(num_layers - 2, 0)], conv_hyperparams, depth_multiplier,
@@ -53,7 +51,7 @@ class _MultiResolution(FeatureExtractor):
 class MobileNetV1(_MultiResolution):
     """ssd_mobilenet_v1_keras."""
 
-    backbone_module, backbone = mobilenet_v1, mobilenet_v1.MobileNetV1
+    backbone = mobilenet_v1.MobileNetV1
     taken = (4, 5)
     generator_name = '_feature_map_generator'
 
@@ -61,7 +59,7 @@ class MobileNetV1(_MultiResolution):
 class MobileNetV2(_MultiResolution):
     """ssd_mobilenet_v2_keras."""
 
-    backbone_module, backbone = mobilenet_v2, mobilenet_v2.MobileNetV2
+    backbone = mobilenet_v2.MobileNetV2
     taken = ('expanded', 5)
     generator_name = 'feature_map_generator'
 

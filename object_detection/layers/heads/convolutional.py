@@ -48,7 +48,7 @@ class ConvolutionalBoxPredictor(core.Layer):
     Args:
         in_channels: channels of each feature map.
         num_class_slots: scores per anchor: the classes, plus 1 if the background has a score.
-        anchors_per_location: anchors per pixel of each map.
+        anchors_per_location: anchors per location of each map.
         hyperparams: settings of all convolutions.
         kernel_size: of the last convolutions.
         num_layers_before_predictor, min_depth, max_depth: number of 1 x 1 convolutions, and limits of their channels,
@@ -91,7 +91,7 @@ class ConvolutionalBoxPredictor(core.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, maps: list[tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """Predict boxes and classes of A anchors, which are ordered by map, row, column, and anchor of the pixel.
+        """Predict boxes and classes of A anchors, which are ordered by map, row, column, and anchor of the location.
 
         Args:
             maps: [B, h_i, w_i, in_channels[i]].

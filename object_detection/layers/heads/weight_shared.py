@@ -17,7 +17,7 @@ class WeightSharedBoxPredictor(core.Layer):
     Args:
         in_channels: channels of each feature map.
         num_class_slots: scores per anchor: the classes, plus 1 if the background has a score.
-        anchors_per_location: anchors per pixel, the same for all maps.
+        anchors_per_location: anchors per location, the same for all maps.
         depth, num_layers_before_predictor, kernel_size: of the towers. The last convolutions have the same kernel size.
         hyperparams: settings of all convolutions.
         class_prediction_bias_init: initial class bias (a logit).
@@ -71,7 +71,7 @@ class WeightSharedBoxPredictor(core.Layer):
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, maps: list[tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """Predict boxes and classes of A anchors, which are ordered by map, row, column, and anchor of the pixel.
+        """Predict boxes and classes of A anchors, which are ordered by map, row, column, and anchor of the location.
 
         Args:
             maps: [B, h_i, w_i, in_channels[i]].

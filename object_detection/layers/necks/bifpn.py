@@ -45,7 +45,7 @@ class BiFPN(core.Layer):
                 if index < len(in_channels):
                     steps = [hyperparams.conv(in_channels[index], filters, 1), hyperparams.norm(filters)]
                 if levels[index] != level:
-                    steps.append(_max_pool if levels[index] < level else core.upsample)
+                    steps.append(core.max_pool if levels[index] < level else core.upsample)
                 blocks.append((index, core.Sequence(steps)))
             combines = len(inputs) > 1
             self.node_input_blocks.append(blocks)
@@ -91,10 +91,6 @@ def _combine(inputs, scale):
         return inputs[0]
     core.check_equal_sizes(inputs)
     return tf.add_n(inputs if scale is None else [s * x for s, x in zip(scale, inputs)])
-
-
-def _max_pool(x):
-    return tf.nn.max_pool2d(x, 3, 2, 'SAME')
 
 
 def _plan(min_level, backbone_max_level, max_level, iterations):

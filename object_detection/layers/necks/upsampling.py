@@ -65,7 +65,7 @@ def _upsample_bilinear(x):
 
 
 class Deconvolution(_Neck):
-    """For each entry of `filters`, a convolution and a transposed convolution that doubles the size.
+    """A convolution and a transposed convolution that doubles the size, three times: 256, 128, and 64 channels.
 
     BatchNorm and activation follow both.
 
@@ -76,10 +76,10 @@ class Deconvolution(_Neck):
         channels: channels of the output.
     """
 
-    def __init__(self, in_channels: int, filters: tuple[int, ...] = (256, 128, 64), kernel_size: int = 3) -> None:
+    def __init__(self, in_channels: int, kernel_size: int = 3) -> None:
         super().__init__()
         steps = []
-        for count in filters:
+        for count in (256, 128, 64):
             steps += [self.add(core.Conv2D(in_channels, count, kernel_size)), *self._norm(count),
                       self.add(Conv2DTranspose(count, count, 3, strides=2)), *self._norm(count)]
             in_channels = count
@@ -87,7 +87,7 @@ class Deconvolution(_Neck):
         self._parts = core.Untracked(layers=core.Sequence(steps))
 
     def __call__(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, h, w, in_channels] -> [B, 2 ** len(filters) * h, 2 ** len(filters) * w, channels]."""
+        """[B, h, w, in_channels] -> [B, 8 * h, 8 * w, channels]."""
         return self._parts.layers(x, training)
 
 

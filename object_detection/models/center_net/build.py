@@ -10,6 +10,7 @@ from object_detection.models.center_net.model import CenterNet
 
 
 def build(config: protos.CenterNet) -> CenterNet:
+    """Build the model of a center_net section."""
     boxes = _boxes(config.object_detection_task) if config.HasField('object_detection_task') else None
     keypoints = tuple(_keypoint_task(config, section) for section in config.keypoint_estimation_task)
     all_tasks = tasks.Tasks(_center(config.object_center_params), boxes, keypoints)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from object_detection.boxes import ops
 from object_detection.models.center_net.decoding import best_peaks_per_channel, gather_pixel_pairs, gather_pixels
-from object_detection.models.center_net.targets import peak_size
+from object_detection.models.center_net.targets import KEYPOINT_MIN_IOU, peak_size
 from object_detection.models.center_net.tasks import Keypoints
 from object_detection.models.detector import Predictions
 
@@ -83,7 +83,8 @@ def _ranks(distances: tf.Tensor, scores: tf.Tensor, task: Keypoints, boxes: tf.T
     _, _, height, width = (side[:, :, tf.newaxis, tf.newaxis] for side in ops.center_and_size(boxes))
     if task.ranking == 'score_scaled_distance_ratio':
         return scores / (distances + tf.maximum(height, width) * task.score_distance_multiplier)
-    spread = peak_size(height, width, .7) * (tf.constant(task.std_dev) * task.std_dev_multiplier)[:, tf.newaxis]
+    std_dev = (tf.constant(task.std_dev) * task.std_dev_multiplier)[:, tf.newaxis]
+    spread = peak_size(height, width, KEYPOINT_MIN_IOU) * std_dev
     return scores * tf.exp(-.5 * tf.square(distances / spread))
 
 

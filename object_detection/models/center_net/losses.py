@@ -45,16 +45,17 @@ def l1(predictions: tf.Tensor, target: tf.Tensor, weights: tf.Tensor) -> tf.Tens
 
 def center_loss(maps: list[tf.Tensor], task: ObjectCenter, boxes: tf.Tensor, groundtruth: Tensors, valid: tf.Tensor,
                 map_size: MapSize) -> tf.Tensor:
-    """Compute the loss of the center heatmaps (logits, C = num_classes), a scalar, per box."""
+    """Compute the loss of the center heatmaps (logits, C = num_classes), a scalar, averaged over boxes."""
     weights = groundtruth['groundtruth_weights']
     target = targets.center_heatmaps(boxes, groundtruth['groundtruth_classes'], weights, task.min_iou, map_size)
     total = _mean([tf.reduce_sum(task.loss(logits, target) * valid) for logits in maps])
-    return task.loss_weight * total / _num_boxes(weights)
+    return task.loss_weight * total / _box_normalizer(weights)
 
 
 def box_losses(scales: list[tf.Tensor], offsets: list[tf.Tensor], task: Boxes, boxes: tf.Tensor, groundtruth: Tensors,
                map_size: MapSize) -> tuple[tf.Tensor, tf.Tensor]:
-    """Compute the losses of the boxes' sizes and of their centers' offsets (maps with C = 2), scalars, per box."""
+    """Compute the losses of the boxes' sizes and of their centers' offsets (maps with C = 2), scalars, averaged over
+    boxes."""
     weights = groundtruth['groundtruth_weights']
     y, x, height, width = ops.center_and_size(boxes)
     centers = tf.stack([y, x], -1)
@@ -62,14 +63,15 @@ def box_losses(scales: list[tf.Tensor], offsets: list[tf.Tensor], task: Boxes, b
 
     def loss(maps, target):
         losses = [tf.reduce_sum(task.loss(gather_pixels(values, pixels), target, weights)) for values in maps]
-        return _mean(losses) / _num_boxes(weights)
+        return _mean(losses) / _box_normalizer(weights)
     return (task.scale_weight * loss(scales, tf.stack([height, width], -1)),
             task.offset_weight * loss(offsets, centers - pixels))
 
 
 def keypoint_losses(predictions: Predictions, task: Keypoints, boxes: tf.Tensor, groundtruth: Tensors,
                     valid: tf.Tensor, map_size: MapSize) -> Tensors:
-    """Compute the losses of the heatmap, offset and regression of one task, {name: scalar}, per keypoint."""
+    """Compute the losses of the heatmap, offset and regression of one task, {name: scalar}, averaged
+    over keypoints."""
     keypoints, weights = targets.labeled_keypoints(groundtruth, task, map_size)
     y, x, _, _ = ops.center_and_size(boxes)
     centers = tf.broadcast_to(tf.stack([y, x], -1)[:, :, tf.newaxis], tf.shape(keypoints))
@@ -99,8 +101,8 @@ def _neighbor_loss(maps, task, points, keypoints, weights, map_size):
     return _mean(losses) / devices.loss_normalizer(tf.reduce_sum(weights))
 
 
-def _num_boxes(weights):
-    """Number of boxes with a weight, over all devices."""
+def _box_normalizer(weights):
+    """Return the normalizer of losses per box: the number of boxes with a weight, see devices.loss_normalizer."""
     return devices.loss_normalizer(tf.cast(tf.math.count_nonzero(weights), tf.float32))
 
 

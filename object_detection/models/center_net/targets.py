@@ -10,13 +10,15 @@ from object_detection.models.center_net.decoding import MapSize
 from object_detection.models.center_net.tasks import Keypoints
 from object_detection.models.detector import Tensors
 
+KEYPOINT_MIN_IOU = .7  # of the peaks of keypoints, fixed in the reference
+
 
 def peak_size(height: tf.Tensor, width: tf.Tensor, min_iou: float) -> tf.Tensor:
     """Return the standard deviation of the peak of a box (Law and Deng 2018, CornerNet).
 
-    The radius is the least of three: how far both corners may move, together, inwards or outwards, with the IoU still
-    at least min_iou. The roots are those of the published CenterNet (the larger one, not divided by a), which released
-    weights were trained with.
+    The radius is the least of three: how far both corners may move, together, inward or outward, with the IoU still
+    at least min_iou. Each is (sqrt(b ** 2 - 4 a c) - b) / 2, not divided by a, as in the published CenterNet, which
+    released weights were trained with.
 
     Args:
         height, width: float32 [...], in cells.
@@ -91,7 +93,7 @@ def keypoint_heatmaps(keypoints: tf.Tensor, weights: tf.Tensor, boxes: tf.Tensor
         float32 [B, H, W, K].
     """
     _, _, height, width = ops.center_and_size(boxes)
-    sizes = peak_size(height, width, .7)[..., tf.newaxis] * tf.constant(std_dev)
+    sizes = peak_size(height, width, KEYPOINT_MIN_IOU)[..., tf.newaxis] * tf.constant(std_dev)
     return heatmaps(keypoints, sizes, weights, map_size)
 
 

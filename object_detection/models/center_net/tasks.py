@@ -70,8 +70,9 @@ class Keypoints:
         num_candidates: P, per keypoint.
         peak_kernel: as ObjectCenter.peak_kernel.
         unmatched_score: of keypoints that no candidate fits; they stay where they were regressed to.
-        box_scale: a candidate must lie in the object's box scaled by this,
-        search_scale: and within this times the longer side of that box of the regressed keypoint.
+        box_scale: a candidate must lie in the object's box scaled by this.
+        search_scale: a candidate must lie this near the regressed keypoint, as a fraction of the scaled box's longer
+            side.
         ranking: min_distance, score_distance_ratio, score_scaled_distance_ratio or gaussian_weighted.
         score_distance_offset, score_distance_multiplier, std_dev_multiplier: parameters of the second, third and
             fourth ranking.

@@ -11,7 +11,7 @@ from object_detection.layers import feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor, RPNFeatures
 from object_detection.layers.heads.mask_rcnn import MaskHead, MaskRCNNBoxPredictor
 from object_detection.models import build_parts as parts
-from object_detection.models import hyperparams, losses, resizers
+from object_detection.models import losses, resizers
 from object_detection.models.faster_rcnn.model import FasterRCNN
 from object_detection.models.faster_rcnn.regions import RegionPooling
 from object_detection.models.faster_rcnn.rpn import FirstStage
@@ -21,11 +21,12 @@ CODER = FasterRcnnCoder((10., 10., 5., 5.))  # fixed in the reference
 
 
 def build(config: protos.FasterRcnn) -> FasterRCNN:
+    """Build the model of a faster_rcnn section."""
     pooling = RegionPooling(config.initial_crop_size, config.maxpool_kernel_size, config.maxpool_stride,
                             clamp=config.use_matmul_crop_and_resize)
     extractor = _feature_extractor(config.feature_extractor, pooling.size)
     generator = parts.anchor_generator(config.first_stage_anchor_generator)
-    rpn_hyperparams = hyperparams.read(config.first_stage_box_predictor_conv_hyperparams)
+    rpn_hyperparams = parts.hyperparams(config.first_stage_box_predictor_conv_hyperparams)
     depth = config.first_stage_box_predictor_depth
     return FasterRCNN(
         num_classes=config.num_classes, resizer=resizers.build(config.image_resizer), feature_extractor=extractor,
@@ -43,7 +44,7 @@ def _feature_extractor(section, region_size):
     keywords = parts.changed(section, 'override_base_feature_extractor_hyperparams', 'pad_to_multiple')
     keywords |= parts.fpn(section)
     if section.HasField('conv_hyperparams'):
-        keywords['conv_hyperparams'] = hyperparams.read(section.conv_hyperparams, freeze)
+        keywords['conv_hyperparams'] = parts.hyperparams(section.conv_hyperparams, freeze)
     return feature_extractors.FASTER_RCNN[section.type](region_size=region_size, freeze_batchnorm=freeze, **keywords)
 
 
@@ -81,9 +82,9 @@ def _box_predictor(config, extractor, region_size):
     if config.number_of_stages == 3:
         side = extractor.region_side(region_size)
         head = MaskHead(
-            extractor.region_channels, (side, side), config.num_classes, hyperparams.read(section.conv_hyperparams),
+            extractor.region_channels, (side, side), config.num_classes, parts.hyperparams(section.conv_hyperparams),
             (section.mask_height, section.mask_width), section.mask_prediction_num_conv_layers,
             section.mask_prediction_conv_depth, section.masks_are_class_agnostic, section.convolve_then_upsample_masks)
     return MaskRCNNBoxPredictor(
-        extractor.region_channels, config.num_classes, hyperparams.read(section.fc_hyperparams),
+        extractor.region_channels, config.num_classes, parts.hyperparams(section.fc_hyperparams),
         section.share_box_across_classes, 1. - section.dropout_keep_probability if section.use_dropout else 0., head)

@@ -47,6 +47,7 @@ class RegionPooling:
 
     @property
     def size(self) -> int:
+        """Height and width of the pooled regions."""
         return (self.crop_size - self.pool_size) // self.pool_stride + 1
 
     def __call__(self, maps: list[tf.Tensor], boxes: tf.Tensor, image_size: ImageSize) -> tf.Tensor:

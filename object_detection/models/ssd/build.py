@@ -5,12 +5,12 @@ from object_detection.layers import feature_extractors
 from object_detection.layers.heads.convolutional import ConvolutionalBoxPredictor
 from object_detection.layers.heads.weight_shared import WeightSharedBoxPredictor
 from object_detection.models import build_parts as parts
-from object_detection.models import hyperparams, resizers
-from object_detection.models.hyperparams import enum_name
+from object_detection.models import resizers
 from object_detection.models.ssd.model import SSD, LossSettings
 
 
 def build(config: protos.Ssd) -> SSD:
+    """Build the model of an ssd section."""
     extractor, generator = _feature_extractor(config), parts.anchor_generator(config.anchor_generator)
     return SSD(
         num_classes=config.num_classes, resizer=resizers.build(config.image_resizer), feature_extractor=extractor,
@@ -32,7 +32,7 @@ def _feature_extractor(config):
         keywords |= {f'bifpn_{name}': getattr(section.bifpn, name) for name in (
             'min_level', 'max_level', 'num_iterations', 'num_filters', 'combine_method')}
     return feature_extractors.SSD[section.type](
-        hyperparams.read(section.conv_hyperparams, config.freeze_batchnorm),
+        parts.hyperparams(section.conv_hyperparams, config.freeze_batchnorm),
         freeze_batchnorm=config.freeze_batchnorm, **keywords)
 
 
@@ -42,7 +42,7 @@ def _box_predictor(config, channels, anchors_per_location):
     clip = section.box_encodings_clip_range
     keywords = {
         'in_channels': channels, 'num_class_slots': config.num_classes + bool(config.add_background_class),
-        'hyperparams': hyperparams.read(section.conv_hyperparams, config.freeze_batchnorm),
+        'hyperparams': parts.hyperparams(section.conv_hyperparams, config.freeze_batchnorm),
         'box_encodings_clip_range': (clip.min, clip.max) if section.HasField('box_encodings_clip_range') else None,
         'dropout_rate': 1. - section.dropout_keep_probability if section.use_dropout else 0.,
         **{name: getattr(section, name) for name in (
@@ -52,7 +52,7 @@ def _box_predictor(config, channels, anchors_per_location):
                                          max_depth=section.max_depth, **keywords)
     return WeightSharedBoxPredictor(
         anchors_per_location=anchors_per_location[0],
-        sigmoid_scores=enum_name(section, 'score_converter') == 'SIGMOID',
+        sigmoid_scores=protos.enum_name(section, 'score_converter') == 'SIGMOID',
         **{name: getattr(section, name) for name in (
             'depth', 'share_prediction_tower', 'apply_conv_hyperparams_pointwise', 'apply_conv_hyperparams_to_heads')},
         **keywords)

@@ -45,12 +45,12 @@ class SSD(Detector):
     Args:
         feature_extractor: from a constructor in layers.feature_extractors.SSD.
         box_predictor: a ConvolutionalBoxPredictor or WeightSharedBoxPredictor (layers/heads).
-        anchors: generates them, normalized.
+        anchors: generates the anchors, normalized.
         target_assigner: matches anchors to groundtruth boxes.
         loss: settings of the loss.
-        score_converter: from logits to scores, float32 of one shape.
+        score_converter: function of logits -> scores, float32 of the same shape.
         non_max_suppression: selects the detections.
-        background_class: the class predictions have a background in front, class 0.
+        background_class: class 0 of the predictions is the background.
     """
 
     def __init__(self, num_classes: int, resizer: Resizer, feature_extractor: FeatureExtractor, box_predictor: Callable,

@@ -1,4 +1,4 @@
-"""What the checks know without TensorFlow, held equal to what the layers are."""
+"""What the checks know without TensorFlow agrees with the layers."""
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,9 +10,10 @@ from object_detection.config.checks.extractors import TYPES
 from object_detection.inputs.augmentation import autoaugment
 from object_detection.layers import core, feature_extractors
 from object_detection.layers.backbones import hourglass
+from object_detection.layers.feature_extractors.base import BACKBONE_MAX_LEVEL
 from object_detection.layers.hyperparams import Hyperparams
 from object_detection.layers.necks import bifpn, upsampling
-from object_detection.models import build_parts, hyperparams
+from object_detection.models import build_parts
 
 REGISTRY = {'ssd': feature_extractors.SSD, 'faster_rcnn': feature_extractors.FASTER_RCNN,
             'center_net': feature_extractors.CENTER_NET}
@@ -108,7 +109,10 @@ def test_anchors_per_location(text):
 
 
 def test_names():
-    assert set(rules.KERAS_INITIALIZERS) == set(hyperparams.KERAS_INITIALIZERS)
+    assert set(rules.KERAS_INITIALIZERS) == set(build_parts.KERAS_INITIALIZERS)
+    assert set(rules.CLASSIFICATION) == set(build_parts.CLASSIFICATION_LOSSES)
+    assert set(rules.LOCALIZATION) == set(build_parts.LOCALIZATION_LOSSES)
+    assert rules.FPN_TOP == BACKBONE_MAX_LEVEL
     assert set(rules.COMBINE_METHODS) == set(bifpn.WEIGHTINGS)
     assert set(augmentation.POLICIES) == set(autoaugment.POLICIES)
     for interpolation in rules.INTERPOLATIONS:

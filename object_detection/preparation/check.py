@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from object_detection.config import label_map, pipeline
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.boxes import Annotation
@@ -34,7 +36,8 @@ class Checker:
         self._names = matching(trained_names(folder), labels, folder)
         self._refuse_to_overwrite()
 
-    def check(self, pictures: Iterable[Picture], annotations: Mapping[str, Annotation]) -> dict[str, Any]:
+    def check(self, pictures: Iterable[Picture], annotations: Mapping[str, Annotation],
+              keypoints: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Check boxes, write label_errors.json, and return the numbers for stats.json.
 
         Whole pictures as boxes are left out, and pictures without boxes unless an annotation or --background says that
@@ -44,7 +47,8 @@ class Checker:
         self._detections.detect(pictures)
         known = self._detections.by_picture()
         findings, qualities = check(pictures, {p.path: json.loads(known[p.jpg_sha256]) for p in pictures}, self._names)
-        content = json.dumps(coco(pictures, findings, qualities, self._labels), indent=1, ensure_ascii=False) + '\n'
+        boxes = coco(pictures, findings, qualities, self._labels, keypoints)
+        content = json.dumps(boxes, indent=1, ensure_ascii=False) + '\n'
         self._refuse_to_overwrite()
         file = self._options.output / FILE
         written = [_digest(data) for data in ([file.read_bytes()] if file.exists() else []) + [content.encode()]]
@@ -102,7 +106,7 @@ def matching(names: Mapping[int, str], labels: Sequence[str], folder: Path) -> d
 
 
 def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Mapping[str, float],
-         labels: Sequence[str]) -> dict[str, Any]:
+         labels: Sequence[str], keypoints: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return the boxes of pictures as COCO JSON, the picture with the worst ObjectLab score first.
 
     Pictures of --background are not listed. The boxes are as they are, in pixels of the upright picture; nothing is
@@ -118,20 +122,43 @@ def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Ma
         images.append({'id': image, 'file_name': picture.path, 'width': picture.width, 'height': picture.height})
         for i, box in enumerate(picture.boxes):
             numbers[picture.path, i] = len(annotations) + 1
-            bbox = _bbox(box.corners, picture)
             annotations.append({'id': len(annotations) + 1, 'image_id': image, 'category_id': ids[box.label],
-                                'bbox': bbox, 'area': round(bbox[2] * bbox[3], 2), 'iscrowd': 0, 'segmentation': []})
+                                **_annotation(box, picture, len(keypoints.get(box.label, ())))})
     places = {picture.path: (image, picture) for image, picture in enumerate(order, start=1)}
     return {
         'info': {'description': 'Boxes to correct, written by prepare_data.py --check. The first images need it most. '
                                 'Name the corrected file with --annotations.'},
         'images': images, 'annotations': annotations,
-        'categories': [{'id': number, 'name': label, 'supercategory': ''} for label, number in ids.items()],
+        'categories': [{'id': number, 'name': label, 'supercategory': '',
+                        **({'keypoints': [*keypoints[label]], 'skeleton': []} if label in keypoints else {})}
+                       for label, number in ids.items()],
         'findings': [{'image_id': places[finding.path][0], 'kind': finding.kind, 'score': finding.score,
                       'annotation_id': numbers.get((finding.path, finding.annotation)),
                       'detection': {'bbox': _bbox(finding.detection, places[finding.path][1]),
                                     'category_id': ids[finding.label], 'score': finding.confidence}}
                      for finding in findings if finding.path in places]}
+
+
+def _annotation(box, picture, points):
+    """Return what COCO says of a box, with its outline and its keypoints, `points` of them, if it has any."""
+    bbox = _bbox(box.corners, picture)
+    entry: dict[str, Any] = {'bbox': bbox, 'area': round(bbox[2] * bbox[3], 2), 'iscrowd': 0, 'segmentation': []}
+    if box.difficult:
+        entry['difficult'] = 1  # as Pascal VOC has it; COCO has no such thing
+    if box.mask and box.mask.polygons:
+        sides = (picture.width, picture.height)
+        entry['segmentation'] = [(polygon.reshape(-1, 2) * sides).round(2).ravel().tolist()
+                                 for polygon in box.mask.polygons]
+    elif box.mask:
+        pixels = box.mask.pixels(picture.width, picture.height)
+        changes = np.flatnonzero(np.diff(np.r_[False, pixels.T.ravel()]))  # COCO's runs go by columns
+        entry['segmentation'] = {'size': [picture.height, picture.width],
+                                 'counts': np.diff(np.r_[0, changes, pixels.size]).tolist()}
+    if points and box.keypoints:
+        entry['keypoints'] = [value for y, x, visible in box.keypoints
+                              for value in (round(x * picture.width, 2), round(y * picture.height, 2), visible)]
+        entry['num_keypoints'] = sum(visible > 0 for *_, visible in box.keypoints)
+    return entry
 
 
 def _has_boxes(picture, annotation):

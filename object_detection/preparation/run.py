@@ -87,15 +87,15 @@ def prepare(options: Options) -> None:
         examined = [tile.picture for tile in cut] if options.tile else kept
         manifest.decide([*sources, *(tile.picture for tile in cut)])
 
+        points = dict(sorted(Labels(dataset.labels, drawn.keypoints).keypoints.items())) if options.keypoints else {}
         numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand), shown,
                                 examined)
         if options.tile:
             numbers['tiles'] = tiles.numbers(cut, kept)
         if checker:
-            numbers['label_errors'] = checker.check(kept, by_hand)
+            numbers['label_errors'] = checker.check(kept, by_hand, points)
         files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
         report.write(numbers, sources, examined, {source.path: source.file for source in dataset.sources}, options)
-        points = dict(sorted(Labels(dataset.labels, drawn.keypoints).keypoints.items())) if options.keypoints else {}
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
         examples.write(examined, dataset.labels, points, manifest, options)
     summarize(numbers, detections.detector, options, time.monotonic() - start)

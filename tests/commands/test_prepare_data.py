@@ -155,10 +155,15 @@ def test_check_finds_label_errors_and_the_corrected_file_goes_back_in(things, tm
     with pytest.raises(UserError, match='has changed since it was written'):
         prepare_data.main(['--dataset', str(things), '--output', str(output), *map(str, options), '--annotations',
                            str(hand)])
-    (output / 'label_errors.json').rename(tmp_path / 'corrected.json')
+    data['annotations'] = [a for a in data['annotations'] if a['image_id'] != listed['Sit/5.jpg']]
+    (tmp_path / 'corrected.json').write_text(json.dumps(data))
+    (output / 'label_errors.json').unlink()
+    shutil.copytree(hand, things, dirs_exist_ok=True)  # a file that is named comes before those beside the pictures
     said = prepare(things, output, *options, '--annotations', tmp_path / 'corrected.json')
-    assert 'label_errors.json: 0 overlooked, 0 swapped, 0 badly placed, in 20 pictures' in said
-    for source, (_, example) in examples(output).items():
+    assert 'label_errors.json: 1 overlooked, 0 swapped, 0 badly placed, in 20 pictures' in said
+    corrected = examples(output)
+    assert corrected.pop('Sit/5.jpg')[1].boxes == [] and len(corrected) == 19
+    for source, (_, example) in corrected.items():
         left, top, right, bottom = BOX[source.partition('/')[0]]
         assert example.boxes[0] == pytest.approx((top / 300, left / 400, bottom / 300, right / 400), abs=0.01)
         assert example.texts == [source.partition('/')[0]]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from object_detection.preparation import check, label_errors
+from object_detection.preparation.annotations import coco
 from object_detection.preparation.label_errors import KINDS, Pair
 from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.masks import Mask, Runs
 from object_detection.utils.errors import UserError
 
 FAR = math.exp(-math.hypot(50, 50) / 10) / 10  # similarity of boxes whose centers are (50, 50) pixels apart
@@ -127,7 +129,7 @@ def test_coco(pictures):
     """The worst picture first, boxes in pixels of the source, findings beside them."""
     members = [p for p, _ in pictures.values()]
     findings, qualities = label_errors.check(members, {p.path: found for p, found in pictures.values()}, NAMES)
-    data = check.coco(members, findings, qualities, ['a', 'b'])
+    data = check.coco(members, findings, qualities, ['a', 'b'], {})
     assert len(data['images']) == 15 and len(data['annotations']) == 13
     assert data['images'][0] == {'id': 1, 'file_name': min(qualities, key=lambda path: (qualities[path], path)),
                                  'width': 200, 'height': 200}
@@ -137,6 +139,25 @@ def test_coco(pictures):
     (finding,) = [f for f in data['findings'] if f['kind'] == 'badly placed']
     assert finding['annotation_id'] == moved['id'] and finding['detection']['bbox'] == [20, 20, 60, 80]
     json.dumps(data)
+
+
+def test_coco_keeps_outlines_keypoints_and_difficult():
+    """What is drawn comes back: the file is read as --annotations reads it."""
+    runs = np.zeros((200, 200), bool)
+    runs[20:60, 30:50] = True
+    counts = np.array([30 * 200 + 20, *[40, 160] * 19, 40, 200 * 200 - 49 * 200 - 60])
+    boxes = [Box(0.1, 0.1, 0.5, 0.4, 'a', None, 'coco', difficult=True,
+                 mask=Mask((np.array([0.1, 0.1, 0.4, 0.1, 0.4, 0.5]),)), keypoints=((0.1, 0.2, 2), (0.0, 0.0, 0))),
+             Box(0.1, 0.15, 0.3, 0.25, 'b', None, 'coco',
+                 mask=Mask(runs=Runs(counts, (0, 0, 200, 200), True), size=(200, 200)))]
+    member = Picture('a/x', 'a', 1, 1, '', width=200, height=200, jpg_width=100, jpg_height=100, boxes=boxes)
+    data = json.loads(json.dumps(check.coco([member], [], {'a/x': 1.0}, ['a', 'b'], {'a': ['nose', 'tail']})))
+    (entry,), points = coco.read(data, 'label_errors.json')
+    first, second = entry.shapes
+    assert points == {'a': ['nose', 'tail']} and first.difficult and not second.difficult
+    assert first.box == pytest.approx((20, 20, 80, 100)) and first.keypoints == ((40, 20, 2), (0, 0, 0))
+    assert first.polygons[0].tolist() == [20, 20, 80, 20, 80, 100]
+    np.testing.assert_array_equal(second.runs.pixels(), runs)
 
 
 def test_names_of_the_classes(tmp_path):

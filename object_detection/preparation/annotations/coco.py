@@ -55,7 +55,7 @@ def _where(item):
 
 
 def _shape(item: Mapping[str, Any], name: str, category: Mapping[str, Any]) -> Shape:
-    shape = Shape(name, (0.0, 0.0, 0.0, 0.0), crowd=bool(item.get('iscrowd')))
+    shape = Shape(name, (0.0, 0.0, 0.0, 0.0), difficult=item.get('difficult') == 1, crowd=bool(item.get('iscrowd')))
     try:
         shape.polygons, shape.runs = _segmentation(item.get('segmentation'))
     except Unreadable as error:

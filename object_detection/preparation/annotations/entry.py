@@ -51,7 +51,7 @@ class Entry:
     file: relative to the folder it was found in; with `where`, for messages: the line or id in it. names: of the
     picture, as the file has them, the most telling first. size: (width, height) of the picture that the boxes belong
     to, None if the file does not say. fractions: coordinates are 0..1. part: of a split, None if the file does not say.
-    shapes: None if `problem` says why they cannot be read.
+    shapes: None if `problem` says why they cannot be read. named: whether --annotations names the file.
     """
     origin: str
     file: str
@@ -62,6 +62,7 @@ class Entry:
     part: str | None = None
     problem: str | None = None
     where: str = ''
+    named: bool = False
 
     @property
     def place(self) -> str:

@@ -164,7 +164,9 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
     """Return {path: Annotation} for the readable pictures that people have drawn on, and for those with broken files.
 
     Where labels come from folders, a picture that a list names without objects counts as not drawn on: tools list all.
+    Only a list that --annotations names is taken at its word, if no boxes can come from elsewhere.
     """
+    elsewhere = bool(options.coco) or options.boxes == 'whole'
     labels = Labels(layout.labels, drawn.keypoints)
     annotations = {}
     for picture in pictures:
@@ -172,7 +174,8 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
         if picture.problem:
             continue
         found = None
-        if entry and (entry.shapes or entry.origin in OF_ONE_PICTURE or layout.from_annotations):
+        if entry and (entry.shapes or entry.origin in OF_ONE_PICTURE or layout.from_annotations
+                      or (entry.named and not elsewhere)):
             found = fit(picture, entry, labels, options)
             found.findings += broken
         elif broken:

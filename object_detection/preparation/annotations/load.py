@@ -65,8 +65,9 @@ class Drawn:
 def load(listing: Scan, options: Options) -> Drawn:
     """Read all annotation files and find the picture of each annotation.
 
-    A picture takes its boxes from the first of ORIGINS that describes it. UserError for a file that lists pictures and
-    cannot be read, class numbers without names, two files that list the same picture, and if nothing fits a picture.
+    A picture takes its boxes from a file that --annotations names, else from the first of ORIGINS that describes it.
+    UserError for a file that lists pictures and cannot be read, class numbers without names, two files that list the
+    same picture, and if nothing fits a picture.
     """
     reader = _Reader(listing, options)
     for file in files.find(listing, options):
@@ -117,6 +118,7 @@ class _Reader:
                 return  # --annotations names another list
             self.drawn.keypoints |= keypoints
             for entry in entries:
+                entry.named = file.named
                 self._claim(entry)
 
     def _claim(self, entry):
@@ -165,22 +167,26 @@ class _Reader:
     def choose(self) -> None:
         """Set drawn.entries: one for each picture."""
         for path, claims in self._claims.items():
-            without_objects = None
-            for origin in ORIGINS:
-                claim = _winner(path, [claim for claim in claims if claim.entry.origin == origin])
-                if not claim:
-                    continue
-                entry = claim.entry
-                if entry.shapes is None:
-                    self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
-                elif path in self.drawn.entries:
-                    claim.group.unused += 1
-                elif entry.shapes or origin in OF_ONE_PICTURE:
-                    self.drawn.entries[path] = entry
-                else:
-                    without_objects = without_objects or entry
-            if without_objects:
-                self.drawn.entries.setdefault(path, without_objects)
+            for named in (True, False):
+                self._choose(path, [claim for claim in claims if claim.entry.named == named])
+
+    def _choose(self, path, claims):
+        without_objects = None
+        for origin in ORIGINS:
+            claim = _winner(path, [claim for claim in claims if claim.entry.origin == origin])
+            if not claim:
+                continue
+            entry = claim.entry
+            if entry.shapes is None:
+                self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
+            elif path in self.drawn.entries:
+                claim.group.unused += 1
+            elif entry.shapes or origin in OF_ONE_PICTURE:
+                self.drawn.entries[path] = entry
+            else:
+                without_objects = without_objects or entry
+        if without_objects:
+            self.drawn.entries.setdefault(path, without_objects)
 
 
 def _winner(path, claims: Sequence[_Claim]) -> _Claim | None:
@@ -215,8 +221,7 @@ def _report(drawn: Drawn, options: Options) -> None:
             verb = 'fit no picture' if name == SINGLE else 'are not in the data set'
             console.warn(f'{len(group.unmatched)} of {what} {verb}: {_examples(group.unmatched)}')
         if group.unused:
-            console.log(f'{name}: {group.unused} are not used, because a file of another format describes their '
-                        'pictures, too')
+            console.log(f'{name}: {group.unused} are not used, because another file describes their pictures, too')
     broken = [problem for problems in drawn.broken.values() for problem in problems]
     if broken:
         console.warn(f'{len(broken)} annotation files cannot be read: {_examples(broken)}')

@@ -1,4 +1,4 @@
-"""Imports run downwards only and in no circle; commands start without TensorFlow; nothing imports a script."""
+"""Imports run downward only and without cycles; commands start without TensorFlow; nothing imports a script."""
 import ast
 import graphlib
 import subprocess
@@ -18,7 +18,7 @@ REFERENCE = (
         'object_detection_evaluation', 'ops', 'shape_utils', 'static_shape', 'tf_version', 'visualization_utils')))
 # Those of them that import TensorFlow; the others do so in the functions that need it.
 WITH_TENSORFLOW = ('object_detection.builders', 'object_detection.utils.ops', 'object_detection.utils.shape_utils')
-# From the bottom upwards. A module may import from its own room and from the rooms of the lines above, in no circle.
+# From the bottom up. A module may import from its own room and from the rooms of the lines above, without cycles.
 FLOORS = (
     ('object_detection.utils', 'object_detection.absent'),
     ('object_detection.protos',),
@@ -79,12 +79,12 @@ def test_every_module_has_its_floor():
 
 
 @pytest.mark.parametrize('name', MODULES)
-def test_imports_run_downwards(name):
-    upwards = [target for target in _imports(name, MODULES[name]) if (_floor(target) or 0) > (_floor(name) or 0)]
-    assert upwards == []
+def test_imports_run_downward(name):
+    upward = [target for target in _imports(name, MODULES[name]) if (_floor(target) or 0) > (_floor(name) or 0)]
+    assert upward == []
 
 
-def test_no_circles():
+def test_no_cycles():
     """Neither between modules, nor between rooms of one line of FLOORS."""
     def room(module):
         return max((room for rooms in FLOORS for room in rooms if f'{module}.'.startswith(f'{room}.')), key=len)

@@ -44,7 +44,7 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
 
 
 def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resize: Resize,
-                 label_map: LabelMap | None = None, batch_size: int | None = None, seed: int = 0) -> tf.data.Dataset:
+                 label_map: LabelMap | None = None, batch_size: int | None = None) -> tf.data.Dataset:
     """Return the evaluation batches (features, groundtruth) of one input_reader, without augmentation.
 
     One pass over the records unless reader.num_epochs asks for more; the last batch may be smaller.
@@ -55,7 +55,7 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
         Others: see train_dataset.
     """
     prepare = _preparation(config, reader, resize, label_map, lambda sample, position: sample)
-    stream = Stream(reader, seed, epochs=reader.num_epochs or 1)
+    stream = Stream(reader, epochs=reader.num_epochs or 1)
     return _batches(stream, 0, prepare, batch_size or config.eval_config.batch_size, drop_remainder=False)
 
 

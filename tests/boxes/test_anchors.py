@@ -1,3 +1,4 @@
+"""Anchor generators against values computed by hand and the reference."""
 import numpy as np
 import pytest
 

@@ -1,3 +1,4 @@
+"""Box coders: encode, decode, and back."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,3 +1,4 @@
+"""Non-max suppression of a batch."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,3 +1,4 @@
+"""Arithmetic on boxes."""
 import numpy as np
 import tensorflow as tf
 

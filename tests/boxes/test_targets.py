@@ -1,3 +1,4 @@
+"""Matching and training targets."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,3 +1,4 @@
+"""Label maps: read, written, and what is wrong with them."""
 import pytest
 
 from object_detection.config import label_map

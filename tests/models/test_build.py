@@ -1,3 +1,4 @@
+"""An SSD built from a config."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,3 +1,4 @@
+"""Losses of boxes against values computed by hand."""
 import numpy as np
 import pytest
 import tensorflow as tf

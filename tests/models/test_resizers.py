@@ -1,3 +1,4 @@
+"""Image resizers: sizes, padding, and pixels."""
 import numpy as np
 import pytest
 import tensorflow as tf

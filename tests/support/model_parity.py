@@ -64,7 +64,7 @@ def build_model(golden, path):
 
 
 def compare(name, folder=None):
-    """Run the golden's config on the golden's input. folder: where the golden is, if not where tests/parity looks."""
+    """Run the golden's config on the golden's input. folder: where the golden is; None for tests/golden."""
     golden = parity.Golden(name, folder)
     model, variables = build_model(golden, parity.config_path(name))
     groundtruth = _groundtruth(golden, model.num_classes)

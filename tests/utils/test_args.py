@@ -1,3 +1,4 @@
+"""Argument types and switches of the commands."""
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,4 @@
+"""Log lines, tables, and progress bars."""
 import io
 import subprocess
 import sys

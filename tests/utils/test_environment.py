@@ -1,3 +1,4 @@
+"""The environment of TensorFlow processes."""
 import os
 
 from object_detection.utils import environment

@@ -1,3 +1,4 @@
+"""Files written whole, advice about paths, and the lock of a folder."""
 import errno
 import os
 import subprocess

@@ -1,3 +1,4 @@
+"""Names of shards and the files that patterns match."""
 from pathlib import Path
 
 import pytest

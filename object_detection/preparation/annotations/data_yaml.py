@@ -18,8 +18,7 @@ _COMMENT = re.compile(rf'({_QUOTED})|(?:^|(?<=\s))#.*')
 
 
 def read(text: str) -> dict[str, Value]:
-    """Return {key: value} for those of KEYS that stand at the beginning of a line; Unreadable for another form
-    of names or kpt_shape."""
+    """Return {key: value} for those of KEYS that begin a line; Unreadable for another form of names or kpt_shape."""
     found: dict[str, Value] = {}
     lines = [_COMMENT.sub(r'\1', line).rstrip() for line in text.splitlines()]
     for number, line in enumerate(lines, start=1):
@@ -88,4 +87,6 @@ def _map(items):
 
 def _plain(text):
     text = text.strip()
+    if text[0] not in '"\'' and ': ' in f'{text} ':  # a map
+        raise ValueError
     return text[1:-1].replace("''", "'") if text[0] in '"\'' else text

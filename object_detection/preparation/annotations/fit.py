@@ -178,6 +178,10 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
                       or (entry.named and not elsewhere)):
             found = fit(picture, entry, labels, options)
             found.findings += broken
+            names = {box.label for box in found.boxes or ()}
+            if picture.label and names and picture.label not in names:
+                found.findings.append(f'lies in the folder {picture.label}, and its boxes are named '
+                                      f'{", ".join(sorted(names))}')
         elif broken:
             found = _unusable('none', broken)
         elif layout.from_annotations:

@@ -25,7 +25,8 @@ def read(file: str, path: str, names: ClassNames, named_like_a_picture: bool) ->
     least = 1 if named_like_a_picture else 5
     if not _starts_like_yolo(lines[0][1], least) if lines else not named_like_a_picture:
         raise Unknown('')
-    shapes = [_shape(number, words, file, names) for number, words in lines]
+    known = names.of(file) if lines else None
+    shapes = [_shape(number, words, known) for number, words in lines]
     return Entry('yolo', path, [], shapes, fractions=True)
 
 
@@ -34,14 +35,13 @@ def _starts_like_yolo(words, least):
     return len(words) >= least and all(map(_NUMBER.fullmatch, words[:least + 1])) and float(words[0]).is_integer()
 
 
-def _shape(number, words, file, names):
+def _shape(number, words, known):
     try:
         index, values = float(words[0]), [float(word) for word in words[1:]]
     except ValueError as error:
         raise Unreadable(f'line {number} is not class and numbers') from error
     if not index.is_integer():
         raise Unreadable(f'line {number}: the class number {words[0]} is no whole number')
-    known = names.of(file)
     name = known.name(int(index), number)
     if any(abs(value) > LARGEST for value in values[:4]):
         raise Unreadable(f'line {number} is in pixels; YOLO has fractions of the width and height, 0 to 1')

@@ -75,7 +75,7 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     metrics: list[tuple[str, float]] = []
-    for path in _checkpoints(checkpoint, options.eval_timeout):
+    for path in checkpoints(checkpoint, options.eval_timeout):
         for title, arguments in evaluations(options).items():
             done = run_phase(next(workers), evaluate_phase, title,
                              {**shared, **arguments, 'checkpoint_path': str(path)}, record)
@@ -89,10 +89,11 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
         console.table(['metric', 'value'], metrics, title=f'{prefix}, step {done["step"]}')
 
 
-def _checkpoints(checkpoint: str, timeout: float) -> Iterator[Path]:
+def checkpoints(checkpoint: str | Path, timeout: float) -> Iterator[Path]:
     """Yield what checkpoints.load takes: the newest checkpoint, then the prefix of each new one, in order.
 
     Args:
+        checkpoint: a folder of checkpoints, an unpacked zoo tarball, or the prefix of one checkpoint.
         timeout: seconds to wait for each new one; 0 for the newest only.
     """
     given = Path(checkpoint)

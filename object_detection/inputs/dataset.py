@@ -1,6 +1,7 @@
 """The tf.data.Datasets that training and evaluation iterate over."""
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -44,7 +45,7 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
 
 
 def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resize: Resize,
-                 label_map: LabelMap | None = None, batch_size: int | None = None) -> tf.data.Dataset:
+                 label_map: LabelMap | None = None, batch_size: int | None = None, seed: int = 0) -> tf.data.Dataset:
     """Return the evaluation batches (features, groundtruth) of one input_reader, without augmentation.
 
     One pass over the records unless reader.num_epochs asks for more; the last batch may be smaller.
@@ -55,7 +56,7 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
         Others: see train_dataset.
     """
     prepare = _preparation(config, reader, resize, label_map, lambda sample, position: sample)
-    stream = Stream(reader, epochs=reader.num_epochs or 1)
+    stream = Stream(reader, seed, epochs=reader.num_epochs or 1)
     return _batches(stream, 0, prepare, batch_size or config.eval_config.batch_size, drop_remainder=False)
 
 
@@ -99,7 +100,13 @@ def _broken(reader, label_map, position, batch_size, seed):
     return []
 
 
-def _batches(stream, first, prepare, batch_size, drop_remainder):
+def examples(stream: Stream, prepare: Callable[[tf.Tensor, tf.Tensor], Any], first: int = 0) -> tf.data.Dataset:
+    """Return what `prepare` makes of each record of a stream.
+
+    Args:
+        prepare: fn(serialized tf.train.Example, position in the stream, int64), both scalars.
+        first: position to start at.
+    """
     def read(position):
         count = tf.minimum(tf.cast(_READ, tf.int64), stream.end - position)
         data = tf.numpy_function(stream.read, [position, count], tf.string, stateful=False)
@@ -109,7 +116,11 @@ def _batches(stream, first, prepare, batch_size, drop_remainder):
     return (tf.data.Dataset.range(first, stream.end, _READ)
             .map(traced(read), num_parallel_calls=2)
             .unbatch()
-            .map(traced(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(traced(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
+
+
+def _batches(stream, first, prepare, batch_size, drop_remainder):
+    return (examples(stream, prepare, first)
             .batch(batch_size, drop_remainder, num_parallel_calls=2)  # copying large pictures takes a thread of its own
             .prefetch(tf.data.AUTOTUNE))
 
@@ -162,7 +173,7 @@ def _groundtruth(sample: Sample, image, true_shape, num_classes, max_boxes):
         groundtruth |= {'keypoints': sample['keypoints'] * scale,
                         'keypoint_visibilities': sample['keypoint_visibilities']}
     if 'masks' in sample:
-        groundtruth |= {'instance_masks': _resize_masks(sample['masks'], true_shape, image),
+        groundtruth |= {'instance_masks': resize_masks(sample['masks'], true_shape, image),
                         'instance_mask_weights': sample['mask_weights']}
     return {'num_groundtruth_boxes': tf.minimum(tf.shape(boxes)[0], max_boxes),
             **{f'groundtruth_{name}': _pad(value, max_boxes) for name, value in groundtruth.items()}}
@@ -176,8 +187,16 @@ def _pad(values, count):
     return tf.ensure_shape(padded, [count, *values.shape[1:]])
 
 
-def _resize_masks(masks, true_shape, image):
-    """Resize and pad masks [N, H, W] as the image was, to [N, h, w]; by nearest neighbor, as in the reference."""
+def resize_masks(masks: tf.Tensor, true_shape: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    """Resize and pad masks as their image was; by nearest neighbor, as in the reference.
+
+    Args:
+        masks: float32 [N, H, W].
+        true_shape: int32 [3], of the resized image without padding.
+        image: [h, w, 3], resized and padded.
+    Returns:
+        float32 [N, h, w].
+    """
     nearest = tf.image.ResizeMethod.NEAREST_NEIGHBOR
     resized = tf.compat.v1.image.resize(masks[..., tf.newaxis], true_shape[:2], nearest)[..., 0]
     rest = tf.shape(image)[:2] - true_shape[:2]

@@ -8,7 +8,9 @@ from object_detection.utils.phases import OutOfMemory
 
 
 def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = True) -> tf.distribute.Strategy:
-    """Return MirroredStrategy for several GPUs, else TensorFlow's default strategy.
+    """Return the strategy to compute with: MirroredStrategy for several GPUs, else TensorFlow's default strategy.
+
+    Inside the scope of a strategy it is that one: a program may train in its own process, with a strategy of its own.
 
     Args:
         report: called with the event 'device' and its device=name, count=number.
@@ -25,8 +27,12 @@ def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = 
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * cpus)
         return tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(cpus)])
     for gpu in gpus:  # otherwise TensorFlow allocates all memory at once
-        tf.config.experimental.set_memory_growth(gpu, True)
+        with contextlib.suppress(RuntimeError):  # too late: the program that calls this has used the GPU already
+            tf.config.experimental.set_memory_growth(gpu, True)
     name = tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU') if gpus else 'CPU'
+    if tf.distribute.has_strategy():
+        report('device', device=name, count=tf.distribute.get_strategy().num_replicas_in_sync)
+        return tf.distribute.get_strategy()
     report('device', device=name, count=max(1, len(gpus)))
     return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
 

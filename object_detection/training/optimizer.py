@@ -7,6 +7,7 @@ them. Updates use the values of the config, so a changed config takes effect on 
 """
 import abc
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +41,13 @@ class Optimizer(tf.Module, abc.ABC):
         self.learning_rate = learning_rate
         self._hypers = core.Untracked(**hypers)
         # In the object graph only get_slot may lead to the slots.
-        self._slots = core.Untracked(**{name: {id(v): _zeros(v) for v in variables} for name in slot_names})
+        self._slots = core.Untracked(**{name: {} for name in slot_names})
+        self.add_slots(variables)
+
+    def add_slots(self, variables: Iterable[tf.Variable]) -> None:
+        """Make the slots of those variables that have none yet."""
+        for slots in vars(self._slots).values():
+            slots.update({id(v): _zeros(v) for v in variables if id(v) not in slots})
 
     @abc.abstractmethod
     def _update_function(self, rate: tf.Tensor, iteration: tf.Tensor) -> Callable[[tf.Variable, tf.Tensor], None]:
@@ -57,6 +64,13 @@ class Optimizer(tf.Module, abc.ABC):
     def get_slot(self, variable: tf.Variable, name: str) -> tf.Variable:
         """Return a slot of one variable; KeyError if there is none."""
         return vars(self._slots)[name][id(variable)]
+
+    def _create_or_restore_slot_variable(self, slot_variable_position: Any, slot_name: str,
+                                         variable: tf.Variable) -> tf.Variable:
+        """Return the slot that tf.train.Checkpoint.restore is about to fill."""
+        del slot_variable_position
+        self.add_slots([variable])
+        return self.get_slot(variable, slot_name)
 
     def apply(self, gradients: Gradients, variables: Sequence[tf.Variable], step: tf.Tensor) -> None:
         """Update each variable by its gradient (None: leave it), at the learning rate of global `step`."""
@@ -156,7 +170,14 @@ class MovingAverage(tf.Module):
         self.ema_base_optimizer = optimizer  # the reference's name
         self._decay = decay
         self.learning_rate = optimizer.learning_rate
-        self._kept = core.Untracked(variables=list(variables), averages={id(v): _zeros(v) for v in variables})
+        self._kept = core.Untracked(variables=[], averages={})
+        self.add_averages(variables)
+
+    def add_averages(self, variables: Iterable[tf.Variable]) -> None:
+        """Average those variables too that are not averaged yet, from 0."""
+        new = [v for v in variables if id(v) not in self._kept.averages]
+        self._kept.variables.extend(new)
+        self._kept.averages.update({id(v): _zeros(v) for v in new})
 
     @property
     def iter(self) -> tf.Variable:
@@ -167,6 +188,20 @@ class MovingAverage(tf.Module):
 
     def get_slot(self, variable: tf.Variable, name: str) -> tf.Variable:
         return {'average': self._kept.averages}[name][id(variable)]
+
+    def _create_or_restore_slot_variable(self, slot_variable_position: Any, slot_name: str,
+                                         variable: tf.Variable) -> tf.Variable:
+        """Return the average that tf.train.Checkpoint.restore is about to fill."""
+        del slot_variable_position
+        self.add_averages([variable])
+        return self.get_slot(variable, slot_name)
+
+    def swap(self) -> None:
+        """Exchange the values of the variables and their averages."""
+        for variable in self._kept.variables:
+            average, value = self.get_slot(variable, 'average'), tf.identity(variable)
+            variable.assign(average)
+            average.assign(value)
 
     def apply(self, gradients: Gradients, variables: Sequence[tf.Variable], step: tf.Tensor) -> None:
         self.ema_base_optimizer.apply(gradients, variables, step)

@@ -56,7 +56,7 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
         return losses
 
     def on_all_devices(features, groundtruth):
-        if replicas == 1:
+        if not tf.distribute.has_strategy():
             return on_device(features, groundtruth)
         return strategy.experimental_local_results(strategy.run(on_device, (features, groundtruth)))[0]
 

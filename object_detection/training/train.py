@@ -26,13 +26,14 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, log_every_n: int = 100, seed: int = 0,
-          cpus: int | None = None, record_summaries: bool = True) -> dict[str, Any]:
+          cpus: int | None = None, record_summaries: bool = True, to_the_end: bool = False) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
         config_text: the content of pipeline.config.
         cpus: see devices.strategy.
         record_summaries: write the first images of the batch for TensorBoard; numbers are written always.
+        to_the_end: do not stop at the next checkpoint, but train to num_steps.
     Events:
         device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, reshaped), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
@@ -48,21 +49,27 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
         with without_gc():
             run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
-            start = run.restore()
-            target = min((start // checkpoint_every_n + 1) * checkpoint_every_n, num_steps)
-            if start >= target:
+            start = step = run.restore()
+            if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
             run.prepare(start)
-        report('started', step=start, target=target)
+        last = num_steps if to_the_end else _next_checkpoint(start, checkpoint_every_n, num_steps)
+        report('started', step=start, target=last)
         with summaries.Writer(run.folder / 'train') as writer:
             if record_summaries:
                 writer.images(start + 1, 'train_input_images', run.pictures())
-            monitor = Monitor(report, writer, run.optimizer.learning_rate, log_every_n, target)
-            reached = run.loop(start, target, stopping, monitor)
-        run.save()
-        if reached < target:
-            raise Interrupted('stopped as asked', step=reached, checkpoint=run.checkpoint)
-        return {'step': target, 'checkpoint': run.checkpoint, 'trained': target - start}
+            monitor = Monitor(report, writer, run.optimizer.learning_rate, log_every_n, last)
+            while step < last:
+                target = _next_checkpoint(step, checkpoint_every_n, num_steps)
+                step = run.loop(step, target, last, stopping, monitor)
+                run.save()
+                if step < target:
+                    raise Interrupted('stopped as asked', step=step, checkpoint=run.checkpoint)
+        return {'step': step, 'checkpoint': run.checkpoint, 'trained': step - start}
+
+
+def _next_checkpoint(step: int, every_n: int, num_steps: int) -> int:
+    return min((step // every_n + 1) * every_n, num_steps)
 
 
 class _Run:
@@ -120,12 +127,16 @@ class _Run:
             if saving:
                 saving.result()
 
-    def loop(self, step, target, stopping, monitor):
-        """Train from `step` to `target`, or until stopping() says so; return the last step done."""
+    def loop(self, step, target, last, stopping, monitor):
+        """Train from `step` to `target`, or until stopping() says so; return the last step done.
+
+        Args:
+            last: where the phase ends; no batch is read for the step after it.
+        """
         while step < target and not stopping():
             losses = self.train_step(*self.batch)
             step += 1
-            if step < target:
+            if step < last:
                 self.batch = self.next_batch(step)
             monitor.after(step, losses)
         return step

@@ -120,7 +120,7 @@ class Worker:
         """
         order = pickle.dumps((phase, arguments))
         Path(outcome_path).unlink(missing_ok=True)
-        with _Signals(self._ask_to_stop):
+        with Signals(self._ask_to_stop):
             if self._tell(('run', order, str(outcome_path))):
                 self._listen(on_event)
             self._process.join()
@@ -166,7 +166,7 @@ class Worker:
         return Outcome(BUG, f'the process ended with code {code}; its messages are above')
 
 
-class _Signals:
+class Signals:
     """Inside the block, Ctrl-C and SIGTERM call handler(number of signals so far) instead of raising."""
 
     def __init__(self, handler: Callable[[int], None]) -> None:

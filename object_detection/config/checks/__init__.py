@@ -5,15 +5,17 @@ need check. In a program of your own, checks.demand(checks.check_model(config)) 
 """
 from pathlib import Path
 
+from google.protobuf.message import Message
+
 from object_detection.config import paths, unread_fields
-from object_detection.config.checks import evaluation, model, readers, training
+from object_detection.config.checks import augmentation, evaluation, model, readers, training
 from object_detection.config.checks.findings import Finding, demand, error, located
 from object_detection.config.checks.readers import label_map_of
-from object_detection.config.checks.rules import apply
+from object_detection.config.checks.rules import apply, chooses
 from object_detection.config.pipeline import Config
 
-__all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_model', 'check_model_dir', 'check_training',
-           'demand', 'label_map_of', 'located']
+__all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_inputs', 'check_model', 'check_model_dir',
+           'check_part', 'check_training', 'demand', 'label_map_of', 'located']
 _UNREAD = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
            'REFUSED': ('error', 'is not supported')}
 
@@ -55,14 +57,40 @@ def check_evaluation(config: Config, on_train_data: bool = False) -> list[Findin
     return [*evaluation.check(config), *trained, *check_fields(config, 'eval')]
 
 
+def check_inputs(config: Config) -> list[Finding]:
+    """Return findings about the data sets alone: every input_reader, and the augmentations."""
+    readers_of = {'train_input_reader': [config.train_input_reader] if config.HasField('train_input_reader') else [],
+                  'eval_input_reader': config.eval_input_reader}
+    options = config.train_config.data_augmentation_options
+    findings = [finding for path, sections in readers_of.items() for reader in sections
+                for finding in (*readers.check(config, reader, path, evaluated=False), *_unread(reader, path))]
+    for index, step in enumerate(options):
+        findings += check_part(step, f'train_config.data_augmentation_options[{index}]')
+    return [*findings, *augmentation.check(options, config.train_input_reader)]
+
+
+def check_part(section: Message, path: str) -> list[Finding]:
+    """Return findings about one section by itself that chooses between kinds: image_resizer, optimizer, ...
+
+    Args:
+        path: what to call the section.
+    """
+    rules = {section.DESCRIPTOR.name: [chooses('')], **model.RULES, **training.RULES}
+    return [*apply(rules, section, path), *_unread(section, path)]
+
+
 def check_fields(config: Config, *sections: str) -> list[Finding]:
     """Return findings about fields that are set and not read (config/unread_fields.py).
 
     Args:
         sections: how the names of the top-level sections to look at begin; none: all of them.
     """
+    return [finding for finding in _unread(config) if not sections or finding.field.startswith(sections)]
+
+
+def _unread(section: Message, path: str = '') -> list[Finding]:
     return [Finding(_UNREAD[kind][0], place, f'{_UNREAD[kind][1]}: {reason}')
-            for place, _, kind, reason in unread_fields.unread(config) if not sections or place.startswith(sections)]
+            for place, _, kind, reason in unread_fields.unread(section, path)]
 
 
 def check_model_dir(model_dir: str | Path) -> list[Finding]:

@@ -42,8 +42,7 @@ OPTIONS: dict[str, Callable[..., Sample]] = {function.__name__: function for fun
 
 def build(options: Sequence[protos.PreprocessingStep]) -> Callable[[Sample, Random], Sample]:
     """Return a function that applies the options in order; they must have passed config/checks."""
-    names = [option.WhichOneof('preprocessing_step') for option in options]
-    steps = [(OPTIONS[name], _keywords(getattr(option, name))) for name, option in zip(names, options)]
+    steps = [function_of(option) for option in options]
 
     def augment(sample: Sample, random: Random) -> Sample:
         for function, keywords in steps:
@@ -51,6 +50,12 @@ def build(options: Sequence[protos.PreprocessingStep]) -> Callable[[Sample, Rand
         return sample
 
     return augment
+
+
+def function_of(option: protos.PreprocessingStep) -> tuple[Callable[..., Sample], dict[str, Any]]:
+    """Return the function of an option, and its keyword arguments."""
+    name = option.WhichOneof('preprocessing_step')
+    return OPTIONS[name], _keywords(getattr(option, name))
 
 
 def _keywords(message: Message) -> dict[str, Any]:

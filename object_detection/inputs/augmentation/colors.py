@@ -51,7 +51,7 @@ def random_adjust_contrast(sample: Sample, random: Random, min_delta: float = 0.
 
 
 def random_adjust_hue(sample: Sample, random: Random, max_delta: float = 0.02) -> Sample:
-    """Rotate the hue by a fraction from [-max_delta, max_delta) of the color wheel."""
+    """Rotate the hue by a fraction from [-max_delta, max_delta) of the color circle."""
     delta = random.uniform(-max_delta, max_delta)
     return _change(sample, lambda image: _clip(tf.image.adjust_hue(image / 255, delta) * 255))
 

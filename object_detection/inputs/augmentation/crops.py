@@ -113,7 +113,7 @@ def random_square_crop_by_scale(sample: Sample, random: Random, max_border: int 
 
 
 def _crop_border(border, size):
-    """Halve the border for each side until twice the border is at most the side: int32 [2], for `size` int32 [2]."""
+    """Halve the border until twice of it is smaller than each side: int32 [2] for `size` int32 [2]."""
     halvings = tf.math.ceil(tf.math.log(2.0 * border / tf.cast(size, tf.float32)) / tf.math.log(2.0))
     return border // tf.cast(tf.clip_by_value(2.0 ** halvings, 1.0, float(border)), tf.int32)
 

@@ -26,8 +26,8 @@ def random_jitter_boxes(sample: Sample, random: Random, ratio: float = 0.05, jit
 
     No side crosses the center, however large the ratio.
 
-    jitter_mode: 'default' moves each side either way, 'expand' outward, 'shrink' inward. With the suffix '_symmetric',
-    opposite sides move by the same amount and stay in the image; with '_symmetric_xy', all four sides do.
+    jitter_mode: 'default' moves each side either way, 'expand' outwards, 'shrink' inwards. With '_symmetric' after it,
+    opposite sides move alike and no farther than the image; with '_symmetric_xy' all four sides do.
     """
     direction, _, symmetry = jitter_mode.partition('_')
     low_change, high_change = {'default': (-ratio, ratio), 'expand': (0.0, ratio), 'shrink': (-ratio, 0.0)}[direction]

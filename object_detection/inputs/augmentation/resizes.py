@@ -7,7 +7,6 @@ from functools import partial
 
 import tensorflow as tf
 
-from object_detection.inputs.augmentation.crops import choose
 from object_detection.inputs.augmentation.random import Random
 from object_detection.inputs.sample import Sample
 
@@ -25,7 +24,7 @@ def random_resize_method(sample: Sample, random: Random, target_height: int, tar
     """Resize to target_height x target_width pixels by one of the four methods, drawn at random."""
     size = tf.stack([target_height, target_width])
     branches = [partial(_resize, sample, size, method) for method in _METHODS]
-    return choose(random, branches)
+    return tf.switch_case(random.integer(0, len(branches)), branches)
 
 
 def random_image_scale(sample: Sample, random: Random, min_scale_ratio: float = 0.5,

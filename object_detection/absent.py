@@ -20,15 +20,14 @@ _MODULES = {
     'use object_detection.boxes.samplers': 'core.minibatch_sampler core.balanced_positive_negative_sampler',
     'use object_detection.boxes.nms': 'core.post_processing',
     'use object_detection.models.losses': 'core.losses',
-    'use object_detection.models.detector': 'core.model',
-    'use object_detection.inputs.augmentation': 'core.preprocessor core.preprocessor_cache utils.autoaugment_utils',
-    'use object_detection.inputs, which reads records': 'data_decoders core.data_decoder core.data_parser '
-                                                        'builders.decoder_builder metrics.tf_example_parser',
+    'use object_detection.inputs.augmentation': 'core.preprocessor_cache utils.autoaugment_utils',
+    'use object_detection.data_decoders.tf_example_decoder':
+        'core.data_decoder core.data_parser builders.decoder_builder metrics.tf_example_parser',
     'use object_detection.training.schedules': 'utils.learning_schedules',
     'use object_detection.evaluation.evaluator': 'eval_util',
     'keypoints are augmented by object_detection.inputs.augmentation': 'core.keypoint_ops core.densepose_ops',
     'object_detection.models has the architectures, and object_detection.builders.model_builder builds them':
-        'meta_architectures',
+        'meta_architectures.deepmac_meta_arch meta_architectures.rfcn_meta_arch',
     'use object_detection.checkpoints': 'utils.variables_helper utils.model_util',
     'exporter_main_v2 writes a SavedModel, which tf.lite.TFLiteConverter reads':
         'export_tflite_graph_tf2 export_tflite_graph_lib_tf2',
@@ -66,7 +65,9 @@ _MODULES = {
     _RECORDS: 'dataset_tools.create_kitti_tf_record dataset_tools.create_oid_tf_record '
               'dataset_tools.create_ava_actions_tf_record dataset_tools.oid_hierarchical_labels_expansion '
               'dataset_tools.oid_tfrecord_creation',
-    _CONTEXT: 'dataset_tools.context_rcnn dataset_tools.seq_example_util',
+    _CONTEXT: 'dataset_tools.context_rcnn dataset_tools.seq_example_util data_decoders.tf_sequence_example_decoder '
+              'meta_architectures.context_rcnn_lib meta_architectures.context_rcnn_lib_tf2 '
+              'meta_architectures.context_rcnn_meta_arch',
     _OTHER_METRICS: 'metrics.io_utils metrics.lvis_evaluation metrics.lvis_tools metrics.offline_eval_map_corloc '
                     'utils.metrics utils.per_image_evaluation',
     _OPEN_IMAGES: 'metrics.oid_challenge_evaluation metrics.oid_challenge_evaluation_utils '

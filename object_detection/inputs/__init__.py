@@ -2,7 +2,20 @@
 
 order.py: which record comes when. decode.py: bytes of a record -> sample (sample.py). augmentation/: changes of a
 sample. dataset.py: all of that as a tf.data.Dataset.
+
+The TF2 Object Detection API has a module of this name, whose train_input, eval_input, ... people's programs import from
+here. They are in builders/input_functions.py, above this package.
 """
+import importlib
+from typing import Any
+
 from object_detection.inputs.dataset import eval_dataset, naming_broken_records, train_dataset
 
 __all__ = ['eval_dataset', 'naming_broken_records', 'train_dataset']
+
+
+def __getattr__(name: str) -> Any:
+    """Return what the TF2 Object Detection API's module `inputs` has under this name."""
+    if name in ('HASH_BINS', 'HASH_KEY', 'create_eval_input_fn', 'create_train_input_fn', 'eval_input', 'train_input'):
+        return getattr(importlib.import_module('object_detection.builders.input_functions'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

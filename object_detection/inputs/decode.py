@@ -11,7 +11,7 @@ from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS, feature
 
 def decoder(reader: protos.InputReader,
             label_map: LabelMap | None = None) -> Callable[[tf.Tensor], tuple[Sample, tf.Tensor]]:
-    """Return a function (serialized) -> (sample, filename); serialized and filename are scalar strings.
+    """Return a function (serialized) -> (sample, filename), both of scalar strings.
 
     As in the reference: an object's class text wins over its id; objects whose text the label map lacks and boxes with
     NaN coordinates are dropped; crowds and difficult objects are kept. Unlike there, records without keypoints or

@@ -13,8 +13,8 @@ _BLOCK = 1 << 16  # positions whose data sets are drawn at once
 class Stream:
     """The sequence of records of an input_reader; any position can be asked for, which makes a resume exact.
 
-    With shuffle every epoch is a full permutation of the records, a different one for each (seed, epoch); without it,
-    records come in file order. `sample_1_of_n_examples: n` keeps records 0, n, 2n, ... With
+    With shuffle every epoch is a full permutation of the records, another one for each (seed, epoch); without, the
+    order is that of the files. `sample_1_of_n_examples: n` keeps records 0, n, 2n, ... With
     sample_from_datasets_weights each entry of input_path is a data set of its own, drawn at random with its weight.
     """
 
@@ -26,7 +26,7 @@ class Stream:
         weights = list(reader.sample_from_datasets_weights)
         ends = np.cumsum(self.records.groups) if weights else [len(self.records)]
         self._sets = np.split(kept, np.searchsorted(kept, ends[:-1]))
-        self._shares = np.cumsum(weights) / np.sum(weights) if weights else np.empty(0)
+        self._shares = np.cumsum(weights) / np.sum(weights) if weights else None
         empty = [i for i, members in enumerate(self._sets) if not len(members)]
         if empty:
             raise UserError(f'{reader.tf_record_input_reader.input_path[empty[0]]} holds no records to draw from')
@@ -40,7 +40,7 @@ class Stream:
     def records_at(self, first: int, count: int) -> np.ndarray:
         """Return the record indices (int64 [count]) of positions first, first + 1, ..."""
         positions = np.arange(first, first + count)
-        if not self._shares.size:
+        if self._shares is None:
             return self._members(0, positions)
         indices: np.ndarray = np.empty(count, np.int64)
         which, turns = self._choices(positions)
@@ -53,7 +53,7 @@ class Stream:
         return np.array([self.records[i] for i in self.records_at(first, count)], object)
 
     def _members(self, number, turns):
-        """Return the record indices of data set `number` for its draws `turns`, int64 [n], counting from 0."""
+        """Return the record indices that data set `number` gives when it is drawn for the turns-th time."""
         members = self._sets[number]
         epochs, positions = np.divmod(turns, len(members))
         if not self._shuffle:
@@ -65,7 +65,7 @@ class Stream:
         return indices
 
     def _draw_permutation(self, number, epoch):
-        """Sort random bits: NumPy keeps the bits of PCG64 the same in all versions, but not Generator.permutation."""
+        """Sort random bits; numpy promises that those of PCG64 never change, not so for Generator.permutation."""
         bits = np.random.PCG64([self._seed, number, epoch])
         return np.argsort(bits.random_raw(len(self._sets[number])), kind='stable')
 

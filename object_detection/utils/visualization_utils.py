@@ -124,23 +124,19 @@ def visualize_boxes_and_labels_on_image_array(
             drawn.color = STANDARD_COLORS[color % len(STANDARD_COLORS)]
         else:
             drawn.color = STANDARD_COLORS[classes[i] % len(STANDARD_COLORS)]
-    if not objects:
-        return image
-    picture = _picture(image)
     for box, drawn in objects.items():
-        for mask, color, alpha in ((drawn.mask, drawn.color, mask_alpha), (drawn.boundary, 'red', 1.)):
-            if mask is not None:
-                _check_mask(image, mask)
-                _tint(picture, ImageColor.getrgb(color), mask, alpha)
-        draw_bounding_box_on_image(picture, *box, color=drawn.color, thickness=0 if skip_boxes else line_thickness,
-                                   display_str_list=drawn.lines,
-                                   use_normalized_coordinates=use_normalized_coordinates)
+        if drawn.mask is not None:
+            draw_mask_on_image_array(image, drawn.mask, drawn.color, mask_alpha)
+        if drawn.boundary is not None:
+            draw_mask_on_image_array(image, drawn.boundary, 'red', 1.)
+        draw_bounding_box_on_image_array(image, *box, color=drawn.color, thickness=0 if skip_boxes else line_thickness,
+                                         display_str_list=drawn.lines,
+                                         use_normalized_coordinates=use_normalized_coordinates)
         if drawn.keypoints:
-            draw_keypoints_on_image(
-                picture, drawn.keypoints, drawn.keypoint_scores if keypoint_scores is not None else None,
+            draw_keypoints_on_image_array(
+                image, drawn.keypoints, drawn.keypoint_scores if keypoint_scores is not None else None,
                 min_score_thresh, drawn.color, line_thickness / 2, use_normalized_coordinates, keypoint_edges,
                 drawn.color, line_thickness // 2)
-    np.copyto(image, np.asarray(picture))
     return image
 
 
@@ -257,7 +253,7 @@ def draw_mask_on_image_array(image: np.ndarray, mask: np.ndarray, color: str = '
         ValueError: an array is not uint8, or the sizes differ.
     """
     _check_mask(image, mask)
-    _draw_into(image, _tint, ImageColor.getrgb(color), mask, alpha)
+    _blend(image, Image.new('RGB', image.shape[1::-1], ImageColor.getrgb(color)), mask, alpha)
 
 
 def draw_part_mask_on_image_array(image: np.ndarray, mask: np.ndarray, alpha: float = .4, num_parts: int = 24) -> None:
@@ -265,7 +261,7 @@ def draw_part_mask_on_image_array(image: np.ndarray, mask: np.ndarray, alpha: fl
     _check_mask(image, mask)
     colors = np.zeros([256, 3], np.uint8)
     colors[1:num_parts + 1] = [ImageColor.getrgb(color) for color in STANDARD_COLORS[:num_parts]]
-    _draw_into(image, _tint, Image.fromarray(colors[mask]), mask, alpha)
+    _blend(image, Image.fromarray(colors[mask]), mask, alpha)
 
 
 def draw_float_channel_on_image_array(image: np.ndarray, channel: np.ndarray, mask: np.ndarray, alpha: float = .9,
@@ -279,7 +275,7 @@ def draw_float_channel_on_image_array(image: np.ndarray, channel: np.ndarray, ma
         raise ValueError(f'`channel` not of type np.float32 but {channel.dtype}')
     _check_mask(image, mask, channel)
     colors = _matplotlib().colormaps[cmap](channel)[:, :, :3]
-    _draw_into(image, _tint, Image.fromarray(np.uint8(colors * 255)), mask, alpha)
+    _blend(image, Image.fromarray(np.uint8(colors * 255)), mask, alpha)
 
 
 def draw_heatmaps_on_image(image: Image.Image, heatmaps: np.ndarray) -> None:
@@ -291,7 +287,7 @@ def draw_heatmaps_on_image(image: Image.Image, heatmaps: np.ndarray) -> None:
 
 def draw_heatmaps_on_image_array(image: Any, heatmaps: Any) -> np.ndarray:
     """Return an image [H, W, 3] with heatmaps [H, W, C] drawn on it, both arrays or eager tensors."""
-    picture = _picture(image)
+    picture = Image.fromarray(np.uint8(image)).convert('RGB')
     draw_heatmaps_on_image(picture, np.asarray(heatmaps))
     return np.array(picture)
 
@@ -299,7 +295,7 @@ def draw_heatmaps_on_image_array(image: Any, heatmaps: Any) -> np.ndarray:
 def save_image_array_as_png(image: np.ndarray, output_path: str | os.PathLike) -> None:
     """Write an image [H, W, 3] as a PNG file."""
     with gfile.open_to_write(output_path) as file:
-        _picture(image).save(file, 'PNG')
+        Image.fromarray(np.uint8(image)).convert('RGB').save(file, 'PNG')
 
 
 def encode_image_array_as_png_str(image: np.ndarray) -> bytes:
@@ -471,13 +467,9 @@ def _get_multiplier_for_color_randomness() -> int:
 
 def _draw_into(image: np.ndarray, draw: Callable[..., None], *args: Any) -> None:
     """Draw into an array [H, W, 3] by way of a picture."""
-    picture = _picture(image)
+    picture = Image.fromarray(np.uint8(image)).convert('RGB')
     draw(picture, *args)
     np.copyto(image, np.asarray(picture))
-
-
-def _picture(image: Any) -> Image.Image:
-    return Image.fromarray(np.uint8(image)).convert('RGB')
 
 
 def _check_mask(image: np.ndarray, mask: np.ndarray, *channels: np.ndarray) -> None:
@@ -490,9 +482,10 @@ def _check_mask(image: np.ndarray, mask: np.ndarray, *channels: np.ndarray) -> N
                              f'{array.shape}')
 
 
-def _tint(picture: Image.Image, colors: Image.Image | tuple[int, ...], mask: np.ndarray, alpha: float) -> None:
-    """Lay a color, or a picture, over the part of a picture where a mask is nonzero."""
-    picture.paste(colors, (0, 0, *picture.size), Image.fromarray((mask > 0) * np.uint8(255. * alpha)))
+def _blend(image: np.ndarray, colors: Image.Image, mask: np.ndarray, alpha: float) -> None:
+    """Lay colors over the part of an array where the mask is nonzero."""
+    opacity = Image.fromarray(np.uint8(255. * alpha * (mask > 0)))
+    np.copyto(image, np.asarray(Image.composite(colors, Image.fromarray(image), opacity)))
 
 
 def _three_channels(images: 'tf.Tensor') -> 'tf.Tensor':

@@ -1,4 +1,3 @@
-"""Anchor generators against values computed by hand and the reference."""
 import numpy as np
 import pytest
 

@@ -1,4 +1,3 @@
-"""Box coders: encode, decode, and back."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,4 +1,3 @@
-"""Non-max suppression of a batch."""
 import numpy as np
 import pytest
 import tensorflow as tf

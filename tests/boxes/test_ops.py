@@ -1,4 +1,3 @@
-"""Arithmetic on boxes."""
 import numpy as np
 import tensorflow as tf
 

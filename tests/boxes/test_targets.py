@@ -1,4 +1,3 @@
-"""Matching and training targets."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,4 +1,3 @@
-"""Label maps: read, written, and what is wrong with them."""
 import pytest
 
 from object_detection.config import label_map

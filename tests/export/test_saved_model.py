@@ -36,7 +36,7 @@ class MeanColor(tf.Module):
 
 
 CONFIG = 'model { ssd { num_classes: 1 } }'
-GRAY = [np.full((6, 9, 3), value, np.uint8) for value in (51, 102)]  # scores .1 and .2
+GREY = [np.full((6, 9, 3), value, np.uint8) for value in (51, 102)]  # scores .1 and .2
 
 
 def _png(image):
@@ -71,7 +71,7 @@ def test_every_input_type_takes_any_batch(input_type, export):
     assert difference == 0
     loaded = tf.saved_model.load(str(folder / 'saved_model'))
     for batch, scores in (([0], [.1]), ([1, 0, 1], [.2, .1, .2])):
-        found = loaded.signatures['serving_default'](input_tensor=INPUTS[input_type]([GRAY[i] for i in batch]))
+        found = loaded.signatures['serving_default'](input_tensor=INPUTS[input_type]([GREY[i] for i in batch]))
         assert {t.dtype for t in found.values()} == {tf.float32}
         np.testing.assert_allclose(found['detection_scores'][:, 0], scores, rtol=1e-6)
         np.testing.assert_array_equal(found['detection_classes'], np.ones((len(batch), 1)))  # label ids start at 1
@@ -82,7 +82,7 @@ def test_every_input_type_takes_any_batch(input_type, export):
 def test_it_takes_arrays_by_position_and_by_name(export):
     folder, _ = export()
     detect = tf.saved_model.load(str(folder / 'saved_model'))
-    for found in (detect(GRAY[0][None]), detect(input_tensor=GRAY[0][None])):
+    for found in (detect(GREY[0][None]), detect(input_tensor=GREY[0][None])):
         np.testing.assert_allclose(found['detection_scores'], [[.1]], rtol=1e-6)
 
 
@@ -94,8 +94,8 @@ def test_weights_become_constants_of_the_graph(export):
 def test_encoded_pictures_of_a_batch_may_differ_in_size(export):
     folder, _ = export('encoded_image_string_tensor')
     detect = tf.saved_model.load(str(folder / 'saved_model'))
-    gray = np.full((40, 13, 3), 255, np.uint8)
-    np.testing.assert_allclose(detect(tf.constant([_png(GRAY[0]), _png(gray)]))['detection_scores'], [[.1], [.5]],
+    grey = np.full((40, 13, 3), 255, np.uint8)
+    np.testing.assert_allclose(detect(tf.constant([_png(GREY[0]), _png(grey)]))['detection_scores'], [[.1], [.5]],
                                rtol=1e-6)
 
 
@@ -176,7 +176,7 @@ def test_results_that_overflow_export(export, monkeypatch):
         'detection_boxes': predictions['mean'] * 255. - predictions['mean'] * 255.})
     folder, difference = export()
     assert difference == 0.
-    found = tf.saved_model.load(str(folder / 'saved_model'))(GRAY[1][None])
+    found = tf.saved_model.load(str(folder / 'saved_model'))(GREY[1][None])
     assert np.isinf(found['detection_scores']).all() and np.isnan(found['detection_boxes']).all()
 
 

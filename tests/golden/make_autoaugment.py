@@ -20,7 +20,7 @@ BOXES = np.array([[.1, .2, .6, .5], [.3, .4, .95, .8], [0., .7, .25, 1.], [.55, 
 
 
 def picture(height=64, width=96):
-    """Smooth colors with some noise, so that all 256 values and flat stretches occur: uint8 [height, width, 3]."""
+    """Smooth colours with some noise, so that all 256 values and flat stretches occur: uint8 [height, width, 3]."""
     random = np.random.default_rng(5)
     rows, columns = np.mgrid[:height, :width]
     waves = [128 + 110 * np.sin(rows / 9 + columns / 17), 3.5 * rows + random.normal(0, 6, (height, width)),

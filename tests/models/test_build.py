@@ -1,4 +1,3 @@
-"""An SSD built from a config."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,4 +1,3 @@
-"""Losses of boxes against values computed by hand."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,4 +1,3 @@
-"""Image resizers: sizes, padding, and pixels."""
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -48,7 +48,7 @@ def changed(data, at, by=1):
 JPEG, PLAIN, INTERLACED = encode('JPEG'), png(PIXELS), interlaced()
 SIXTEEN = PIXELS.astype(np.uint16) * 257
 ENCODED = {
-    'JPEG': JPEG, 'progressive': encode('JPEG', progressive=True), 'gray': encode('JPEG', PICTURE.convert('L')),
+    'JPEG': JPEG, 'progressive': encode('JPEG', progressive=True), 'grey': encode('JPEG', PICTURE.convert('L')),
     'CMYK': encode('JPEG', PICTURE.convert('CMYK')),
     'of a phone': encode('MPO', save_all=True, append_images=[PICTURE]),
     'without its end': JPEG[:-2], 'half': JPEG[:len(JPEG) // 2], 'with more behind it': JPEG + b'more',
@@ -62,7 +62,7 @@ ENCODED = {
     'short of rows': png(PIXELS[:-3]), '16 bits': png(SIXTEEN.astype('>u2'), 16),
     '12 of 16 bits': png((SIXTEEN >> 4).astype('>u2'), 16),
     'GIF': encode('GIF'), 'animation': encode('GIF', save_all=True, append_images=[Image.fromarray(255 - PIXELS)]),
-    'GIF cut': encode('GIF')[:-60], 'BMP': encode('BMP'), 'BMP gray': encode('BMP', PICTURE.convert('L')),
+    'GIF cut': encode('GIF')[:-60], 'BMP': encode('BMP'), 'BMP grey': encode('BMP', PICTURE.convert('L')),
     'BMP palette': encode('BMP', PICTURE.convert('P')), 'BMP bits': encode('BMP', PICTURE.convert('1')),
     'BMP alpha': encode('BMP', PICTURE.convert('RGBA')), 'BMP cut': encode('BMP')[:-9],
     'BMP with more behind it': encode('BMP') + b'more', 'WebP': encode('WEBP'),

@@ -1,4 +1,3 @@
-"""Records: written whole, in shards, read at random, and what is wrong with damaged ones."""
 import bz2
 import gzip
 import lzma
@@ -41,7 +40,7 @@ def write(path, examples, shards=1):
 
 class TestChecksum:
     def test_known_value(self):
-        crc = 0xE3069283  # CRC-32C of these digits, in every catalog
+        crc = 0xE3069283  # CRC-32C of these digits, in every catalogue
         assert tfrecord.masked_crc32c(b'123456789') == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
     @pytest.mark.parametrize('length', [0, 4, 5, 1023, 1024, 1025, 70000])

@@ -48,25 +48,32 @@ class Comparison:
         return max(getattr(self, kind).values(), key=lambda pair: pair[0] / pair[1])
 
 
-def build_model(golden, path):
-    """The model of a config with the golden's resizer and weights, and its variables by checkpoint key."""
+def build_model(golden, path, make=build.build):
+    """The model of a config with the golden's resizer and weights, and its variables by checkpoint key.
+
+    make: function of the config's model section.
+    """
     model_config = pipeline.read(path).model
     section = getattr(model_config, model_config.WhichOneof('model'))
     section.image_resizer.CopyFrom(text_format.Parse(golden.meta['resizer'], type(section.image_resizer)()))
     if model_config.HasField('faster_rcnn'):  # few proposals, and nothing drawn at random
         section.first_stage_max_proposals = section.second_stage_batch_size = 32
         section.first_stage_minibatch_size = 100000
-    model = build.build(model_config)
+    model = make(model_config)
     variables = parity.variables_by_key(model=model)
     weights = golden.weights()
     parity.assign({key: variable for key, variable in variables.items() if key in weights}, weights)
     return model, variables
 
 
-def compare(name, folder=None):
-    """Run the golden's config on the golden's input. folder: where the golden is; None for tests/golden."""
+def compare(name, folder=None, make=build.build, loss=lambda model, *arguments: model.loss(*arguments)):
+    """Run the golden's config on the golden's input.
+
+    folder: where the golden is, if not where tests/parity looks. make: see build_model. loss: fn(model, predictions,
+    shapes, groundtruth).
+    """
     golden = parity.Golden(name, folder)
-    model, variables = build_model(golden, parity.config_path(name))
+    model, variables = build_model(golden, parity.config_path(name), make)
     groundtruth = _groundtruth(golden, model.num_classes)
     trainable = {key: variable for key, variable in variables.items() if variable.trainable}
 
@@ -75,7 +82,7 @@ def compare(name, folder=None):
         inputs, shapes = model.preprocess(images)
         with tf.GradientTape() as tape:
             predictions = model.predict(inputs, shapes)
-            losses = model.loss(predictions, shapes, groundtruth)
+            losses = loss(model, predictions, shapes, groundtruth)
             regularization = tf.add_n(model.regularization_losses() or [0.])
             total = tf.add_n([*losses.values(), regularization])
         gradients = tape.gradient(total, list(trainable.values()))

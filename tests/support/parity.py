@@ -73,7 +73,7 @@ class Golden:
         return fixture.images('test', batch, *self.meta['image_hw'])
 
     def resized(self, normalize):
-        """What the reference feeds its network: images normalized, then resized, then padded with zeros."""
+        """What the reference feeds its network: images normalised, then resized, then padded with zeros."""
         size = self.meta['size']
         x = normalize(tf.cast(self.images(), tf.float32))
         height, width = size, size

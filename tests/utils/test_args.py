@@ -1,4 +1,3 @@
-"""Argument types and switches of the commands."""
 from pathlib import Path
 
 import pytest

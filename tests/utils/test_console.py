@@ -1,4 +1,3 @@
-"""Log lines, tables, and progress bars."""
 import io
 import subprocess
 import sys

@@ -1,4 +1,3 @@
-"""The environment of TensorFlow processes."""
 import os
 
 from object_detection.utils import environment

@@ -1,4 +1,3 @@
-"""Files written whole, advice about paths, and the lock of a folder."""
 import errno
 import os
 import subprocess

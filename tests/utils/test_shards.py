@@ -1,4 +1,3 @@
-"""Names of shards and the files that patterns match."""
 from pathlib import Path
 
 import pytest

@@ -76,7 +76,7 @@ def test_text_stands_above_the_box_or_below_it():
 def lines_of(monkeypatch, *args, **options):
     """What visualize_boxes_and_labels_on_image_array writes at each box."""
     lines = []
-    monkeypatch.setattr(vis, 'draw_bounding_box_on_image',
+    monkeypatch.setattr(vis, 'draw_bounding_box_on_image_array',
                         lambda *args, display_str_list, **kwargs: lines.append(display_str_list))
     draw(*args, **options)
     return lines

@@ -13,9 +13,9 @@ EPSILON = 1.001e-5
 class ResNetV2(core.Network):
     """Feature maps of the four stages, before normalization.
 
-    The last block of a stage halves the size: in the first three stages with bottlenecks (strides 8, 16, 32, 32), in
-    the last three without (strides 4, 8, 16, 32). The normalization after the last stage belongs to the classifier: it
-    is tracked, because classification checkpoints contain it, but not used.
+    A stage halves the size in its last block: the first three stages do with bottlenecks (strides 8, 16, 32, 32), the
+    last three without (strides 4, 8, 16, 32). The normalization after the last stage belongs to the classifier: it is
+    tracked, because classification checkpoints contain it, but not used.
 
     Args:
         depth: 18, 34, 50 or 101.

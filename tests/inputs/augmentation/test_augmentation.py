@@ -240,7 +240,7 @@ class TestColors:
 class TestResizes:
     def test_exact_size(self):
         found = apply('resize_image { new_height: 30 new_width: 45 }', sample(ONE_BOX, **keypoints()))
-        assert found['image'][10, 20].tolist() == [80, 80, 0]  # from row 20 and column 40: no half-pixel centers
+        assert found['image'][10, 20].tolist() == [80, 80, 0]  # from row 20 and column 40: no half-pixel centres
         assert found['masks'].shape == (1, 30, 45)
 
     def test_downscale_to_pixels(self):

@@ -1,0 +1,224 @@
+"""Data sets, resizers and augmentations under the reference's names.
+
+golden/inputs.npz has the batches of the reference's train_input for golden/inputs.tfrecords (see
+tests/inputs/test_dataset.py).
+"""
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+
+from object_detection import inputs, protos, records
+from object_detection.builders import (
+    dataset_builder,
+    image_resizer_builder,
+    input_functions,
+    model_builder,
+    preprocessor_builder,
+)
+from object_detection.config import label_map, pipeline
+from object_detection.core import preprocessor
+from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
+from object_detection.utils.errors import UserError
+from tests.support import tiny
+
+GOLDEN = Path(__file__).parents[1] / 'golden'
+
+
+@pytest.fixture
+def config(tmp_path):
+    return pipeline.read(tiny.write(tmp_path))
+
+
+@pytest.fixture
+def golden_config(config, tmp_path):
+    """The tiny detector, for the golden records and the golden resizer; preprocessing is x / 127.5 - 1."""
+    label_map.write(tmp_path / 'shapes.pbtxt', ['circle', 'square', 'triangle'])
+    config.model.ssd.num_classes = 3
+    config.model.ssd.image_resizer.fixed_shape_resizer.height = 80
+    config.model.ssd.image_resizer.fixed_shape_resizer.width = 80
+    config.train_config.batch_size = 4
+    del config.train_config.data_augmentation_options[:]
+    reader = config.train_input_reader
+    reader.tf_record_input_reader.input_path[:] = [str(GOLDEN / 'inputs.tfrecords')]
+    reader.label_map_path, reader.shuffle, reader.max_number_of_boxes = str(tmp_path / 'shapes.pbtxt'), False, 5
+    config.eval_input_reader[0].CopyFrom(reader)
+    return config
+
+
+def golden(prefix='fixed/'):
+    arrays = np.load(GOLDEN / 'inputs.npz')
+    return {name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)}
+
+
+def test_train_input_equals_the_reference(golden_config):
+    dataset = inputs.train_input(golden_config.train_config, golden_config.train_input_reader, golden_config.model)
+    features, labels = next(iter(dataset))
+    expected = golden()
+    np.testing.assert_allclose(features['image'].numpy().ravel()[::13], expected.pop('image') / 127.5 - 1, atol=1e-5)
+    given = {name: value.numpy() for part in (features, labels) for name, value in part.items()}
+    compared = [name for name in expected if name in given]
+    assert len(compared) == 12
+    for name in compared:
+        np.testing.assert_allclose(given[name], expected[name], rtol=0, atol=1e-4, err_msg=name)
+    np.testing.assert_array_equal(labels['groundtruth_confidences'], labels['groundtruth_classes'])
+    assert len(set(features['hash'].numpy().tolist())) == 4 and features['hash'].dtype == tf.int32
+    assert labels['groundtruth_difficult'].dtype == tf.int32 and 'original_image' not in features
+
+
+def test_eval_input(golden_config):
+    model = model_builder.build(golden_config.model, is_training=False)
+    golden_config.eval_config.batch_size = 3
+    dataset = inputs.eval_input(golden_config.eval_config, golden_config.eval_input_reader[0], golden_config.model,
+                                model=model)
+    [(features, labels)] = dataset  # the last batch has one picture only
+    assert dataset.element_spec[0]['image'].shape == (3, 80, 80, 3)  # for tf.unstack in a tf.function
+    np.testing.assert_allclose(features['original_image'].numpy() / 127.5 - 1, features['image'], atol=1 / 127.5)
+    assert labels['groundtruth_boxes'].shape == (3, 5, 4)
+    golden_config.eval_input_reader[0].drop_remainder = False
+    sizes = [len(features['image']) for features, _ in inputs.eval_input(
+        golden_config.eval_config, golden_config.eval_input_reader[0], golden_config.model, model, {'batch_size': 3})]
+    assert sizes == [3, 1]
+    function = input_functions.create_eval_input_fn(golden_config.eval_config, golden_config.eval_input_reader[0],
+                                                    golden_config.model)
+    assert len(list(function({'batch_size': 2}))) == 2
+
+
+def test_the_batch_is_divided_among_replicas(golden_config):
+    arguments = golden_config.train_config, golden_config.train_input_reader, golden_config.model
+    context = tf.distribute.InputContext(num_input_pipelines=1, input_pipeline_id=0, num_replicas_in_sync=2)
+    assert inputs.train_input(*arguments, input_context=context).element_spec[0]['image'].shape[0] == 2
+    context = tf.distribute.InputContext(num_input_pipelines=2, input_pipeline_id=0, num_replicas_in_sync=2)
+    with pytest.raises(UserError, match='divided among 2 machines'):
+        inputs.train_input(*arguments, input_context=context)
+
+
+def test_mistakes_in_the_arguments_of_inputs(config):
+    with pytest.raises(TypeError, match='train_config must be a TrainConfig message, not a EvalConfig'):
+        inputs.train_input(config.eval_config, config.train_input_reader, config.model)
+    with pytest.raises(TypeError, match='eval_input_reader must be a InputReader message, not a TrainConfig'):
+        inputs.eval_input(config.eval_config, config.train_config, config.model)
+    config.train_input_reader.tf_record_input_reader.input_path[:] = ['nowhere.record']
+    with pytest.raises(UserError, match=r'train_input_reader.tf_record_input_reader.input_path'):
+        inputs.train_input(config.train_config, config.train_input_reader, config.model)
+    with pytest.raises(AttributeError, match=r"module 'object_detection.inputs' has no attribute 'predict_input'"):
+        inputs.predict_input  # noqa: B018
+
+
+def test_dataset_builder(config, tmp_path):
+    reader = config.eval_input_reader[0]
+    reader.num_epochs = 1
+    names = [example['filename'].numpy().decode() for example in dataset_builder.build(reader)]
+    assert names == [f'test{number}.jpg' for number in range(5)]
+    batch = next(iter(dataset_builder.build(reader, batch_size=2, transform_input_data_fn=lambda example: {
+        'image': example['image'], 'count': example['num_groundtruth_boxes']})))
+    assert batch['image'].shape == (2, 60, 80, 3) and batch['count'].numpy().tolist() == [0, 1]
+    with pytest.raises(ValueError, match='input_reader_config not of type'):
+        dataset_builder.build(config)
+    with pytest.raises(ValueError, match='At least one input path must be specified'):
+        dataset_builder.build(protos.InputReader())
+    with pytest.raises(UserError, match='reduce_to_frame_fn is for videos'):
+        dataset_builder.build(reader, reduce_to_frame_fn=lambda example: example)
+
+
+def test_tf_example_decoder(tmp_path):
+    label_map.write(tmp_path / 'map.pbtxt', ['square', 'bar'])
+    example = tiny.example(np.random.default_rng(2), 'a.jpg', 2)
+    example.texts[1] = 'circle'  # not in the label map
+    decoded = TfExampleDecoder(label_map_proto_file=str(tmp_path / 'map.pbtxt')).decode(
+        tf.constant(example.to_bytes()))
+    np.testing.assert_allclose(decoded['groundtruth_boxes'], example.boxes[:1], rtol=1e-6)
+    assert decoded['groundtruth_classes'].numpy().tolist() == example.labels[:1]
+    assert decoded['num_groundtruth_boxes'] == 1 and decoded['source_id'] == b'a.jpg'
+    assert decoded['original_image_spatial_shape'].numpy().tolist() == [60, 80]
+    assert decoded['groundtruth_is_crowd'].numpy().tolist() == [False]
+    assert len(TfExampleDecoder().decode(example.to_bytes())['groundtruth_boxes']) == 2  # without a map, by id
+    with pytest.raises(UserError, match='does not support load_dense_pose, load_track_id; leave it out'):
+        TfExampleDecoder(load_track_id=True, load_dense_pose=True)
+
+
+@pytest.mark.parametrize(('text', 'size', 'true_shape'), [
+    ('fixed_shape_resizer { height: 10 width: 20 }', (10, 20), [10, 20, 3]),
+    ('keep_aspect_ratio_resizer { min_dimension: 10 max_dimension: 20 }', (20, 10), [20, 10, 3]),
+    ('keep_aspect_ratio_resizer { min_dimension: 20 max_dimension: 20 pad_to_max_dimension: true }', (20, 20),
+     [20, 10, 3]),
+    ('identity_resizer { }', (50, 25), [50, 25, 3])])
+def test_image_resizer_builder(text, size, true_shape):
+    resize = image_resizer_builder.build(text_format.Parse(text, protos.ImageResizer()))
+    image, shape = resize(tf.fill([50, 25, 3], 7))
+    assert image.shape == (*size, 3) and shape.numpy().tolist() == true_shape
+    image, masks, shape = resize(tf.fill([50, 25, 3], 7), masks=tf.ones([2, 50, 25]))
+    assert masks.shape == (2, *size) and float(tf.reduce_sum(masks)) == 2 * np.prod(true_shape[:2])
+    assert float(tf.reduce_max(image)) == 7 and shape.numpy().tolist() == true_shape
+
+
+def test_mistakes_in_an_image_resizer():
+    with pytest.raises(ValueError, match='image_resizer_config not of type'):
+        image_resizer_builder.build('fixed')
+    with pytest.raises(UserError, match='min_dimension: is 30, more than max_dimension, 20'):
+        image_resizer_builder.build(text_format.Parse(
+            'keep_aspect_ratio_resizer { min_dimension: 30 max_dimension: 20 }', protos.ImageResizer()))
+    with pytest.raises(UserError, match='convert_to_grayscale: is not supported'):
+        image_resizer_builder.build(text_format.Parse('fixed_shape_resizer { height: 9 width: 9 '
+                                                      'convert_to_grayscale: true }', protos.ImageResizer()))
+
+
+def example_of(boxes):
+    return {'image': tf.reshape(tf.cast(tf.range(24), tf.uint8), [1, 2, 4, 3]), 'source_id': tf.constant('a'),
+            'groundtruth_boxes': tf.constant(boxes), 'groundtruth_classes': tf.constant([3] * len(boxes), tf.int64),
+            'num_groundtruth_boxes': tf.constant(len(boxes))}
+
+
+def option(text):
+    return preprocessor_builder.build(text_format.Parse(text, protos.PreprocessingStep()))
+
+
+def test_augmentations():
+    function, arguments = option('random_horizontal_flip { probability: 1 keypoint_flip_permutation: 0 }')
+    assert function.__name__ == 'random_horizontal_flip'
+    assert arguments == {'probability': 1., 'keypoint_flip_permutation': (0,)}
+    example = example_of([[.1, .2, .3, .4]])
+    flipped = preprocessor.preprocess(example, [option('random_horizontal_flip { probability: 1 }')])
+    assert flipped.keys() == example.keys() and flipped['source_id'] == b'a'
+    np.testing.assert_array_equal(flipped['image'], example['image'][:, :, ::-1])
+    np.testing.assert_allclose(flipped['groundtruth_boxes'], [[.1, .6, .3, .8]], rtol=1e-6)
+    assert preprocessor.preprocess({'image': example['image']}, [option('rgb_to_gray { }')]).keys() == {'image'}
+
+
+def test_an_augmentation_that_drops_objects_changes_their_count():
+    example = example_of([[0., 0., .1, .1], [0., 0., 1., 1.]])
+    left = preprocessor.preprocess(example, [option('drop_label_probabilistically { label: 3 drop_probability: 1 }')])
+    assert left['num_groundtruth_boxes'] == len(left['groundtruth_boxes']) == len(left['groundtruth_classes']) == 0
+    other = preprocessor.preprocess(example, [option('drop_label_probabilistically { label: 2 drop_probability: 1 }')])
+    assert other['num_groundtruth_boxes'] == 2
+
+
+def test_random_augmentations_follow_the_seed_of_tensorflow():
+    def heights(seed):
+        tf.random.set_seed(seed)
+        step = [option('random_adjust_brightness { max_delta: 0.5 }')]
+        return [float(preprocessor.preprocess(example_of([[0., 0., 1., 1.]]), step)['image'][0, 1, 1, 1])
+                for _ in range(4)]
+
+    assert heights(1) == heights(1) and len(set(heights(1))) > 1
+
+
+def test_mistakes_in_augmentations():
+    with pytest.raises(ValueError, match='preprocessor_step_config not of type'):
+        preprocessor_builder.build('flip')
+    with pytest.raises(UserError, match='data_augmentation_options: is empty'):
+        option('')
+    with pytest.raises(ValueError, match='should be rank 4'):
+        preprocessor.preprocess({'image': tf.zeros([2, 2, 3])}, [])
+    with pytest.raises(ValueError, match='preprocess_vars_cache is not supported'):
+        preprocessor.preprocess({'image': tf.zeros([1, 2, 2, 3])}, [], preprocess_vars_cache={})
+
+
+def test_records_of_the_decoder_can_be_augmented(config):
+    example = next(iter(dataset_builder.build(config.train_input_reader)))
+    example['image'] = example['image'][tf.newaxis]
+    options = [preprocessor_builder.build(step) for step in config.train_config.data_augmentation_options]
+    assert preprocessor.preprocess(example, options).keys() == example.keys()
+    assert records.Records(list(config.train_input_reader.tf_record_input_reader.input_path))

@@ -192,7 +192,7 @@ def test_ctrl_c_saves(tmp_path):
 @pytest.mark.parametrize('change, says', [
     (lambda folder: (folder / 'train.tfrecords').unlink(), 'train.tfrecords'),
     (lambda folder: edit(folder, 'num_classes: 2', 'num_clases: 2'), 'pipeline.config:'),
-    (lambda folder: edit(folder, 'num_steps: 40', ''), 'num_steps is 0'),
+    (lambda folder: edit(folder, 'num_steps: 40', ''), 'train_config.num_steps: is 0'),
     (lambda folder: (folder / 'model' / 'checkpoint').mkdir(parents=True), 'zoo'),
     (lambda folder: (folder / 'train.tfrecords').write_bytes((folder / 'train.tfrecords').read_bytes()[:-9]),
      'train.tfrecords'),

@@ -96,8 +96,11 @@ def test_coco_shards_can_be_trained_on(coco):
     assert len(list((coco / 'out').iterdir())) == 100
     [(severity, message)] = paths.records(str(coco / 'out' / 'coco_train.record-?????-of-00100'))
     assert severity == 'warning' and '98 of 100 files are empty' in message
+    labels = coco / 'map.pbtxt'
+    labels.write_text('item { id: 1 name: "person" } item { id: 7 name: "Katze über" }', encoding='utf-8')
     config = pipeline.parse('')
     reader = config.train_input_reader
+    reader.label_map_path = str(labels)
     reader.tf_record_input_reader.input_path.append(str(coco / 'out' / 'coco_train.record-?????-of-00100'))
     findings, reports = records.check_data(config)
     assert reports['train_input_reader'].records == 2 and checks.demand(findings) == findings

@@ -141,7 +141,8 @@ def _fit_objects(edit: Edit, options: Options, train: records.Records) -> None:
     reader = edit.config.train_input_reader
     if not (reader.load_instance_masks or reader.num_keypoints):
         return
-    features = _features_with_boxes(train)
+    wanted = 'image/object/mask' if reader.load_instance_masks else 'image/object/keypoint/x'
+    features = _features_with_objects(train, wanted)
     if reader.load_instance_masks:
         if 'image/object/mask' not in features:
             raise UserError(f'{options.train_record}: the model learns masks, and the records have none '
@@ -157,11 +158,16 @@ def _fit_objects(edit: Edit, options: Options, train: records.Records) -> None:
                             f'{options.label_map} has {reader.num_keypoints} for each')
 
 
-def _features_with_boxes(train: records.Records) -> Mapping[str, Any]:
-    """Return the tf.train.Feature map of the first record with boxes among the first SAMPLE records."""
+def _features_with_objects(train: records.Records, wanted: str) -> Mapping[str, Any]:
+    """Return the tf.train.Feature map of a record with boxes among the first SAMPLE records.
+
+    It has the feature `wanted` if any of them has it: a picture with an object without an outline has no masks.
+    """
     features: Mapping[str, Any] = {}
     for index in range(min(SAMPLE, len(train))):
-        features = protos.Example.FromString(train[index]).features.feature
-        if 'image/object/bbox/ymin' in features and features['image/object/bbox/ymin'].float_list.value:
-            break
+        found = protos.Example.FromString(train[index]).features.feature
+        if 'image/object/bbox/ymin' in found and found['image/object/bbox/ymin'].float_list.value:
+            if wanted in found:
+                return found
+            features = features or found
     return features

@@ -160,6 +160,10 @@ def test_mask_rcnn(project):
     write_records('data/train.tfrecords', 3, mask=None)
     with pytest.raises(UserError, match='the model learns masks, and the records have none'):
         changed(MASKS)
+    with records.Writer('data/train.tfrecords') as writer:  # the first picture has an object without an outline
+        for mask in (None, b'png'):
+            writer.write(example(mask=mask).to_bytes())
+    assert changed(MASKS)[0].train_input_reader.mask_type == records.PNG_MASKS
     numerical = protos.Example.FromString(example(mask=None).to_bytes())
     numerical.features.feature['image/object/mask'].float_list.value.append(1)
     with records.Writer('data/train.tfrecords') as writer:

@@ -142,9 +142,10 @@ def check_places(options: Options) -> None:
         if output == folder or folder in output.parents:
             raise UserError(f'--output {options.output} lies in --{name} {given}, where nothing is ever written; '
                             'choose a folder outside it')
-        if (output / 'jpg') in (folder, *folder.parents):
-            raise UserError(f'--{name} {given} lies in {options.output / "jpg"}, which is where the pictures of this '
-                            '--output go; choose another output')
+        for ours in ('jpg', tiles.FOLDER):
+            if (output / ours) in (folder, *folder.parents):
+                raise UserError(f'--{name} {given} lies in {options.output / ours}, where the pictures of this '
+                                '--output go; choose another output')
     if options.background:
         folder, dataset = options.background.resolve(), (options.images or options.dataset).resolve()
         if folder == dataset or dataset in folder.parents or folder in dataset.parents:

@@ -38,6 +38,7 @@ def test_names_of_the_tables_are_there(name):
 
 def test_modules_are_on_the_page():
     assert {f'object_detection.{name}' for name in (
-        'core.standard_fields', 'dataset_tools.tf_record_creation_util', 'metrics.coco_evaluation',
+        'core.standard_fields', 'dataset_tools.tf_record_creation_util', 'dataset_tools.create_coco_tf_record',
+        'dataset_tools.create_pascal_tf_record', 'dataset_tools.create_pet_tf_record', 'metrics.coco_evaluation',
         'metrics.coco_tools', 'utils.config_util', 'utils.dataset_util', 'utils.label_map_util', 'utils.ops',
         'utils.visualization_utils')} < set(MODULES)

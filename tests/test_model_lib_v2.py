@@ -53,7 +53,7 @@ def test_eager_train_step_equals_the_step_of_training(path, unpad):
     config = pipeline.read(path)
     config.train_config.gradient_clipping_by_norm = .5
     labels = label_map.load(config.train_input_reader.label_map_path)
-    dataset = inputs.train_dataset(config, resizers.resizer(config.model), labels)
+    dataset = inputs.train_dataset(config, resizers.build(config.model.ssd.image_resizer), labels)
     detector, count = build.build(config.model, seed=3), tf.Variable(0, dtype=tf.int64)
     variables = list(detector.trainable_variables)
     trained = step.trace_step(detector, variables, optimizers.build(config.train_config.optimizer, variables), count,
@@ -204,7 +204,7 @@ def test_mistakes_of_eval_continuously(path, tmp_path):
         model_lib_v2.eval_continuously(path)
     with pytest.raises(UserError, match='eval_index is 1, but there are 1 eval_input_reader'):
         model_lib_v2.eval_continuously(path, checkpoint_dir=tmp_path, eval_index=1)
-    with pytest.raises(UserError, match='no checkpoint; give a folder of checkpoints'):
+    with pytest.raises(UserError, match='nothing: does not exist'):
         model_lib_v2.eval_continuously(path, checkpoint_dir=tmp_path / 'nothing', timeout=0)
 
 

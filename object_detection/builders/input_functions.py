@@ -16,6 +16,7 @@ from object_detection.config import checks, label_map
 from object_detection.core.standard_fields import InputDataFields as Fields
 from object_detection.meta_architectures.detector_model import DetectorModel
 from object_detection.models import resizers
+from object_detection.utils import config_util
 
 HASH_KEY = 'hash'
 HASH_BINS = 1 << 31
@@ -101,7 +102,7 @@ def _config(model_config: protos.DetectionModel, **sections: Any) -> protos.Trai
 
 def _resizer_and_labels(model_config: protos.DetectionModel, reader: protos.InputReader) -> tuple[Any, Any]:
     labels = label_map.load(reader.label_map_path) if reader.label_map_path else None
-    return resizers.resizer(model_config), labels
+    return resizers.build(config_util.get_image_resizer_config(model_config)), labels
 
 
 def _batch_size(params: dict[str, Any] | None, config: Any, input_context: tf.distribute.InputContext | None) -> int:

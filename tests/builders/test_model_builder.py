@@ -30,7 +30,7 @@ def test_initial_values_follow_the_seed_of_tensorflow(tmp_path):
 def test_mistakes_in_the_config():
     with pytest.raises(ValueError, match=r'model_config not of type model_pb2.DetectionModel.'):
         model_builder.build(protos.TrainEvalPipelineConfig(), is_training=True)
-    with pytest.raises(UserError, match=r'model: chooses no kind; it needs one of'):
+    with pytest.raises(UserError, match=r'model: no kind is set; choose one of'):
         model_builder.build(protos.DetectionModel(), is_training=True)
     with pytest.raises(UserError) as raised:
         model_builder.build(protos.DetectionModel(ssd=protos.Ssd(num_classes=0)), is_training=True)

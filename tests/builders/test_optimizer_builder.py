@@ -144,7 +144,7 @@ def test_gradients_of_two_devices_are_summed():
 
 
 def test_mistakes_in_the_config():
-    with pytest.raises(UserError, match='optimizer: chooses no kind; it needs one of'):
+    with pytest.raises(UserError, match='optimizer: no kind is set; choose one of'):
         optimizer_builder.build(protos.Optimizer())
-    with pytest.raises(UserError, match=r'optimizer.adam_optimizer.learning_rate: chooses no kind'):
+    with pytest.raises(UserError, match=r'optimizer.adam_optimizer.learning_rate: no kind is set'):
         optimizer_builder.build(config('adam_optimizer { }'))

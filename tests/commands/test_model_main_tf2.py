@@ -14,8 +14,8 @@ from object_detection.commands import exporter_main_v2, runs, train_and_eval_tf2
 from object_detection.config import pipeline
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
-from tests.evaluation.test_summaries import events
 from tests.support import tiny
+from tests.support.phase_runs import events
 
 ROOT = Path(__file__).parents[2]
 OLD = '--alsologtostderr', '-v=1', '--stderrthreshold=info', '--nouse_tpu', '--num_workers=1'

@@ -15,8 +15,8 @@ from object_detection.commands import prepare_data
 from object_detection.config import label_map, paths
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
-from tests.preparation.conftest import contents, decisions
 from tests.support.hostile import encoded, scene
+from tests.support.prepared import contents, decisions
 
 ROOT = Path(__file__).parents[2]
 BOX = {'Sit': (40, 30, 120, 90), 'Down': (200, 100, 380, 260)}  # left, top, right, bottom of 400x300

@@ -16,9 +16,8 @@ from object_detection.commands import train_and_eval_tf2
 from object_detection.config import paths, pipeline
 from object_detection.utils import files, phases
 from object_detection.utils.errors import UserError
-from tests.evaluation.test_summaries import events
 from tests.support import tiny
-from tests.training.test_train import run
+from tests.support.phase_runs import events, run
 
 ROOT = Path(__file__).parents[2]
 CALL = ('import sys; from object_detection.commands import train_and_eval_tf2 as script\n'

@@ -13,9 +13,8 @@ from object_detection.evaluation.samples import samples
 from object_detection.training import screen
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
-from tests.evaluation.test_summaries import events
 from tests.support import tiny
-from tests.training.test_train import Log, run
+from tests.support.phase_runs import evaluated, events, run
 
 REFERENCE = Path(__file__).parents[3] / 'shared' / 'parity'
 
@@ -27,11 +26,6 @@ def trained(tmp_path_factory):
     config = tiny.write(folder).read_text().replace('use_moving_average: false', 'use_moving_average: true')
     run(folder / 'model', config, 2)
     return folder / 'model', config
-
-
-def evaluated(folder, config, **arguments):
-    log = Log()
-    return log, evaluator.evaluate(log, lambda: False, config, str(folder), **arguments)
 
 
 def test_numbers_and_images(trained):

@@ -11,8 +11,7 @@ from object_detection import protos, records
 from object_detection.evaluation import evaluator
 from object_detection.models.detector import Detector
 from object_detection.utils.errors import UserError
-from tests.evaluation.test_evaluator import evaluated
-from tests.evaluation.test_summaries import events
+from tests.support.phase_runs import evaluated, events
 
 SIZES = (120, 160), (240, 200)  # height and width; both are padded to a square
 BOXES = np.array([[.1, .1, .5, .6], [.4, .5, .9, .9]], np.float32)

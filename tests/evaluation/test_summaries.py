@@ -2,20 +2,10 @@
 import io
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from object_detection.evaluation import summaries
-
-
-def events(folder):
-    """Return {(tag, step): (plugin, tensor)} of all event files in a folder."""
-    found = {}
-    for path in folder.glob('events*'):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                found[value.tag, event.step] = value.metadata.plugin_data.plugin_name, tf.make_ndarray(value.tensor)
-    return found
+from tests.support.phase_runs import events
 
 
 def test_numbers_and_pictures(tmp_path):

@@ -6,8 +6,8 @@ from PIL import Image
 
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
-from tests.preparation.conftest import contents, decisions
 from tests.support.hostile import encoded, scene
+from tests.support.prepared import contents, decisions
 
 
 @pytest.fixture

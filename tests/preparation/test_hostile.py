@@ -7,8 +7,8 @@ from PIL import Image
 
 from object_detection.preparation.decode import Unusable, decode
 from object_detection.records import Example, Records
-from tests.preparation.conftest import contents, decisions
 from tests.support.hostile import HEIGHT, WIDTH, encoded, make, orientation, scene, swapped_profile
+from tests.support.prepared import contents, decisions
 
 
 def test_verdicts(run, tmp_path):

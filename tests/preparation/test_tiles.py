@@ -12,8 +12,8 @@ from object_detection.preparation.manifest import Box
 from object_detection.preparation.masks import Mask
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
-from tests.preparation.conftest import contents
 from tests.support.hostile import encoded, scene
+from tests.support.prepared import contents
 
 
 @pytest.mark.parametrize(('side', 'tile', 'overlap', 'expected'), [

@@ -7,9 +7,8 @@ import pytest
 from object_detection import records
 from object_detection.config import checks, pipeline
 from object_detection.evaluation import evaluator
-from tests.evaluation.test_summaries import events
 from tests.support import parity, tiny
-from tests.training.test_train import Log, run
+from tests.support.phase_runs import Log, events, run
 
 BASE = parity.HERE / 'configs' / 'centernet_resnet50_v1_fpn_512x512_kpts_coco17_tpu-8.config'
 READER = '''label_map_path: "{folder}/label_map.pbtxt" num_keypoints: 17

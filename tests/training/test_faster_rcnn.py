@@ -10,7 +10,7 @@ from object_detection.export import saved_model
 from object_detection.layers import feature_extractors
 from object_detection.models import build
 from tests.support import tiny, toy_backbone
-from tests.training.test_train import Log, run
+from tests.support.phase_runs import Log, run
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
 from object_detection.models import build
 from tests.support import parity, tiny
-from tests.training.test_train import Log, run
+from tests.support.phase_runs import Log, run
 
 BASE = parity.HERE / 'configs' / 'zoo_faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config'
 READER = '''label_map_path: "{folder}/label_map.pbtxt" load_instance_masks: true mask_type: PNG_MASKS

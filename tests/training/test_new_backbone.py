@@ -13,7 +13,7 @@ from object_detection.config.checks.extractors import TYPES
 from object_detection.layers import feature_extractors
 from object_detection.models import build
 from tests.support import tiny, toy_backbone
-from tests.training.test_train import run
+from tests.support.phase_runs import run
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / 'docs' / 'adding_a_backbone.md'

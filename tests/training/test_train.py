@@ -10,32 +10,8 @@ from object_detection import checkpoints, records
 from object_detection.training import train
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
-from tests.evaluation.test_summaries import events
 from tests.support import tiny
-
-
-class Log:
-    """Stands for report: collects the events of a phase."""
-
-    def __init__(self):
-        self.events = []
-
-    def __call__(self, event, /, **values):
-        self.events.append((event, values))
-
-    def of(self, event):
-        return [values for name, values in self.events if name == event]
-
-    def losses(self):
-        return {values['step']: values['values']['Loss/total_loss'] for values in self.of('log')}
-
-
-def run(folder, config, until, stopping=lambda: False, **arguments):
-    """Run a train phase in this process; return (log, data)."""
-    log = Log()
-    data = train.train(log, stopping, config, str(folder), until,
-                       **{'checkpoint_every_n': 1000, 'log_every_n': 1, **arguments})
-    return log, data
+from tests.support.phase_runs import Log, events, run
 
 
 @pytest.fixture(scope='module')

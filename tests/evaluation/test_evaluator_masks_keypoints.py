@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from object_detection import protos, records
 from object_detection.evaluation import evaluator
+from object_detection.models import resizers
 from object_detection.models.detector import Detector
 from object_detection.utils.errors import UserError
 from tests.support.phase_runs import evaluated, events
@@ -42,7 +43,7 @@ class Fixed(Detector):
     """Returns `found`, {name: [N, ...]}, for every image."""
 
     def __init__(self, found):
-        super().__init__(num_classes=2, resizer=None)
+        super().__init__(num_classes=2, resizer=resizers.KeepAspectRatio(96, 96, pad=True))  # as RESIZER
         self._found = found
 
     def normalize(self, images, true_image_shapes):

@@ -1,5 +1,6 @@
 """Runs of phases, for the commands that train and evaluate: one phase, or the evaluation of a folder of checkpoints."""
 import argparse
+import contextlib
 import itertools
 import tempfile
 import time
@@ -89,16 +90,39 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
         console.table(['metric', 'value'], metrics, title=f'{prefix}, step {done["step"]}')
 
 
+@contextlib.contextmanager
+def unpacked(path: str) -> Iterator[str]:
+    """Unpack a zoo tarball for the time of the block; yield the folder with its checkpoint, or any other path as is."""
+    if not (path.endswith(('.tar.gz', '.tgz')) and Path(path).is_file()):
+        yield path
+        return
+    from object_detection.zoo import unpack
+    with tempfile.TemporaryDirectory() as folder:
+        console.log(f'unpacking {path}')
+        try:
+            unpack.unpack(path, Path(folder, 'model'))
+        except unpack.Damaged as error:
+            raise errors.UserError(f'{path}: {error}') from error
+        inside = [found.parent for found in Path(folder).glob('**/checkpoint') if found.is_dir()]
+        if not inside:
+            raise errors.UserError(f'{path}: has no folder `checkpoint`; give a tarball of the TF2 Detection Zoo')
+        yield str(inside[0])
+
+
 def checkpoints(checkpoint: str | Path, timeout: float) -> Iterator[Path]:
     """Yield what checkpoints.load takes: the newest checkpoint, then the prefix of each new one, in order.
+
+    Nothing follows the ckpt-0 of a zoo model or an export, so it is not waited for.
 
     Args:
         checkpoint: a folder of checkpoints, an unpacked zoo tarball, or the prefix of one checkpoint.
         timeout: seconds to wait for each new one; 0 for the newest only.
     """
     given = Path(checkpoint)
-    followed = timeout > 0 and (given.is_dir() or not paths.prefixes(given.parent))
-    if followed and not any(paths.prefixes(folder) for folder in (given, given / 'checkpoint')):
+    present = paths.prefixes(given) or paths.prefixes(given / 'checkpoint')
+    finished = bool(present) and present[-1].name == 'ckpt-0'
+    followed = timeout > 0 and not finished and (given.is_dir() or not paths.prefixes(given.parent))
+    if followed and not present:
         console.log(f'waiting for the first checkpoint in {given}, up to {timeout} s')
         if not _wait(given, 0, timeout):
             raise errors.UserError(f'no checkpoint came into {given} within {timeout} s (--eval_timeout)'
@@ -113,7 +137,7 @@ def checkpoints(checkpoint: str | Path, timeout: float) -> Iterator[Path]:
                 yield prefix
             last = _number(prefix)
         followed = bool(new)
-    if timeout:
+    if timeout and not finished:
         console.log(f'no new checkpoint in {given} for {timeout} s (--eval_timeout); done')
 
 

@@ -6,8 +6,9 @@
 After a stop (Ctrl-C), a kill or a power cut, the same command continues exactly from the last checkpoint. Each phase
 runs in a process of its own, because only the end of a process gives GPU memory back.
 
-With --checkpoint_dir nothing is trained: the newest checkpoint there is evaluated at once, then each new one until none
-comes for --eval_timeout seconds.
+With --eval_only nothing is trained: one checkpoint is evaluated, the newest of model_dir or --checkpoint. With
+--checkpoint_dir the newest checkpoint there is evaluated at once, then each new one until none comes for --eval_timeout
+seconds.
 """
 import argparse
 import itertools
@@ -16,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.commands.runs import PRELOAD, evaluate_folder, evaluate_phase, evaluations, run_phase
+from object_detection.commands.runs import PRELOAD, evaluate_folder, evaluate_phase, evaluations, run_phase, unpacked
 from object_detection.config import paths
 from object_detection.training import screen
 from object_detection.training.record import Record
 from object_detection.utils import args, console, errors, files, phases
 
+SAMPLE, SECONDS = 300, 1.  # records of each reader to look at at the start, and the longest time for it
 START = 'ckpt-1'  # the checkpoint of step 0, which training writes before its first step; not worth an evaluation
 TENSORFLOW_1 = 'is a flag of TensorFlow 1 scripts (train.py, eval.py, model_main.py); '
 # The first line of the pipeline.config that this command writes into model_dir, anew at each start. Without that line
@@ -40,8 +42,9 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
     try:
         with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
             config = checked(options)
-            if options.checkpoint_dir:
-                evaluate_folder(worker, config, options.checkpoint_dir, options)
+            if evaluated := checkpoint_to_evaluate(options):
+                with unpacked(evaluated) as path:
+                    evaluate_folder(worker, config, path, options)
                 return
             with files.lock(options.model_dir, 'this model_dir'):
                 keep_config(config, options)
@@ -69,6 +72,9 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
     add = group.add_argument
+    args.add_switch(group, 'eval_only', 'evaluate one checkpoint, and train nothing')
+    add('--checkpoint', metavar='PATH', help='with --eval_only, what to evaluate instead of the newest in model_dir: a '
+        'checkpoint (.../ckpt-7), a folder of them, or a zoo tarball, unpacked or not')
     add('--checkpoint_dir', metavar='FOLDER', help='evaluate the checkpoints of this folder, and train nothing; also '
         'an unpacked zoo tarball, or one checkpoint (.../ckpt-7)')
     add('--eval_timeout', type=args.count, default=3600, metavar='SECONDS',
@@ -87,15 +93,27 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     args.add_refused(parser, {
         'train_dir': f'{TENSORFLOW_1}here it is --model_dir',
         'eval_dir': f'{TENSORFLOW_1}evaluations go into --model_dir',
-        'run_once': f'{TENSORFLOW_1}here it is --checkpoint_dir FOLDER --eval_timeout 0',
+        'run_once': f'{TENSORFLOW_1}here it is --eval_only',
         **dict.fromkeys(('num_clones', 'clone_on_cpu', 'worker_replicas', 'ps_tasks', 'task', 'master'),
                         f'{TENSORFLOW_1}all GPUs of this machine are used without any flag'),
         **dict.fromkeys(('model_config_path', 'train_config_path', 'input_config_path', 'eval_config_path'),
                         f'{TENSORFLOW_1}here one --pipeline_config_path has all sections'),
         'hparams_overrides': f'{TENSORFLOW_1}change the pipeline.config instead',
         'eval_training_data': f'{TENSORFLOW_1}here it is --eval_on_train_data',
-        'eval_count': f'{TENSORFLOW_1}here every checkpoint is evaluated'})
+        'eval_count': f'{TENSORFLOW_1}here every checkpoint is evaluated',
+        **dict.fromkeys(('batch_size', 'learning_rate', 'num_classes', 'fine_tune_checkpoint', 'label_map_path',
+                         'input_path', 'metrics_set'), 'is no option but a field of the pipeline.config; set it there'),
+        **dict.fromkeys(('epochs', 'num_epochs'), 'training is measured in steps (--num_train_steps): the number of '
+                        'records / batch_size is one epoch')})
     options = parser.parse_args(argv)
+    if options.checkpoint and not options.eval_only:
+        parser.error('--checkpoint: goes with --eval_only; training continues from model_dir, or starts from '
+                     'train_config.fine_tune_checkpoint')
+    if options.eval_only and (options.checkpoint_dir or options.num_train_steps):
+        parser.error(f'--eval_only: evaluates one checkpoint and ends; it does not go with '
+                     f'{"--checkpoint_dir" if options.checkpoint_dir else "--num_train_steps"}')
+    if options.eval_only:
+        options.eval_timeout = 0
     if options.use_tpu:
         parser.error('--use_tpu: TPUs are not supported; leave it out to compute on GPUs or the CPU')
     if options.num_workers > 1:
@@ -151,24 +169,30 @@ def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: A
 
 def checked(options: argparse.Namespace) -> Any:
     """Read the pipeline.config and print warnings; UserError with everything that is wrong with it."""
+    from object_detection.commands import preflight
     from object_detection.config import checks, pipeline
     config = pipeline.read(options.pipeline_config_path)
     if options.num_train_steps:
         config.train_config.num_steps = options.num_train_steps
-    findings = []
-    if options.checkpoint_dir:
-        findings += checks.located([*checks.check_model(config), *checks.check_evaluation(config),
-                                    *(checks.check_training(config, True) if options.eval_on_train_data else ())],
-                                   options.pipeline_config_path)
-        if message := paths.remote(options.checkpoint_dir):
-            findings.append(checks.error('--checkpoint_dir', message))
-    else:
-        findings += checks.check_model_dir(options.model_dir)
-        findings += checks.check(config, options.pipeline_config_path, options.eval_on_train_data)
-    for finding in checks.demand(findings):
-        if finding.severity == 'warning':  # notes are for train_t2.py
-            console.warn(str(finding))
+    evaluated = checkpoint_to_evaluate(options)
+    findings, reports = preflight.examine(config, options.pipeline_config_path, SAMPLE, SECONDS, lenient=True,
+                                          training=not evaluated, on_train_data=options.eval_on_train_data)
+    if not evaluated:
+        findings = [*checks.check_model_dir(options.model_dir), *findings]
+    elif message := paths.remote(evaluated):
+        findings.append(checks.error('--checkpoint_dir' if options.checkpoint_dir else '--checkpoint', message))
+    for name, report in reports.items():
+        console.log(f'{name}: {report.records} records, {report.checked} looked at')
+    if all(report.checked == report.records for report in reports.values()):
+        console.warned.add(phases.DAMAGED_JPEG)  # those pictures have been named
+    preflight.demand(findings)
     return config
+
+
+def checkpoint_to_evaluate(options: argparse.Namespace) -> str:
+    """Return the folder or checkpoint that is evaluated without training; '' to train."""
+    newest = options.checkpoint or str(options.model_dir) if options.eval_only else ''
+    return options.checkpoint_dir or newest
 
 
 def keep_config(config: Any, options: argparse.Namespace) -> None:

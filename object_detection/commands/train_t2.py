@@ -25,13 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def verify(path: Path, num_steps: int, sample: int | None, worker: phases.Worker) -> int:
     """Print all findings about the pipeline.config at `path`; return the exit code."""
-    from object_detection import records
-    from object_detection.config import checks, pipeline
+    from object_detection.commands import preflight
+    from object_detection.config import pipeline
 
     config = pipeline.read(path)
     console.log(f'{path}: every field is known')
-    wrong, reports = records.check_data(config, sample)
-    findings = checks.check(config, path) + checks.located(wrong, path)
+    findings, reports = preflight.examine(config, path, sample)
     for name, report in reports.items():
         describe_records(name, report)
     errors_in = [finding.field for finding in findings if finding.severity == 'error']
@@ -62,7 +61,9 @@ def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[st
             console.table(['part of the model', 'restored', 'new', 'other shape'], values['table'],
                           title=f'restored from {values["checkpoint"]}')
         elif name == 'warning':
-            findings.append(Finding('warning', 'train_config', values['text']))
+            finding = Finding('warning', 'train_config', values['text'])
+            if finding not in findings:  # training and evaluation may both meet it
+                findings.append(finding)
         elif name == 'log':
             speeds.append(values['steps_per_second'])
             losses = ', '.join(f'{tag.removeprefix("Loss/")} {value:.4g}' for tag, value in values['values'].items())

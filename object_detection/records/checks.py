@@ -198,7 +198,7 @@ def _useless(report: Report, training: bool) -> Iterator[tuple[str, str]]:
 
 def _unused(labels: LabelMap | None, report: Report) -> Iterable[str]:
     """Warn of labels that no box has."""
-    if not labels or not report.boxes:
+    if not labels or not report.usable:
         return
     known = [item for item in labels.items if not {item.id, item.name, item.display_name} & report.boxes_of.keys()]
     if known:

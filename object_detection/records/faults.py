@@ -208,7 +208,7 @@ def _labels(look: Look, record: _Record, label_map: LabelMap | None, num_classes
     if label_map is None:
         highest = num_classes or math.inf
         look.faults += [Fault('error', f'label {number} is no class; they are numbered from 1' + (
-            f' to {num_classes} (num_classes)' if num_classes else ''), f'{numbers.count(number)} boxes')
+            f' to {num_classes} (num_classes)' if num_classes else ''), _count(numbers.count(number)))
             for number in sorted(set(numbers)) if not 0 < number <= highest]
         return np.array(numbers, np.int64)
     known: Any = label_map.ids if by_name else {item.id for item in label_map.items}
@@ -216,7 +216,7 @@ def _labels(look: Look, record: _Record, label_map: LabelMap | None, num_classes
         near = _similar(str(label), tuple(label_map.ids)) if by_name else None
         has = f', which has {near!r}' if near else ''
         look.faults.append(Fault('error', f'label {label!r} is not in the label map{has}',
-                                 f'{look.labels.count(label)} boxes'))
+                                 _count(look.labels.count(label))))
     if not by_name:
         return np.array(numbers, np.int64)
     for text, number in look.pairs:
@@ -225,6 +225,10 @@ def _labels(look: Look, record: _Record, label_map: LabelMap | None, num_classes
                                      'counts', f'{text!r} is {label_map.ids[text]} in the label map, not {number}'))
             break
     return np.array([label_map.ids.get(text, -1) for text in texts], np.int64)
+
+
+def _count(boxes: int) -> str:
+    return '1 box' if boxes == 1 else f'{boxes} boxes'
 
 
 @functools.lru_cache(maxsize=1000)

@@ -51,7 +51,7 @@ class Screen:
                         f'{", ".join(reshaped[:4])}')
 
     def _warning(self, text):
-        console.warn(text)
+        console.warn_once(text)  # every phase finds the same damaged checkpoint, the same damaged picture
 
     def _started(self, step, target):
         self._bar = self._stack.enter_context(console.progress('train', self._num_steps, 'steps', start=step))

@@ -30,9 +30,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, description: str | None) -> None:
         super().__init__(description=description, allow_abbrev=False, formatter_class=Help)
+        self._given: list[str] = []
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        given = sys.argv[1:] if args is None else args
+        given = self._given = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args([self._two_hyphens(text) for text in given], namespace)
 
     def _two_hyphens(self, text: str) -> str:
@@ -40,14 +41,23 @@ class Parser(argparse.ArgumentParser):
         return f'-{text}' if match and f'--{match[1]}' in self._option_string_actions else text
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith('unrecognized arguments:'):
-            known = [option for option in self._option_string_actions if option.startswith('--')]
-            for given in message.partition(':')[2].split():
-                close = difflib.get_close_matches(given.partition('=')[0].replace('-', '_'),
-                                                  {option.replace('-', '_'): option for option in known}, n=1)
-                if close:
-                    message += f'; did you mean {close[0].replace("__", "--", 1)}?'
+        """Print the message, with the option that each unknown one probably means, and end with code 2."""
+        if message.startswith(('unrecognized arguments:', 'the following arguments are required:')):
+            names = [text.partition('=')[0] for text in self._given if re.match(r'--?\w{2}', text)]
+            unknown = [name for name in names if self._two_hyphens(name) not in self._option_string_actions]
+            for name in dict.fromkeys(unknown):
+                if meant := self._similar(name.lstrip('-').replace('-', '_')):
+                    message += f'; did you mean --{meant} instead of {name}?'
         super().error(message)
+
+    def _similar(self, name: str) -> str | None:
+        """Return the option that a misspelled, abbreviated or incomplete one means; None if that is unclear."""
+        known = [option[2:] for action in self._actions if action.help != argparse.SUPPRESS
+                 for option in action.option_strings if option.startswith('--')]
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+            return close[0]
+        words = [option for option in known if f'_{name}_' in f'_{option}_' or option.startswith(name)]
+        return words[0] if len(words) == 1 else None
 
 
 def existing_file(text: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 PLAIN_INTERVAL = 10  # seconds between two progress lines when the output is not a terminal
 
+warned: set[str] = set()  # what warn_once logs no more
 _live: Any = None  # the rich console of the progress bar on the screen
 
 
@@ -31,6 +32,13 @@ def log(message: str) -> None:
 def warn(message: str) -> None:
     """Log a warning."""
     log(f'warning: {message}')
+
+
+def warn_once(message: str) -> None:
+    """Log a warning, unless the same was logged before."""
+    if message not in warned:
+        warned.add(message)
+        warn(message)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = '') -> None:

@@ -22,6 +22,7 @@ import multiprocessing.connection
 import os
 import pickle
 import queue
+import re
 import signal
 import sys
 import threading
@@ -41,6 +42,10 @@ Report = Callable[..., None]  # report(name, **values) sends an event to the par
 Stopping = Callable[[], bool]  # whether the phase was asked to stop
 Phase = Callable[..., dict | None]  # phase(report, stopping, **arguments)
 
+_LIBJPEG = re.compile(rb'Corrupt JPEG data|Premature end of JPEG|Inconsistent progression sequence|'
+                      rb'Warning: unknown JFIF revision|Unknown Adobe color transform')
+DAMAGED_JPEG = ('the data of a JPEG is damaged; it is used as far as it can be decoded. train_t2.py --sample 0 names '
+                'such pictures')
 _kept: list[object] = []
 
 
@@ -93,10 +98,17 @@ class Worker:
     def __init__(self, preload: Sequence[str] = ()) -> None:
         context = multiprocessing.get_context('spawn')
         self._pipe, theirs = context.Pipe()
+        self._errors: Connection | None = None
+        their_errors = None
+        if sys.platform != 'win32':
+            self._errors, their_errors = context.Pipe(duplex=False)
+        self._unprinted, self._damage_told = b'', False
         self._oom_kills, self._impatient = _oom_kills(), False
-        self._process = context.Process(target=_work, args=(theirs, list(preload)), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, list(preload), their_errors), daemon=True)
         self._process.start()
         theirs.close()
+        if their_errors:
+            their_errors.close()
 
     def __enter__(self) -> 'Worker':
         return self
@@ -105,6 +117,7 @@ class Worker:
         self._pipe.close()
         self._process.kill()
         self._process.join()
+        self._pass_on_errors()
 
     def run(self, phase: Phase, arguments: dict[str, Any], outcome_path: str | Path,
             on_event: Callable[..., object]) -> Outcome:
@@ -124,12 +137,14 @@ class Worker:
             if self._tell(('run', order, str(outcome_path))):
                 self._listen(on_event)
             self._process.join()
+            self._pass_on_errors(on_event)
         return self._outcome(outcome_path)
 
     def _listen(self, on_event: Callable[..., object]) -> None:
-        """Pass on events until the process ends."""
+        """Pass on events, and what the process writes to stderr, until it ends."""
         while True:
-            multiprocessing.connection.wait([self._pipe, self._process.sentinel])
+            multiprocessing.connection.wait([self._pipe, self._process.sentinel, *filter(None, [self._errors])])
+            self._pass_on_errors(on_event)
             try:
                 while self._pipe.poll():
                     name, values = self._pipe.recv()
@@ -138,6 +153,25 @@ class Worker:
                 return
             if not self._process.is_alive() and not self._pipe.poll():
                 return
+
+    def _pass_on_errors(self, on_event: Callable[..., object] | None = None) -> None:
+        """Print what the process has written to stderr, except for the lines of libjpeg: these become one warning.
+
+        libjpeg prints a line each time a damaged picture is decoded, in every epoch, without the name of the picture.
+        """
+        while self._errors and self._errors.poll():
+            data = os.read(self._errors.fileno(), 1 << 16)
+            *lines, self._unprinted = (self._unprinted + data).split(b'\n')
+            if not data:  # the process is gone
+                self._errors.close()
+                self._errors, lines, self._unprinted = None, [self._unprinted] * bool(self._unprinted), b''
+            for line in lines:
+                if not _LIBJPEG.match(line):
+                    sys.stderr.flush()
+                    os.write(2, line + b'\n')
+                elif on_event and not self._damage_told:
+                    self._damage_told = True
+                    on_event('warning', text=DAMAGED_JPEG)
 
     def _tell(self, message: tuple) -> bool:
         try:
@@ -210,8 +244,11 @@ def without_gc() -> Iterator[None]:
         gc.enable()
 
 
-def _work(pipe: Connection, preload: list[str]) -> None:
-    """Main function of a worker process."""
+def _work(pipe: Connection, preload: list[str], errors: Connection | None = None) -> None:
+    """Main function of a worker process. errors: where stderr goes."""
+    if errors:
+        os.dup2(errors.fileno(), 2)
+        errors.close()
     stop: threading.Event = threading.Event()
     orders: queue.Queue[tuple[bytes, str]] = queue.Queue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on

@@ -3,15 +3,18 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 
 from object_detection import checkpoints
 from object_detection.commands import exporter_main_v2, runs, train_and_eval_tf2
 from object_detection.config import pipeline
+from object_detection.models import build
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 from tests.support import tiny
@@ -82,6 +85,67 @@ def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
     assert sorted(path.name for path in (run / 'new').iterdir()) == ['eval', 'eval_train']
 
 
+@pytest.fixture(scope='module')
+def zoo(trained, tmp_path_factory):
+    """An unpacked zoo model: a checkpoint without step counter, and a pipeline.config."""
+    folder = tmp_path_factory.mktemp('zoo') / 'tiny_coco17'
+    model = build.build(pipeline.read(trained[0] / 'pipeline.config').model)
+    checkpoints.restore_model(model, checkpoints.load(trained[0] / 'model'))
+    tf.train.Checkpoint(model=model).write(str(folder / 'checkpoint' / 'ckpt-0'))
+    (folder / 'pipeline.config').write_text('model { ssd { num_classes: 90 } }')
+    return folder
+
+
+def eval_only(run, *options, model='new'):
+    done = subprocess.run([sys.executable, 'train_and_eval_tf2.py', '--model_dir', run / model, '--eval_only',
+                           '--pipeline_config_path', run / 'pipeline.config', *options],
+                          cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert 'Traceback' not in done.stderr, done.stderr
+    return done
+
+
+def test_eval_only_evaluates_the_newest_checkpoint_of_model_dir(run):
+    shutil.move(run / 'train.tfrecords', run / 'elsewhere')
+    config = run / 'pipeline.config'
+    config.write_text(config.read_text().replace('num_steps: 40', 'fine_tune_checkpoint: "nowhere/ckpt-0"'))
+    done = eval_only(run, model='model')
+    assert done.returncode == 0, done.stderr
+    assert 'ckpt-3, step 4' in done.stdout and 'waiting' not in done.stdout
+    assert list(json.loads((run / 'model' / 'metrics.json').read_text())) == ['ckpt-3']
+    assert checkpoints.load(run / 'model').step == 4
+
+
+@pytest.mark.parametrize('kind', ['prefix', 'index', 'folder', 'model', 'tarball'])
+def test_eval_only_takes_what_a_checkpoint_may_be(run, zoo, kind, tmp_path):
+    path = {'prefix': zoo / 'checkpoint' / 'ckpt-0', 'index': zoo / 'checkpoint' / 'ckpt-0.index',
+            'folder': zoo / 'checkpoint', 'model': zoo, 'tarball': tmp_path / 'tiny.tar.gz'}[kind]
+    if kind == 'tarball':
+        with tarfile.open(path, 'w:gz') as archive:
+            archive.add(zoo, zoo.name)
+    done = eval_only(run, '--checkpoint', path)
+    assert done.returncode == 0, done.stderr
+    assert 'eval: step 0, 5 pictures' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
+    assert sorted(entry.name for entry in (run / 'new').iterdir()) == ['eval']
+
+
+def test_the_checkpoint_dir_of_a_zoo_model_is_evaluated_once(run, zoo):
+    """Nothing follows its ckpt-0: there is no waiting for eval_timeout."""
+    done = model_main(run, f'--checkpoint_dir={zoo}')
+    assert done.returncode == 0 and 'waiting' not in done.stdout, done.stderr
+
+
+def test_checkpoints_that_cannot_be_evaluated(run, tmp_path):
+    broken, without = tmp_path / 'broken.tar.gz', tmp_path / 'without.tar.gz'
+    broken.write_bytes(b'<html>')
+    with tarfile.open(without, 'w:gz') as archive:
+        archive.add(run / 'pipeline.config', 'model/pipeline.config')
+    for path, says in ((broken, 'is no complete .tar.gz file'), (without, 'has no folder `checkpoint`'),
+                       (run / 'model' / 'ckpt-9', 'there is no file ckpt-9.index'), (run / 'nowhere', 'does not exist'),
+                       ('gs://bucket/ckpt-1', 'is on a remote store')):
+        done = eval_only(run, '--checkpoint', path)
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+
+
 class Evaluations:
     """Stands for run_phase in an evaluation: lists the checkpoints it was asked for."""
 
@@ -150,7 +214,14 @@ def test_mistakes(run):
 @pytest.mark.parametrize(('command', 'given', 'says'), [
     (train_and_eval_tf2, '--train_dir=x', '--train_dir: is a flag of TensorFlow 1 scripts (train.py, eval.py, '
                                           'model_main.py); here it is --model_dir'),
-    (train_and_eval_tf2, '--run_once', '--checkpoint_dir FOLDER --eval_timeout 0'),
+    (train_and_eval_tf2, '--run_once', '(train.py, eval.py, model_main.py); here it is --eval_only'),
+    (train_and_eval_tf2, '--batch_size=8', '--batch_size: is no option but a field of the pipeline.config; set it '
+                                           'there'),
+    (train_and_eval_tf2, '--epochs 3', 'training is measured in steps (--num_train_steps)'),
+    (train_and_eval_tf2, '--checkpoint x', '--checkpoint: goes with --eval_only; training continues from model_dir'),
+    (train_and_eval_tf2, '--eval_only --checkpoint_dir x', 'it does not go with --checkpoint_dir'),
+    (train_and_eval_tf2, '--eval_only --num_train_steps 3', 'it does not go with --num_train_steps'),
+    (train_and_eval_tf2, '--checkpoint_path x', '--checkpoint_path x; did you mean --checkpoint instead of'),
     (train_and_eval_tf2, '--use_tpu=true', 'TPUs are not supported'),
     (train_and_eval_tf2, '--num_workers 4', 'several machines are not supported'),
     (exporter_main_v2, '--trained_checkpoint_prefix x', 'TensorFlow 1; here it is --trained_checkpoint_dir'),

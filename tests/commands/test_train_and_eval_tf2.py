@@ -1,4 +1,5 @@
 """train_and_eval_tf2.py from the outside: phases, kills, mistakes."""
+import gzip
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from object_detection import checkpoints
+from object_detection import checkpoints, records
 from object_detection.commands import train_and_eval_tf2
 from object_detection.config import paths, pipeline
 from object_detection.utils import files, phases
@@ -167,12 +168,74 @@ def test_training_pictures_without_a_label_map_are_not_evaluated(tmp_path):
     text, reader = path.read_text(), 'train_input_reader {'
     before, after = text.split(reader, 1)
     path.write_text(before + reader + re.sub(r'label_map_path: "[^"]*"', '', after, count=1))
-    options = SimpleNamespace(model_dir=tmp_path / 'model', pipeline_config_path=path, num_train_steps=None,
-                              eval_on_train_data=False, checkpoint_dir=None)
+    options = train_and_eval_tf2.parse([f'--model_dir={tmp_path / "model"}', f'--pipeline_config_path={path}'], '')
     train_and_eval_tf2.checked(options)
     options.eval_on_train_data = True
     with pytest.raises(UserError, match=r'train_input_reader\.label_map_path: is missing; evaluation takes'):
         train_and_eval_tf2.checked(options)
+
+
+def change_records(path, change):
+    """Write records again, after change(Example, number)."""
+    index = records.Records(path)
+    examples = [records.Example.from_bytes(index[i]) for i in range(len(index))]
+    with records.Writer(path) as writer:
+        for number, example in enumerate(examples):
+            change(example, number)
+            writer.write(example.to_bytes())
+
+
+def check(folder, *options):
+    train_and_eval_tf2.checked(train_and_eval_tf2.parse([
+        f'--model_dir={folder / "model"}', f'--pipeline_config_path={folder / "pipeline.config"}', *options], ''))
+
+
+def test_records_without_a_usable_box_stop_it_before_tensorflow(tmp_path, capsys):
+    tiny.write(tmp_path)
+    for name in ('train', 'test'):
+        change_records(tmp_path / f'{name}.tfrecords', lambda example, number: setattr(
+            example, 'texts', [text.capitalize() for text in example.texts]))
+    with pytest.raises(UserError) as error:
+        check(tmp_path)
+    told = '\n'.join(error.value.findings)
+    assert told.count("label 'Bar' is not in the label map, which has 'bar'") == 2
+    assert 'can be used: training would learn nothing' in told and 'can be used: every metric would be -1' in told
+    assert 'train_input_reader: 13 records, 13 looked at' in capsys.readouterr().out
+    with pytest.raises(UserError) as error:
+        check(tmp_path, '--eval_only')
+    assert all('eval_input_reader[0]' in finding for finding in error.value.findings)
+
+
+def test_records_with_some_unusable_boxes_are_warned_of(tmp_path, capsys):
+    tiny.write(tmp_path)
+
+    def change(example, number):
+        if number == 3:
+            example.texts = ['zebra'] * len(example.boxes)
+        if number == 5:
+            example.boxes = [tuple(100 * side for side in box) for box in example.boxes]
+
+    change_records(tmp_path / 'train.tfrecords', change)
+    check(tmp_path)
+    told = [line for line in capsys.readouterr().out.splitlines() if 'warning' in line]
+    assert len(told) == 2 and "label 'zebra' is not in the label map: train3.jpg" in told[0]
+    assert 'a box is in pixels' in told[1] and 'pipeline.config:' in told[1]
+
+
+def test_damaged_pictures_are_named_once_in_all_phases(tmp_path):
+    """libjpeg prints a line about each, whenever it decodes it; here in 9 epochs and 3 evaluations."""
+    tiny.write(tmp_path)
+
+    def damage(example, number):
+        if number == 2:
+            example.encoded = example.encoded[:-60] + example.encoded[-50:]
+
+    change_records(tmp_path / 'train.tfrecords', damage)
+    options = '--num_train_steps', 30, '--checkpoint_every_n', 10, '--eval_on_train_data'
+    code, output, errors = finish(start(tmp_path, *options))
+    assert code == 0 and 'Corrupt JPEG' not in errors, errors
+    told, = (line for line in output.splitlines() if 'JPEG is damaged' in line)
+    assert 'train2.jpg' in told
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='signals of POSIX')
@@ -196,6 +259,10 @@ def test_ctrl_c_saves(tmp_path):
     (lambda folder: (folder / 'train.tfrecords').write_bytes((folder / 'train.tfrecords').read_bytes()[:-9]),
      'train.tfrecords'),
     (lambda folder: edit(folder, 'batch_size: 4', 'batch_size: 4 fine_tune_checkpoint: "nowhere/ckpt-0"'), 'nowhere'),
+    (lambda folder: flip(folder / 'train.tfrecords', -500), 'the data has a wrong checksum: train12.jpg'),
+    (lambda folder: (folder / 'test.tfrecords').write_bytes(gzip.compress((folder / 'test.tfrecords').read_bytes())),
+     'test.tfrecords: is compressed (gzip)'),
+    (lambda folder: edit(folder, '"coco_detection_metrics"', '“coco_detection_metrics”'), 'typographic quotes'),
 ])
 def test_mistakes(change, says, tmp_path):
     """One line or more, code 1, no traceback."""
@@ -205,9 +272,15 @@ def test_mistakes(change, says, tmp_path):
     assert code == 1 and says in errors and 'Traceback' not in errors, errors
 
 
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
 def edit(folder, old, new):
     path = folder / 'pipeline.config'
-    path.write_text(path.read_text().replace(old, new))
+    path.write_text(path.read_text().replace(old, new), encoding='utf-8')
 
 
 def test_a_folder_in_use(tmp_path):

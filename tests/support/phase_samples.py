@@ -48,3 +48,10 @@ def bug(report, stopping):
 
 def killed(report, stopping):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def noisy(report, stopping, lines):
+    """Writes to stderr as C++ libraries do."""
+    for line in lines:
+        os.write(2, line)
+    return {}

@@ -33,15 +33,40 @@ def test_switches_work_like_absl_flags(parser, given, alert):
     ('--maxperlabel=-1', "'-1' is not a whole number of at least 0"),
     ('--split 1.1', "'1.1' is not a number from 0 to 1"),
     ('--split nan', "'nan' is not a number from 0 to 1"),
-    ('--setps 3', 'unrecognized arguments: --setps 3; did you mean --steps?'),
-    ('--eval-on-train-data', 'did you mean --eval_on_train_data?'),
-    ('--eval_on_train', 'unrecognized arguments: --eval_on_train'),
+    ('--setps 3', 'unrecognized arguments: --setps 3; did you mean --steps instead of --setps?'),
+    ('-setps=3', 'did you mean --steps instead of -setps?'),
+    ('--eval-on-train-data', 'did you mean --eval_on_train_data instead of --eval-on-train-data?'),
+    ('--eval_on_train', 'did you mean --eval_on_train_data instead of --eval_on_train?'),
+    ('--steps 3 --noalret', 'did you mean --noalert instead of --noalret?'),
 ])
 def test_mistakes_exit_with_code_2_and_advice(parser, given, words, capsys):
     with pytest.raises(SystemExit) as end:
         parser.parse_args(given.split())
     assert end.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('given', 'says'), [
+    ('--checkpoint_dir checkpoint_every', 'unrecognized arguments: --checkpoint_dir checkpoint_every\n'),
+    ('--every x', 'did you mean --checkpoint_every_n instead of --every?\n'),
+    ('--dir x', 'unrecognized arguments: --dir x\n'),  # of which two options speak
+    ('--config x', 'required: --model_dir, --pipeline_config_path; did you mean --pipeline_config_path instead of '
+                   '--config?\n'),
+    ('--piepline_config_path x --modeldir y', 'required: --model_dir, --pipeline_config_path; did you mean '
+     '--pipeline_config_path instead of --piepline_config_path?; did you mean --model_dir instead of --modeldir?\n'),
+])
+def test_options_are_suggested_only_where_it_is_clear(given, says, capsys):
+    parser = args.Parser('A script.')
+    parser.add_argument('--checkpoint_every_n')
+    parser.add_argument('--eval_dir')
+    parser.add_argument('--train_dir')
+    args.add_absl_flags(parser)
+    if 'required' in says:
+        parser.add_argument('--model_dir', required=True)
+        parser.add_argument('--pipeline_config_path', required=True)
+    with pytest.raises(SystemExit):
+        parser.parse_args(given.split())
+    assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('given', [

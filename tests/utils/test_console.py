@@ -140,3 +140,10 @@ with console.muffled():
 '''
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert (done.returncode, done.stderr) == (3, 'heard;reason;')
+
+
+def test_the_same_warning_is_logged_once(capsys):
+    for text in ('one of a kind', 'another', 'one of a kind'):
+        console.warn_once(text)
+    assert [line.partition('warning: ')[2] for line in capsys.readouterr().out.splitlines()] == [
+        'one of a kind', 'another']

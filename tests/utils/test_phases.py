@@ -49,6 +49,17 @@ def test_bug_keeps_its_traceback(tmp_path, capfd):
 
 
 @posix
+def test_stderr_is_passed_on_and_damaged_jpegs_are_one_warning(tmp_path, capfd):
+    damaged = b'Corrupt JPEG data: 12 extraneous bytes before marker 0xd9\n'
+    lines = [b'first\n', damaged, damaged, b'Corrupt JPEG data: bad Huffman code\n', b'x' * 300_000 + b'\n', b'no end']
+    events = []
+    run(phase_samples.noisy, tmp_path, lambda name, **values: events.append((name, values)), lines=lines)
+    (name, values), = events
+    assert name == 'warning' and values['text'].startswith('the data of a JPEG is damaged')
+    assert capfd.readouterr().err == f'first\n{"x" * 300_000}\nno end\n'
+
+
+@posix
 def test_killed(tmp_path):
     outcome = run(phase_samples.killed, tmp_path)
     assert outcome.kind == phases.KILLED and 'SIGKILL' in outcome.message

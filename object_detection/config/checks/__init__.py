@@ -9,13 +9,13 @@ from google.protobuf.message import Message
 
 from object_detection.config import paths, unread_fields
 from object_detection.config.checks import augmentation, evaluation, model, readers, training
-from object_detection.config.checks.findings import Finding, demand, error, located
+from object_detection.config.checks.findings import Finding, demand, error, located, merged
 from object_detection.config.checks.readers import label_map_of
 from object_detection.config.checks.rules import apply, chooses
 from object_detection.config.pipeline import Config
 
 __all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_inputs', 'check_model', 'check_model_dir',
-           'check_part', 'check_training', 'demand', 'label_map_of', 'located']
+           'check_part', 'check_training', 'demand', 'error', 'label_map_of', 'located', 'merged']
 _UNREAD = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
            'REFUSED': ('error', 'is not supported')}
 
@@ -27,7 +27,7 @@ def check(config: Config, path: str | Path | None = None, eval_on_train_data: bo
         path: the file that the config was read from, to give findings its lines; None for no lines.
         eval_on_train_data: see check_training.
     """
-    findings = [*check_model(config), *check_training(config, eval_on_train_data), *check_evaluation(config)]
+    findings = merged([*check_model(config), *check_training(config, eval_on_train_data), *check_evaluation(config)])
     return located(findings, path) if path else findings
 
 

@@ -12,16 +12,19 @@ class Finding:
     """One fault. The message says what came, what is allowed, and what to do.
 
     severity: 'error' (cannot work), 'warning' (works, perhaps not as meant) or 'note'. field: path in the config.
-    where: file and line, see located.
+    where: file and line, see located. source: the file at fault, if it is not the config. also: other fields that name
+    this file.
     """
 
     severity: str
     field: str
     message: str
     where: str = ''
+    source: str = ''
+    also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f'{self.where}{self.field}: {self.message}'
+        return f'{self.where}{", ".join([self.field, *self.also])}: {self.message}'
 
 
 def error(field: str, message: str) -> Finding:
@@ -53,6 +56,17 @@ def located(findings: Iterable[Finding], path: str | Path, overridden: bool = Fa
         return f'{path}:{lines[key]}: ' if key else f'{path}: '
 
     return [replace(finding, where=where(finding.field)) for finding in findings]
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings with those about the same fault of the same file, which several fields name, as one."""
+    found: dict[object, Finding] = {}
+    for number, finding in enumerate(findings):
+        key = (finding.severity, finding.source, finding.message) if finding.source else number
+        first = found.setdefault(key, finding)
+        if first is not finding:
+            found[key] = replace(first, also=(*first.also, finding.field))
+    return list(found.values())
 
 
 def demand(findings: Iterable[Finding]) -> list[Finding]:

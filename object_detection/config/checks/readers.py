@@ -77,21 +77,26 @@ def _labels(config: Config, reader: protos.InputReader, path: str, evaluated: bo
     if message := paths.remote(source):
         yield error(path, message)
         return
+    yield from (Finding(severity, path, message, source=source) for severity, message in _content(config, source))
+
+
+def _content(config: Config, source: str) -> Iterator[tuple[str, str]]:
+    """Yield (severity, message) about the content of a label map."""
     try:
         labels = label_map.load(source)
     except UserError as fault:
-        yield from (error(path, message) for message in fault.findings)
+        yield from (('error', message) for message in fault.findings)
         return
-    yield from (warning(path, message) for message in labels.warnings)
+    yield from (('warning', message) for message in labels.warnings)
     _, model = architecture(config)
     classes = model.num_classes if model else 0
     if labels.num_classes > classes > 0:
-        yield error(path, f'{source} goes up to id {labels.num_classes}, but num_classes of the model is {classes}; '
-                    f'set num_classes: {labels.num_classes}')
+        yield 'error', (f'{source} goes up to id {labels.num_classes}, but num_classes of the model is {classes}; '
+                        f'set num_classes: {labels.num_classes}')
     elif labels.num_classes < classes:
-        yield warning(path, f'{source} goes up to id {labels.num_classes}, but num_classes of the model is {classes}: '
-                      f'{classes - labels.num_classes} outputs never learn anything; did you mean num_classes: '
-                      f'{labels.num_classes}?')
+        yield 'warning', (f'{source} goes up to id {labels.num_classes}, but num_classes of the model is {classes}: '
+                          f'{classes - labels.num_classes} outputs never learn anything; did you mean num_classes: '
+                          f'{labels.num_classes}?')
 
 
 def _needs(config: Config, reader: protos.InputReader, path: str, evaluated: bool) -> Iterator[Finding]:

@@ -181,10 +181,10 @@ def test_training_needs_a_label_map_only_where_its_pictures_are_evaluated(projec
 
 def test_label_map_against_num_classes(project):
     label_map.write('label_map.pbtxt', ['a', 'b', 'c'])
-    found = [finding for finding in findings(SOUND) if finding.severity == 'error']
-    assert [finding.field for finding in found] == ['train_input_reader.label_map_path',
-                                                    'eval_input_reader[0].label_map_path']
-    assert 'goes up to id 3, but num_classes of the model is 2; set num_classes: 3' in found[0].message
+    found, = (finding for finding in findings(SOUND) if finding.severity == 'error')
+    assert (found.field, found.also) == ('train_input_reader.label_map_path', ('eval_input_reader[0].label_map_path',))
+    assert 'goes up to id 3, but num_classes of the model is 2; set num_classes: 3' in found.message
+    assert str(found).startswith('pipeline.config:25: train_input_reader.label_map_path, eval_input_reader[0].label_')
     label_map.write('label_map.pbtxt', ['a'])
     found = findings(SOUND)
     assert {finding.severity for finding in found} == {'warning'}

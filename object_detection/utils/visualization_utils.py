@@ -123,7 +123,7 @@ def visualize_boxes_and_labels_on_image_array(
             color = _get_multiplier_for_color_randomness() * track_ids[i]
             drawn.color = STANDARD_COLORS[color % len(STANDARD_COLORS)]
         else:
-            drawn.color = STANDARD_COLORS[classes[i] % len(STANDARD_COLORS)]
+            drawn.color = STANDARD_COLORS[int(classes[i]) % len(STANDARD_COLORS)]
     for box, drawn in objects.items():
         if drawn.mask is not None:
             draw_mask_on_image_array(image, drawn.mask, drawn.color, mask_alpha)

@@ -53,6 +53,7 @@ def test_color_follows_the_class():
     assert CHARTREUSE in colors(draw([[.2, .1, .6, .5]], [1]))
     assert AQUA in colors(draw([[.2, .1, .6, .5]], [2]))
     assert AQUA in colors(draw([[.2, .1, .6, .5]], [2 + 126]))  # the colors start over
+    assert AQUA in colors(draw([[.2, .1, .6, .5]], [2.]))  # as SavedModels give them
 
 
 def test_low_scores_and_further_boxes_are_not_drawn():

@@ -6,9 +6,9 @@ import pytest
 from object_detection.config import label_map
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
-from tests.preparation.conftest import contents, decisions
 from tests.support.drawn import coco, voc
 from tests.support.hostile import encoded, scene
+from tests.support.prepared import contents, decisions
 
 SIZE = (200, 100)
 CAT, DOG, FAR_DOG = ('cat', (20, 10, 60, 50)), ('dog', (100, 20, 180, 90)), ('dog', (5, 60, 40, 95))

@@ -291,6 +291,25 @@ def test_bad_options(things, tmp_path, options, message, monkeypatch):
         prepare_data.main(['--dataset', str(things), '--output', str(tmp_path / 'out'), *options])
 
 
+@pytest.mark.parametrize(('options', 'expected'), [
+    ([], ((0.8, 0.0, 0.2), None)), (['--split', 'given'], ((0.8, 0.0, 0.2), True)),
+    (['--split', '0.8'], ((0.8, 0.0, 0.2), False)), (['--split', '.5', '.25', '.25'], ((.5, .25, .25), False))])
+def test_split(things, options, expected):
+    values = prepare_data.parse(['--dataset', str(things), '--output', 'out', *options])
+    assert (values['split'], values['split_given']) == expected
+
+
+def test_split_that_is_neither_given_nor_shares(things):
+    with pytest.raises(UserError, match=r'--split often: one share .* or given'):
+        prepare_data.parse(['--dataset', str(things), '--output', 'out', '--split', 'often'])
+
+
+def test_a_file_of_annotations_as_data_set(things):
+    (things / 'a.json').write_text('{}')
+    values = prepare_data.parse(['--dataset', str(things / 'a.json'), '--output', 'out', '--annotations', 'b.csv'])
+    assert values['dataset'] == things and values['annotations'] == (things / 'a.json', Path('b.csv'))
+
+
 def test_output_inside_the_data_set(things, tmp_path):
     with pytest.raises(UserError, match='nothing is ever'):
         prepare_data.main(['--dataset', str(things), '--output', str(things / 'out')])

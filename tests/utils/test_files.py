@@ -158,3 +158,10 @@ def test_lock_excludes_another_process_and_ends_with_it(tmp_path):
         assert str(os.getpid()) in path.read_text()
     with files.lock(folder):
         assert path.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no named pipes on this system')
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'label_map.pbtxt')
+    with pytest.raises(UserError, match='is not a regular file'):
+        files.existing_file(tmp_path / 'label_map.pbtxt')

@@ -105,7 +105,7 @@ def conclude(findings: list[Any]) -> int:
     for finding in findings:
         console.log(f'{finding.severity}: {finding}')
     count = sum(finding.severity == 'error' for finding in findings)
-    console.log(f'{count} errors, {len(findings) - count} warnings and notes')
+    console.log(f'{count} error{"" if count == 1 else "s"}, {len(findings) - count} warnings and notes')
     return 1 if count else 0
 
 

@@ -94,6 +94,7 @@ def fetch(options: argparse.Namespace) -> None:
 def write_config(options: argparse.Namespace) -> None:
     """Write a pipeline.config that trains a downloaded model on your records, and print each change with its reason.
     Paths in it are relative to the current folder. An existing pipeline.config is not overwritten."""
+    from object_detection import records
     from object_detection.config import checks, pipeline
     from object_detection.zoo import configure, edit
 
@@ -103,7 +104,8 @@ def write_config(options: argparse.Namespace) -> None:
     folder = configure.model_folder(options.model)
     config, changes = configure.configure(folder, configure.Options(
         options.train_record, options.test_record, options.label_map, options.batch_size, options.num_steps))
-    findings = checks.demand([*checks.check(config), *checks.check_model_dir(options.output)])
+    in_records, _ = records.check_data(config, sample=300, seconds=1, lenient=True)
+    findings = checks.demand([*checks.check(config), *checks.check_model_dir(options.output), *in_records])
     with files.writing_to(options.output):
         pipeline.write(config, path)
     for line in (*edit.describe(changes), *(f'{finding.severity}: {finding}' for finding in findings)):

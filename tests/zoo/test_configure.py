@@ -1,9 +1,11 @@
 """python -m object_detection.zoo configure: every config of the zoo passes the checks, each change has a reason."""
+import io
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from object_detection import protos, records
 from object_detection.config import checks, pipeline
@@ -20,9 +22,18 @@ POINTS = ('nose', 'left_paw', 'right_paw')
 CPU = machine.Machine('a CPU', 0, 16)
 
 
-def example(points=3, mask=b'png'):
-    return records.Example(b'jpeg', 10, 10, boxes=[(0, 0, .5, .5)] * 2, labels=[1, 1], texts=['dog', 'dog'],
-                           keypoints=[[(.1, .2)] * points] * 2, masks=[mask] * 2 if mask else [])
+def png(mode):
+    data = io.BytesIO()
+    Image.new(mode, (10, 10)).save(data, 'PNG')
+    return data.getvalue()
+
+
+PICTURE, MASK = png('RGB'), png('L')
+
+
+def example(points=3, mask=MASK):
+    return records.Example(PICTURE, 10, 10, format='png', boxes=[(0, 0, .5, .5)] * 2, labels=[1, 1],
+                           texts=['dog', 'dog'], keypoints=[[(.1, .2)] * points] * 2, masks=[mask] * 2 if mask else [])
 
 
 def write_records(name, count, **kinds):
@@ -232,6 +243,16 @@ def test_the_command_prints_its_changes_and_overwrites_nothing(project, capsys):
     assert 'train_config ... learning_rate_base: 0.008 -> 0.0005\n' in printed
     with pytest.raises(UserError, match='already exists'):
         run(output='models/some_model')
+
+
+def test_records_without_a_usable_box_are_refused(project):
+    unpacked(GOLDEN / 'efficientdet_d0.config')
+    with records.Writer('data/train.tfrecords') as writer:
+        writer.write(records.Example(PICTURE, 10, 10, format='png', boxes=[(0, 0, .5, .5)], labels=[9],
+                                     texts=['horse']).to_bytes())
+    with pytest.raises(UserError, match=r"label 'horse' is not in the label map"):
+        run()
+    assert not Path('models/mine/pipeline.config').exists()
 
 
 def test_everything_missing_is_reported_at_once(project):

@@ -10,9 +10,9 @@ from object_detection.evaluation import evaluator
 from object_detection.records import Example, Records
 from tests.support import outlined
 from tests.support.outlined import COLORS, CORNERS
+from tests.support.phase_runs import Log
+from tests.support.phase_runs import run as train
 from tests.training import test_center_net_keypoints, test_mask_rcnn
-from tests.training.test_train import Log
-from tests.training.test_train import run as train
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def main(folder: str | PathLike) -> None:
     folder = Path(folder)
-    metrics = json.loads((folder / 'model' / 'metrics.json').read_text(encoding='utf-8'))
+    metrics = json.loads((folder / 'model' / 'run.json').read_text(encoding='utf-8'))['checkpoints']
     newest = max(metrics.values(), key=lambda entry: entry['step'])
     mean, at_half = (newest['eval'][f'DetectionBoxes_Precision/{name}'] for name in ('mAP', 'mAP@.50IOU'))
     print(f'''

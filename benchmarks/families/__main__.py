@@ -96,7 +96,7 @@ def run(script, *arguments, folder):
 
 
 def newest_metrics(model_dir):
-    evaluated = json.loads((model_dir / 'metrics.json').read_text(encoding='utf-8')).values()
+    evaluated = json.loads((model_dir / 'run.json').read_text(encoding='utf-8'))['checkpoints'].values()
     return max(evaluated, key=lambda entry: entry['step'])['eval']
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from object_detection.config import paths
+from object_detection.runs import about
+from object_detection.runs.record import Record
 from object_detection.training import screen
-from object_detection.training.record import Record
 from object_detection.utils import console, errors, files, phases
 
 PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluator']
@@ -25,13 +26,17 @@ def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments:
         UserError: the phase ended badly; the message says how and what to do.
         KeyboardInterrupt: the user asked to stop, and training left a checkpoint.
     """
+    kept = record.phase(title)
+
     def on_event(name: str, **values: Any) -> None:
+        kept.on_event(name, values)
         if name == 'saved':  # under this name the record may have metrics of a checkpoint that was deleted
             record.forget(Path(values['checkpoint']).name)
         drawn.show(name, values)
 
     with tempfile.TemporaryDirectory() as folder, worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
         outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'), on_event)
+    kept.end(outcome)
     if outcome.kind == phases.INTERRUPTED:
         raise KeyboardInterrupt
     if outcome.kind == phases.BAD_INPUT:
@@ -56,11 +61,33 @@ def evaluations(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return asked
 
 
-def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options: argparse.Namespace) -> None:
+def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, trains: bool) -> Record:
+    """Add the start of this command to run.json, and return it; warn if a run continues with other data.
+
+    Args:
+        config: TrainEvalPipelineConfig, checked.
+        facts: {'data': {name of the input_reader: records.Report.fingerprint}, 'warnings', 'command'}.
+    """
+    from object_detection.config import pipeline
+    from object_detection.records.fingerprint import changes
+    record = Record(options.model_dir)
+    before = record.data_of(record.last_start()) if trains else {}
+    changed = [f'{name}: {line}' for name, known in facts['data'].items() if name in before
+               for line in changes(before[name], known)]
+    if paths.training_checkpoints(options.model_dir):
+        for line in changed:
+            console.warn(f'the data is not that of the last start: {line}')
+    record.start(pipeline.to_text(config), **facts, trains=trains, folder=str(Path.cwd()), changes=changed,
+                 versions=about.versions(), machine=about.machine())
+    return record
+
+
+def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options: argparse.Namespace,
+                    record: Record) -> None:
     """Evaluate without training: the newest checkpoint at once, then each new one until none comes for eval_timeout.
 
-    Numbers and images go to model_dir for TensorBoard. Metrics of model_dir's own checkpoints go into its metrics.json,
-    too; a checkpoint from elsewhere could be taken for one of them there.
+    Numbers and images go to model_dir for TensorBoard. Metrics of model_dir's own checkpoints stand with them in its
+    run.json; those of a checkpoint from elsewhere, which could be taken for one of them, with the phase alone.
 
     Args:
         worker: for the first phase.
@@ -68,11 +95,11 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
         checkpoint: a folder of checkpoints, an unpacked zoo tarball, or the prefix of one checkpoint, which is
             evaluated once.
         options: from the command line.
+        record: of model_dir.
     Raises:
         UserError: there is no checkpoint, or none came.
     """
     from object_detection.config import pipeline
-    record = Record(options.model_dir)
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     metrics: list[tuple[str, float]] = []

@@ -17,10 +17,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.commands.runs import PRELOAD, evaluate_folder, evaluate_phase, evaluations, run_phase, unpacked
+from object_detection.commands.runs import (
+    PRELOAD,
+    begin,
+    evaluate_folder,
+    evaluate_phase,
+    evaluations,
+    run_phase,
+    unpacked,
+)
 from object_detection.config import paths
+from object_detection.runs.record import Record
 from object_detection.training import screen
-from object_detection.training.record import Record
 from object_detection.utils import args, console, errors, files, phases
 
 SAMPLE, SECONDS = 300, 1.  # records of each reader to look at at the start, and the longest time for it
@@ -41,14 +49,17 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
     options = parse(argv, description)
     try:
         with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
-            config = checked(options)
+            config, facts = checked(options)
+            facts['command'] = [Path(sys.argv[0]).name, *(sys.argv[1:] if argv is None else argv)]
             if evaluated := checkpoint_to_evaluate(options):
                 with unpacked(evaluated) as path:
-                    evaluate_folder(worker, config, path, options)
+                    record = begin(config, facts, options, trains=False)
+                    evaluate_folder(worker, config, path, options, record)
                 return
             with files.lock(options.model_dir, 'this model_dir'):
                 keep_config(config, options)
-                train_and_evaluate(worker, config, options, evaluate)
+                record = begin(config, facts, options, trains=True)
+                train_and_evaluate(worker, config, options, record, evaluate)
     finally:
         if options.alert:
             print('\a', end='', file=sys.stderr, flush=True)
@@ -121,7 +132,8 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     return options
 
 
-def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace, evaluates: bool = True) -> None:
+def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace, record: Record,
+                       evaluates: bool = True) -> None:
     """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
 
     What comes next depends on the files in model_dir alone, so the same command continues a run that was killed at any
@@ -131,10 +143,10 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
         worker: for the first phase.
         config: TrainEvalPipelineConfig, checked.
         options: from the command line.
+        record: of model_dir.
         evaluates: False to train only.
     """
     from object_detection.config import pipeline
-    record = Record(options.model_dir)
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))  # a fresh one for each phase
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
@@ -167,8 +179,12 @@ def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: A
     return train(report, stopping, **arguments)
 
 
-def checked(options: argparse.Namespace) -> Any:
-    """Read the pipeline.config and print warnings; UserError with everything that is wrong with it."""
+def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Read the pipeline.config and print warnings; UserError with everything that is wrong with it.
+
+    Returns:
+        the TrainEvalPipelineConfig, and for run.json {'data': fingerprints, 'warnings'}.
+    """
     from object_detection.commands import preflight
     from object_detection.config import checks, pipeline
     config = pipeline.read(options.pipeline_config_path)
@@ -186,7 +202,8 @@ def checked(options: argparse.Namespace) -> Any:
     if all(report.checked == report.records for report in reports.values()):
         console.warned.add(phases.DAMAGED_JPEG)  # those pictures have been named
     preflight.demand(findings)
-    return config
+    return config, {'data': {name: report.fingerprint for name, report in reports.items()},
+                    'warnings': [str(finding) for finding in findings if finding.severity == 'warning']}
 
 
 def checkpoint_to_evaluate(options: argparse.Namespace) -> str:

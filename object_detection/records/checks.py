@@ -12,6 +12,7 @@ from object_detection.config.checks import Finding, label_map_of
 from object_detection.config.label_map import LabelMap
 from object_detection.config.pipeline import architecture
 from object_detection.records import faults
+from object_detection.records.fingerprint import fingerprint
 from object_detection.records.pictures import BROKEN, fatal
 from object_detection.records.tfrecord import Records
 from object_detection.utils.errors import UserError
@@ -35,6 +36,7 @@ class Report:
         warnings: lines about what is worth a look.
         fatal: those errors at which the input pipeline fails, or after which the loss is not finite.
         others: keys of features in the opened records that are not part of the schema.
+        fingerprint: see records.fingerprint.
     """
 
     records: int
@@ -47,6 +49,7 @@ class Report:
     warnings: list[str] = dataclasses.field(default_factory=list)
     fatal: list[str] = dataclasses.field(default_factory=list)
     others: list[str] = dataclasses.field(default_factory=list)
+    fingerprint: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: LabelMap | None = None,
@@ -64,7 +67,7 @@ def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: 
     """
     records = Records(patterns)
     chosen = range(len(records)) if not sample else sorted({i * len(records) // sample for i in range(sample)})
-    report = Report(len(records), 0)
+    report = Report(len(records), 0, fingerprint=fingerprint(records, label_map))
     looks: dict[int, faults.Look] = {}
     end = time.monotonic() + seconds if seconds else float('inf')
     for i in _spread(chosen) if seconds else chosen:

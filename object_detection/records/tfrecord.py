@@ -87,8 +87,10 @@ class Records:
         patterns: path or pattern, or several of them.
     Attributes:
         files: list of str, in the order of the patterns.
+        counts: number of records of each file.
         groups: number of records of each pattern.
         lengths: int64 [len(self)], bytes of each record.
+        checksums: uint32 [len(self)], what each record says is the checksum of its data.
     Raises:
         UserError: patterns that match no file, files without records, truncated and corrupt files.
     """
@@ -102,11 +104,11 @@ class Records:
         self.files = [name for entry in entries for name in entry]
         with ThreadPoolExecutor(8) as pool:  # a cold disk takes the time here, not Python
             scans = list(pool.map(_scan, self.files))
-        counts = [len(offsets) for offsets, _ in scans]
+        counts = [len(offsets) for offsets, _, _ in scans]
         if not sum(counts):
             raise UserError(f'no records in {", ".join(self.files)}: the files are empty')
-        self.lengths = np.concatenate([lengths for _, lengths in scans])
-        self._offsets = np.concatenate([offsets for offsets, _ in scans])
+        self.counts = counts
+        self._offsets, self.lengths, self.checksums = map(np.concatenate, zip(*scans))
         self._file_of: np.ndarray = np.repeat(np.arange(len(self.files), dtype=np.int32), counts)
         self._first = np.concatenate([[0], np.cumsum(counts)])
         ends = np.cumsum([len(entry) for entry in entries])
@@ -154,16 +156,20 @@ class Records:
         return data
 
 
-def _scan(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets and lengths (int64 [n] each) of the records of one file, whose framing is checked."""
+def _scan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return offsets, lengths (int64) and checksums (uint32), [n] each, of a file's records; check their framing."""
     size = Path(name).stat().st_size
     offsets: list[int] = []
     lengths: list[int] = []
+    footers: list[bytes] = []  # of the records before; one read takes a footer and the header behind it
     offset = 0
     with open(name, 'rb', buffering=0) as file:  # noqa: PTH123
         while offset < size:
-            file.seek(offset)
-            header, needed = file.read(_HEADER), _HEADER
+            before = _FOOTER if offset else 0
+            file.seek(offset - before)
+            read = file.read(before + _HEADER)
+            footers.append(read[:before])
+            header, needed = read[before:], _HEADER
             if len(header) == _HEADER:
                 length, checksum = struct.unpack('<QI', header)
                 if checksum != masked_crc32c(header[:8]):
@@ -175,7 +181,10 @@ def _scan(name: str) -> tuple[np.ndarray, np.ndarray]:
             offsets.append(offset)
             lengths.append(length)
             offset += needed
-    return np.array(offsets, np.int64), np.array(lengths, np.int64)
+        if offsets:
+            file.seek(offset - _FOOTER)
+            footers.append(file.read(_FOOTER))
+    return np.array(offsets, np.int64), np.array(lengths, np.int64), np.frombuffer(b''.join(footers), '<u4')
 
 
 def _not_records(name: str, index: int, offset: int) -> str:

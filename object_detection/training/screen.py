@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from object_detection.training.record import Record
+from object_detection.runs.record import Record
 from object_detection.utils import console
 
 HEADLINE = ('DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')  # printed beside the mAP of each metric

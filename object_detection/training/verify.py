@@ -1,5 +1,4 @@
 """The phase of train_t2.py: a short training and evaluation in a folder that is deleted afterwards."""
-import sys
 import tempfile
 from typing import Any
 
@@ -8,6 +7,7 @@ import tensorflow as tf
 from object_detection.config import pipeline
 from object_detection.evaluation import evaluator
 from object_detection.training import train
+from object_detection.utils import machine
 from object_detection.utils.phases import Report, Stopping
 
 
@@ -26,18 +26,10 @@ def try_out(report: Report, stopping: Stopping, config_text: str, num_steps: int
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         done = train.train(report, stopping, config_text, folder, num_steps, log_every_n=1, cpus=cpus)
-        memory = {'peak_memory': _peak_memory(), 'peak_gpu_memory': _peak_gpu_memory()}
+        memory = {'peak_memory': machine.peak_memory(), 'peak_gpu_memory': _peak_gpu_memory()}
         if num_steps and pipeline.parse(config_text).eval_input_reader:
             evaluator.evaluate(report, stopping, config_text, folder, done['checkpoint'], sample_1_of_n=sample_1_of_n)
     return memory
-
-
-def _peak_memory():
-    """Return the largest resident size of this process so far."""
-    if sys.platform == 'win32':
-        return None
-    import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
 def _peak_gpu_memory():

@@ -30,10 +30,20 @@ def write_text(path: str | os.PathLike, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename a file over another one; on Windows, wait until nobody has the old one open."""
+    for _ in range(100 if sys.platform == 'win32' else 0):
+        with contextlib.suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(.01)
+    temporary.replace(path)
 
 
 @contextlib.contextmanager
@@ -175,6 +185,29 @@ def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Pa
                    .encode())
         file.flush()
         yield path
+
+
+@contextlib.contextmanager
+def turn(path: str | os.PathLike, seconds: float = 20.) -> Iterator[None]:
+    """Hold the operating system's lock on a small file while the block reads and rewrites another one.
+
+    Args:
+        path: the lock file; it stays and means nothing by itself. On a file system without locks nothing is locked.
+        seconds: how long to wait for another process.
+    """
+    end = time.monotonic() + seconds
+    with Path(path).open('a+b') as file:
+        while True:
+            try:
+                _lock(file)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                    break
+            if time.monotonic() > end:
+                raise UserError(f'{path}: another process has held this lock for {seconds:g} s; end it')
+            time.sleep(.01)
+        yield
 
 
 if sys.platform == 'win32':

@@ -26,13 +26,14 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from object_detection.utils import console, environment, files
+from object_detection.utils import console, environment, files, machine
 from object_detection.utils.errors import UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
@@ -46,6 +47,7 @@ _LIBJPEG = re.compile(rb'Corrupt JPEG data|Premature end of JPEG|Inconsistent pr
                       rb'Warning: unknown JFIF revision|Unknown Adobe color transform')
 DAMAGED_JPEG = ('the data of a JPEG is damaged; it is used as far as it can be decoded. train_t2.py --sample 0 names '
                 'such pictures')
+_LOOK_SECONDS = 1.  # how often the parent looks at the memory of the process
 _kept: list[object] = []
 
 
@@ -57,11 +59,14 @@ class Outcome:
         kind: one of the constants above.
         message: what to tell the user.
         data: what the phase returned, or gave to the EarlyExit exception it raised; JSON.
+        peak_memory: the most main memory in bytes that its process had; None where it is unknown. Of a process that
+            was killed it is what was seen within the last second.
     """
 
     kind: str
     message: str = ''
     data: dict[str, Any] = field(default_factory=dict)
+    peak_memory: int | None = field(default=None, compare=False)
 
 
 class EarlyExit(Exception):
@@ -104,6 +109,7 @@ class Worker:
             self._errors, their_errors = context.Pipe(duplex=False)
         self._unprinted, self._damage_told = b'', False
         self._oom_kills, self._impatient = _oom_kills(), False
+        self._peak_memory: int | None = None
         self._process = context.Process(target=_work, args=(theirs, list(preload), their_errors), daemon=True)
         self._process.start()
         theirs.close()
@@ -138,12 +144,19 @@ class Worker:
                 self._listen(on_event)
             self._process.join()
             self._pass_on_errors(on_event)
-        return self._outcome(outcome_path)
+        outcome = self._outcome(outcome_path)
+        outcome.peak_memory = outcome.peak_memory or self._peak_memory
+        return outcome
 
     def _listen(self, on_event: Callable[..., object]) -> None:
         """Pass on events, and what the process writes to stderr, until it ends."""
+        looked = 0.
         while True:
-            multiprocessing.connection.wait([self._pipe, self._process.sentinel, *filter(None, [self._errors])])
+            multiprocessing.connection.wait([self._pipe, self._process.sentinel, *filter(None, [self._errors])],
+                                            _LOOK_SECONDS)
+            if time.monotonic() - looked >= _LOOK_SECONDS:
+                looked = time.monotonic()
+                self._peak_memory = machine.peak_memory(self._process.pid) or self._peak_memory
             self._pass_on_errors(on_event)
             try:
                 while self._pipe.poll():
@@ -265,6 +278,7 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
         pipe.send((name, values))
 
     outcome = _attempt(lambda: phase(report, stop.is_set, **arguments))
+    outcome.peak_memory = machine.peak_memory()
     files.write_text(outcome_path, json.dumps(asdict(outcome), indent=1))
     sys.stdout.flush()
     sys.stderr.flush()

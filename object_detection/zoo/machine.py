@@ -1,12 +1,10 @@
 """The batch size that fits this machine. Asks the driver (nvidia-smi) and never loads TensorFlow."""
-import csv
-import os
 import re
-import subprocess
 from dataclasses import dataclass
 
 from object_detection import protos
 from object_detection.config.pipeline import architecture, fixed_size
+from object_detection.utils import machine as this
 
 # GB of memory that training takes per megapixel of input, in float32; the first pattern that matches
 # 'ARCHITECTURE FEATURE_EXTRACTOR' counts. MobileNet V2, EfficientNet b0 and b3, and ResNet50 were measured on a CPU, as
@@ -33,10 +31,10 @@ class Machine:
 
 def look() -> Machine:
     """Return this machine, with the GPU that has the least memory."""
-    if gpus := _gpus():
+    if gpus := this.gpus():
         name, memory = min(gpus, key=lambda gpu: gpu[1])
         return Machine(name, len(gpus), memory)
-    return Machine('a CPU', 0, _main_memory())
+    return Machine('a CPU', 0, this.main_memory())
 
 
 def batch_size(config: protos.TrainEvalPipelineConfig, records: int | None = None,
@@ -67,30 +65,3 @@ def picture_memory(config: protos.TrainEvalPipelineConfig) -> float:
     height, width = fixed_size(model.image_resizer) or (0, 0)
     kind = f'{name} {model.feature_extractor.type}'
     return next(value for pattern, value in _PER_MEGAPIXEL if re.search(pattern, kind)) * height * width / 1e6
-
-
-def _gpus() -> list[tuple[str, float]]:
-    """Return name and GB of the GPUs that CUDA_VISIBLE_DEVICES lets TensorFlow use."""
-    try:
-        done = subprocess.run(['nvidia-smi', '--query-gpu=name,memory.total', '--format=csv,noheader,nounits'],
-                              capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    gpus = [(name, int(memory) * 2 ** 20 / 1e9) for name, memory in csv.reader(done.stdout.splitlines(),
-                                                                              skipinitialspace=True)
-            if memory.isdigit()]
-    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
-    if visible is None:
-        return gpus
-    chosen = [entry.strip() for entry in visible.split(',') if entry.strip()]
-    if all(entry.isdigit() for entry in chosen):
-        return [gpus[int(entry)] for entry in chosen if int(entry) < len(gpus)]
-    return [] if chosen[0].startswith('-') else gpus[:len(chosen)]  # named by UUID
-
-
-def _main_memory() -> float | None:
-    """Return the GB of main memory; None where the system does not tell (Windows)."""
-    try:
-        return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9
-    except (AttributeError, ValueError, OSError):
-        return None

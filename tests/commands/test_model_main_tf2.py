@@ -52,7 +52,7 @@ def test_training_writes_checkpoints_and_evaluates_none(trained):
     model = folder / 'model'
     assert done.returncode == 0, done.stderr
     assert checkpoints.load(model).step == 4 and checkpoints.load(model / 'ckpt-2').step == 2
-    assert not (model / 'eval').exists() and not (model / 'metrics.json').exists()
+    assert not (model / 'eval').exists() and not json.loads((model / 'run.json').read_text())['checkpoints']
     tags = {tag for tag, _ in events(model / 'train')}
     assert 'Loss/total_loss' in tags and 'train_input_images' not in tags
 
@@ -67,13 +67,13 @@ def test_checkpoint_dir_evaluates_once(run):
     assert done.returncode == 0, done.stderr
     assert 'ckpt-3, step 4' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 4) in events(run / 'model' / 'eval')
-    record = json.loads((run / 'model' / 'metrics.json').read_text())
+    record = json.loads((run / 'model' / 'run.json').read_text())['checkpoints']
     assert {name: (entry['step'], set(entry)) for name, entry in record.items()} == {'ckpt-3': (4, {'step', 'eval'})}
     assert (run / 'model' / 'pipeline.config').read_text() == config
 
 
 def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
-    """ckpt-3 of another folder would stand in metrics.json for this model_dir's ckpt-3."""
+    """ckpt-3 of another folder would stand in run.json for this model_dir's ckpt-3."""
     other = tmp_path / 'other'
     shutil.copytree(run / 'model', other)
     done = subprocess.run([sys.executable, 'train_and_eval_tf2.py', '--model_dir', run / 'new', '--eval_timeout=0',
@@ -82,7 +82,11 @@ def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'eval: step 2, 5 pictures' in done.stdout and 'eval_train: step 2, 3 pictures' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 2) in events(run / 'new' / 'eval')
-    assert sorted(path.name for path in (run / 'new').iterdir()) == ['eval', 'eval_train']
+    assert sorted(path.name for path in (run / 'new').iterdir()) == [
+        '.run.lock', 'eval', 'eval_train', 'run.json']
+    written = json.loads((run / 'new' / 'run.json').read_text())
+    assert written['checkpoints'] == {} and [phase['checkpoint'] for phase in written['phases']] == [
+        str(other / 'ckpt-2')] * 2
 
 
 @pytest.fixture(scope='module')
@@ -111,7 +115,7 @@ def test_eval_only_evaluates_the_newest_checkpoint_of_model_dir(run):
     done = eval_only(run, model='model')
     assert done.returncode == 0, done.stderr
     assert 'ckpt-3, step 4' in done.stdout and 'waiting' not in done.stdout
-    assert list(json.loads((run / 'model' / 'metrics.json').read_text())) == ['ckpt-3']
+    assert list(json.loads((run / 'model' / 'run.json').read_text())['checkpoints']) == ['ckpt-3']
     assert checkpoints.load(run / 'model').step == 4
 
 

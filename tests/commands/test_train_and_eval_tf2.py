@@ -15,6 +15,7 @@ import pytest
 from object_detection import checkpoints, records
 from object_detection.commands import train_and_eval_tf2
 from object_detection.config import paths, pipeline
+from object_detection.runs.record import Record
 from object_detection.utils import files, phases
 from object_detection.utils.errors import UserError
 from tests.support import tiny
@@ -66,16 +67,22 @@ def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
     assert code == 0 and errors.splitlines()[-1] == 'False', errors
     assert f'{model / "ckpt-2"}, step 20' in output and 'mAP@.50IOU' in output
     assert losses(model) == losses(tmp_path / 'straight')
-    record = json.loads((model / 'metrics.json').read_text())
+    written = json.loads((model / 'run.json').read_text())
+    record = written['checkpoints']
     assert {name: entry['step'] for name, entry in record.items()} == {'ckpt-2': 20, 'ckpt-3': 40}
     assert ('DetectionBoxes_Precision/mAP', 40) in events(model / 'eval')
 
     # A checkpoint left without evaluation by a kill is evaluated first; here nothing else is left to do.
     del record['ckpt-3']
-    (model / 'metrics.json').write_text(json.dumps(record))
+    (model / 'run.json').write_text(json.dumps(written))
     code, output, _ = finish(start(tmp_path, *options, '--eval_on_train_data', '--alert'))
     assert code == 0 and 'eval_train: step 40, 3 pictures' in output
-    assert set(json.loads((model / 'metrics.json').read_text())['ckpt-3']) == {'step', 'eval', 'eval_train'}
+    assert set(json.loads((model / 'run.json').read_text())['checkpoints']['ckpt-3']) == {'step', 'eval', 'eval_train'}
+
+
+def known(folder, checkpoints):
+    """A run.json with evaluations of these checkpoints."""
+    (folder / 'run.json').write_text(json.dumps({'checkpoints': checkpoints}))
 
 
 class Phases:
@@ -100,7 +107,7 @@ class Phases:
 
     def loop(self, monkeypatch):
         monkeypatch.setattr(train_and_eval_tf2, 'run_phase', self)
-        train_and_eval_tf2.train_and_evaluate(None, self.config, self.options)
+        train_and_eval_tf2.train_and_evaluate(None, self.config, self.options, Record(self.folder))
         return self.asked
 
 
@@ -118,7 +125,7 @@ def test_the_loop_evaluates_every_checkpoint_on_every_set(tmp_path, monkeypatch)
 
 def test_the_loop_evaluates_what_a_kill_left_without(tmp_path, monkeypatch):
     (tmp_path / 'ckpt-5.index').touch()
-    (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-5': {'step': 10, 'eval': {}}}))
+    known(tmp_path, {'ckpt-5': {'step': 10, 'eval': {}}})
     assert Phases(tmp_path, 20).loop(monkeypatch)[:2] == [('eval_train', 'ckpt-5'), ('train', 'ckpt-5')]
 
 
@@ -132,11 +139,11 @@ def test_the_loop_does_not_count_copies_of_checkpoints(tmp_path, monkeypatch):
     for name in ('ckpt-9', 'ckpt-10', 'ckpt-best', 'ckpt-11_best', 'ckpt-12.copy'):
         (tmp_path / f'{name}.index').touch()
     assert paths.training_checkpoints(tmp_path) == [tmp_path / 'ckpt-10', tmp_path / 'ckpt-9']
-    (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-10': {'step': 10, 'eval': {}, 'eval_train': {}}}))
+    known(tmp_path, {'ckpt-10': {'step': 10, 'eval': {}, 'eval_train': {}}})
     assert Phases(tmp_path, 20).loop(monkeypatch)[0] == ('train', 'ckpt-10')
     for path in tmp_path.glob('ckpt-11.*'):
         path.unlink()
-    (tmp_path / 'metrics.json').write_text(json.dumps({'ckpt-9': {'step': 10, 'eval': {}, 'eval_train': {}}}))
+    known(tmp_path, {'ckpt-9': {'step': 10, 'eval': {}, 'eval_train': {}}})
     assert Phases(tmp_path, 20).loop(monkeypatch)[0] == ('eval', 'ckpt-10')
 
 
@@ -288,3 +295,39 @@ def test_a_folder_in_use(tmp_path):
     with files.lock(tmp_path / 'model'):
         code, _, errors = finish(start(tmp_path))
     assert code == 1 and f'in use by process {os.getpid()}' in errors
+
+
+def test_other_data_than_before_is_a_warning_that_says_what_changed(tmp_path, capsys):
+    """At every start, and in run.json. No checkpoint, no warning: then nothing continues."""
+    path = tiny.write(tmp_path)
+    arguments = ['--model_dir', str(tmp_path / 'model'), '--pipeline_config_path', str(path)]
+    options = train_and_eval_tf2.parse(arguments, None)
+
+    def begin():
+        config, facts = train_and_eval_tf2.checked(options)
+        train_and_eval_tf2.begin(config, {**facts, 'command': ['train', *arguments]}, options, trains=True)
+        written = json.loads((tmp_path / 'model' / 'run.json').read_text(encoding='utf-8'))
+        return capsys.readouterr().out, written['starts'][-1], written
+
+    begin()
+    (tmp_path / 'model' / 'ckpt-1.index').touch()
+    output, start, written = begin()
+    assert 'the data is not' not in output and start['changes'] == []
+    train = written['data'][start['data']['train_input_reader']]
+    assert (train['records'], train['labels']) == (13, {'1': 'square', '2': 'bar'})
+    assert pipeline.parse(written['configs'][start['config']]) == pipeline.read(path)
+    assert start['command'] == ['train', *arguments] and start['versions']['TensorFlow'].startswith('2.')
+
+    kept = list(records.Records(tmp_path / 'train.tfrecords'))[1:]
+    with records.Writer(tmp_path / 'train.tfrecords') as writer:
+        for data in kept:
+            writer.write(data)
+    labels = tmp_path / 'label_map.pbtxt'
+    labels.write_text(labels.read_text() + 'item { id: 3 name: "disc" }')
+    path.write_text(path.read_text().replace('num_classes: 2', 'num_classes: 3'))
+    output, start, _ = begin()
+    assert start['changes'] == ['train_input_reader: records: 1 removed (13 before, 12 now)',
+                                "train_input_reader: label map: class 3 'disc' is new",
+                                "eval_input_reader[0]: label map: class 3 'disc' is new"]
+    assert all(f'warning: the data is not that of the last start: {line}' in output for line in start['changes'])
+    assert 'the data is not' not in begin()[0]

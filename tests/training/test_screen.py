@@ -1,9 +1,8 @@
-"""What is printed about evaluations, and the record of them in metrics.json."""
+"""What is printed about evaluations."""
 import json
-import math
 
+from object_detection.runs.record import Record
 from object_detection.training import screen
-from object_detection.training.record import Record
 
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
 
@@ -18,7 +17,7 @@ def summary(folder, capsys, deleted=(), **evaluations):
             index.touch()
     record = {name.replace('_', '-'): {'step': step, 'eval': values} for step, (name, values) in
               enumerate(evaluations.items())}
-    (folder / 'metrics.json').write_text(json.dumps(record))
+    (folder / 'run.json').write_text(json.dumps({'checkpoints': record}))
     screen.show_summary(Record(folder))
     return capsys.readouterr().out
 
@@ -50,24 +49,6 @@ def test_the_best_by_whatever_metric_comes_first(tmp_path, capsys):
 def test_no_evaluation_no_summary(tmp_path, capsys):
     screen.show_summary(Record(tmp_path))
     assert capsys.readouterr().out == ''
-
-
-def test_a_metric_without_a_value_is_null_in_the_record(tmp_path):
-    Record(tmp_path).add('eval', 'ckpt-1', 5, [(BOXES, .5), (VOC, math.nan)])
-    written = json.loads((tmp_path / 'metrics.json').read_text())
-    assert written == {'ckpt-1': {'step': 5, 'eval': {BOXES: .5, VOC: None}}}
-
-
-def test_the_record_knows_which_evaluations_it_has(tmp_path):
-    record = Record(tmp_path)
-    record.add('eval', 'ckpt-2', 5, [(BOXES, .5)])
-    record.add('eval_train', 'ckpt-2', 5, [(BOXES, .6)])
-    record.add('eval', 'ckpt-3', 10, [(BOXES, .7)])
-    record = Record(tmp_path)
-    assert record.evaluated('eval') == ['ckpt-2', 'ckpt-3'] and record.evaluated('eval_train') == ['ckpt-2']
-    record.forget('ckpt-2')
-    record.forget('ckpt-9')
-    assert Record(tmp_path).entries == {'ckpt-3': {'step': 10, 'eval': {BOXES: .7}}}
 
 
 def test_one_line_for_each_evaluation(capsys):

@@ -55,7 +55,7 @@ def test_the_smallest_of_the_visible_gpus_counts(monkeypatch, visible, expected)
     def smi(command, **_):
         assert command[0] == 'nvidia-smi'
         return subprocess.CompletedProcess(command, 0, 'A, 81920\n"B, small", 11264\nbroken, [N/A]\n')
-    monkeypatch.setattr(machine.subprocess, 'run', smi)
+    monkeypatch.setattr(subprocess, 'run', smi)
     if visible is None:
         monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     else:
@@ -68,5 +68,5 @@ def test_the_smallest_of_the_visible_gpus_counts(monkeypatch, visible, expected)
 def test_no_driver(monkeypatch, error):
     def fail(*_, **__):
         raise error
-    monkeypatch.setattr(machine.subprocess, 'run', fail)
+    monkeypatch.setattr(subprocess, 'run', fail)
     assert machine.look().gpus == 0

@@ -1,0 +1,113 @@
+"""What this machine is, and the memory that processes take. Asks the system and nvidia-smi, never TensorFlow."""
+import csv
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+
+def gpus() -> list[tuple[str, float]]:
+    """Return name and GB of the GPUs that CUDA_VISIBLE_DEVICES lets TensorFlow use."""
+    try:
+        done = subprocess.run(['nvidia-smi', '--query-gpu=name,memory.total', '--format=csv,noheader,nounits'],
+                              capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = [(name, int(memory) * 2 ** 20 / 1e9) for name, memory in csv.reader(done.stdout.splitlines(),
+                                                                               skipinitialspace=True)
+             if memory.isdigit()]
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if visible is None:
+        return found
+    chosen = [entry.strip() for entry in visible.split(',') if entry.strip()]
+    if all(entry.isdigit() for entry in chosen):
+        return [found[int(entry)] for entry in chosen if int(entry) < len(found)]
+    return [] if chosen[0].startswith('-') else found[:len(chosen)]  # named by UUID
+
+
+def cores() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Return the name of the processor, or at least of its kind."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace').splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(':')[2].strip() for line in lines if line.startswith('model name'))
+    return next(filter(None, names), None) or platform.processor() or platform.machine()
+
+
+def main_memory() -> float | None:
+    """Return the GB of main memory; None where the system does not tell."""
+    if sys.platform == 'win32':
+        return _windows_memory()
+    try:
+        return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def peak_memory(process: int | None = None) -> int | None:
+    """Return the most main memory in bytes that a process has had so far; None where the system does not tell.
+
+    Args:
+        process: number of a running process; None for this one, which works everywhere.
+    """
+    if sys.platform == 'win32':
+        return _windows_peak(process or os.getpid())
+    if process is None:
+        import resource
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+    try:
+        lines = Path(f'/proc/{process}/status').read_text(encoding='ascii', errors='replace').splitlines()
+    except OSError:  # it has ended, or this is macOS
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM:')), None)
+
+
+if sys.platform == 'win32':
+    import ctypes
+    from ctypes import wintypes
+
+    class _Counters(ctypes.Structure):
+        """PROCESS_MEMORY_COUNTERS of the Windows API."""
+
+        _fields_ = [('cb', wintypes.DWORD), ('PageFaultCount', wintypes.DWORD),
+                    *((name, ctypes.c_size_t) for name in (
+                        'PeakWorkingSetSize', 'WorkingSetSize', 'QuotaPeakPagedPoolUsage', 'QuotaPagedPoolUsage',
+                        'QuotaPeakNonPagedPoolUsage', 'QuotaNonPagedPoolUsage', 'PagefileUsage', 'PeakPagefileUsage'))]
+
+    class _Status(ctypes.Structure):
+        """MEMORYSTATUSEX of the Windows API."""
+
+        _fields_ = [('dwLength', wintypes.DWORD), ('dwMemoryLoad', wintypes.DWORD),
+                    *((name, ctypes.c_uint64) for name in (
+                        'ullTotalPhys', 'ullAvailPhys', 'ullTotalPageFile', 'ullAvailPageFile', 'ullTotalVirtual',
+                        'ullAvailVirtual', 'ullAvailExtendedVirtual'))]
+
+    _kernel = ctypes.WinDLL('kernel32', use_last_error=True)
+    _kernel.OpenProcess.restype = wintypes.HANDLE
+    _kernel.OpenProcess.argtypes = wintypes.DWORD, wintypes.BOOL, wintypes.DWORD
+    _kernel.K32GetProcessMemoryInfo.argtypes = wintypes.HANDLE, ctypes.POINTER(_Counters), wintypes.DWORD
+    _kernel.CloseHandle.argtypes = (wintypes.HANDLE,)
+
+    def _windows_peak(process: int) -> int | None:
+        handle = _kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
+        if not handle:
+            return None
+        try:
+            counters = _Counters(cb=ctypes.sizeof(_Counters))
+            done = _kernel.K32GetProcessMemoryInfo(handle, ctypes.byref(counters), counters.cb)
+            return counters.PeakWorkingSetSize if done else None
+        finally:
+            _kernel.CloseHandle(handle)
+
+    def _windows_memory() -> float | None:
+        status = _Status(dwLength=ctypes.sizeof(_Status))
+        return status.ullTotalPhys / 1e9 if _kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None

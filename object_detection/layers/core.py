@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 import tensorflow as tf
 
-from object_detection.layers import initializers
+from object_detection.layers import initializers, parts
 from object_detection.layers.initializers import Initializer
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
@@ -214,7 +214,9 @@ class BatchNorm(Layer):
 
     Variables: gamma, beta, moving_mean, moving_variance, all [channels]. In training the moments are those of the batch
     over all replicas of the distribution strategy, so that losses do not depend on the number of GPUs. The moving
-    moments follow: moving = momentum * moving + (1 - momentum) * batch, the variance with Bessel's correction.
+    moments follow: moving = momentum * moving + (1 - momentum) * batch, the variance with Bessel's correction. Where
+    the gradients of several parts of a batch are accumulated, the moments are those of each part, and the moving ones
+    follow the mean of these.
 
     Args:
         frozen: use the moving moments in training too, and leave them as they are. gamma and beta stay trainable, as
@@ -240,18 +242,18 @@ class BatchNorm(Layer):
         if not training or self.frozen:
             return tf.raw_ops.FusedBatchNormV3(x=x, scale=gamma, offset=beta, mean=mean, variance=variance,
                                                epsilon=self.epsilon, is_training=False)[0]
-        replicas = tf.distribute.get_replica_context()
-        if replicas and replicas.num_replicas_in_sync > 1:
-            y, batch_mean, batch_variance = self._normalize_across_replicas(x, gamma, beta, replicas)
-            mean += (batch_mean - mean) * (1. - self.momentum)
-            variance += (batch_variance - variance) * (1. - self.momentum)
+        replicas, rate = tf.distribute.get_replica_context(), parts.moving_rate(1. - self.momentum)
+        several = replicas and replicas.num_replicas_in_sync > 1
+        if several or rate is not None:
+            y, batch_mean, batch_variance = (self._normalize_across_replicas(x, gamma, beta, replicas) if several else
+                                             _normalize(x, gamma, beta, self.epsilon))
+            if parts.only_counts():
+                return y
+            rate = 1. - self.momentum if rate is None else rate
+            mean += (batch_mean - mean) * rate
+            variance += (batch_variance - variance) * rate
         else:  # the kernel updates the moving moments itself
-            # TensorFlow knows that no gradient flows through the moments of FusedBatchNorm, which takes float32 only;
-            # for those of FusedBatchNormV3 it fills tensors with zeros.
-            kernel = tf.raw_ops.FusedBatchNorm if x.dtype == tf.float32 else tf.raw_ops.FusedBatchNormV3
-            y, mean, variance = kernel(
-                x=x, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=self.epsilon,
-                exponential_avg_factor=1. - self.momentum, is_training=True)[:3]
+            y, mean, variance = _normalize(x, gamma, beta, self.epsilon, mean, variance, 1. - self.momentum)
         self.moving_mean.assign(mean, read_value=False)
         self.moving_variance.assign(variance, read_value=False)
         return y
@@ -343,8 +345,8 @@ def check_equal_sizes(maps: list[tf.Tensor]) -> None:
 def randomness(position: tf.Tensor) -> Iterator[None]:
     """Inside the block, make Dropout's random numbers a function of `position`, an int64 scalar tensor.
 
-    With the global step as the position, a resumed run repeats its numbers, and several devices draw together, each for
-    its share of the batch, what one device would draw.
+    With the global step as the position, a resumed run repeats its numbers, and the shares of a batch, on several
+    devices or one after the other, draw together what the whole batch would.
     """
     _random.position, _random.draws = position, 0
     try:
@@ -362,13 +364,28 @@ def _uniform(shape):
         return tf.random.uniform(shape)
     _random.draws += 1
     seed = tf.stack([tf.constant(_random.draws, tf.int64), _random.position])
-    replicas = tf.distribute.get_replica_context()
-    if replicas.num_replicas_in_sync == 1:
-        return tf.random.stateless_uniform(shape, seed)
+    return uniform_share(shape, seed)
+
+
+def uniform_share(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    """Draw numbers in [0, 1) of a shape whose first dimension is the batch: this share's of those of the whole batch.
+
+    Args:
+        seed: int [2].
+    """
+    index, shares = parts.share()
+    if shares == 1:
+        return tf.random.stateless_uniform(shape, seed, dtype=dtype)
     batch, *rest = tf.unstack(shape)
-    drawn = tf.random.stateless_uniform([batch * replicas.num_replicas_in_sync, *rest], seed)
-    first = batch * replicas.replica_id_in_sync_group
-    return drawn[first:first + batch]
+    drawn = tf.random.stateless_uniform([batch * shares, *rest], seed, dtype=dtype)
+    return drawn[batch * index:batch * (index + 1)]
+
+
+def step_seed(purpose: int) -> tf.Tensor | None:
+    """Return a seed, int64 [2], of the step that `randomness` names and a number from 0 for the purpose; None outside.
+    """
+    position = getattr(_random, 'position', None)
+    return None if position is None else tf.stack([tf.constant((1 << 32) + purpose, tf.int64), position])
 
 
 # Raw kernels: what tf.nn does around them is a fifth of the time it takes to trace a network.
@@ -382,6 +399,16 @@ def _conv(x, kernel, strides, padding, dilation=1):
 def _depthwise_conv(x, kernel, strides, padding):
     return tf.raw_ops.DepthwiseConv2dNative(input=x, filter=tf.cast(kernel, x.dtype),
                                             strides=(1, strides, strides, 1), padding=padding)
+
+
+def _normalize(x, gamma, beta, epsilon, mean=(), variance=(), rate=1.):
+    """Return (normalized x, moving mean, moving variance), moved by `rate` to the moments of the batch."""
+    # TensorFlow knows that no gradient flows through the moments of FusedBatchNorm, which takes float32 only; for those
+    # of FusedBatchNormV3 it fills tensors with zeros.
+    kernel = tf.raw_ops.FusedBatchNorm if x.dtype == tf.float32 else tf.raw_ops.FusedBatchNormV3
+    return kernel(x=x, scale=gamma, offset=beta, mean=tf.convert_to_tensor(mean, tf.float32),
+                  variance=tf.convert_to_tensor(variance, tf.float32), epsilon=epsilon, exponential_avg_factor=rate,
+                  is_training=True)[:3]
 
 
 def _biased(x, bias):

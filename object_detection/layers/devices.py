@@ -1,4 +1,4 @@
-"""The devices that a phase computes on, sums over them, and the error when they run out of memory."""
+"""The devices that a phase computes on, and the error when they run out of memory."""
 import contextlib
 from collections.abc import Callable, Iterator
 
@@ -46,18 +46,3 @@ def out_of_memory(batch_size: int, advice: str) -> Iterator[None]:
         lines = str(error).splitlines()
         reason = next((line for line in lines if line.startswith('OOM')), lines[0])  # a graph's error starts elsewhere
         raise OutOfMemory(f'memory ran out at batch size {batch_size} ({reason[:160]}). {advice}') from error
-
-
-def loss_normalizer(count: tf.Tensor) -> tf.Tensor:
-    """Return the sum of `count` over all devices, but at least 1, divided by the number of devices.
-
-    A loss divided by it has the loss of the whole batch as its mean over the devices.
-
-    Args:
-        count: float32 scalar, such as the number of matched anchors on this device.
-    """
-    replicas = tf.distribute.get_replica_context()
-    if replicas is None or replicas.num_replicas_in_sync == 1:
-        return tf.maximum(count, 1.)
-    count = replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)
-    return tf.maximum(count, 1.) / replicas.num_replicas_in_sync

@@ -1,4 +1,5 @@
 """One training step as one TensorFlow graph, and which variables it trains."""
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import checkpoints, protos
-from object_detection.layers import core
+from object_detection.layers import core, parts
 from object_detection.models.detector import Detector, Tensors
 from object_detection.training.optimizer import MovingAverage, Optimizer, clip_by_global_norm
 from object_detection.utils.errors import UserError
@@ -15,37 +16,45 @@ from object_detection.utils.errors import UserError
 _FORMER_NAMES = {'_feature_extractor': 'FeatureExtractor', '_box_predictor': 'BoxPredictor'}
 
 
+Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.train_dataset
+
+
 def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimizer | MovingAverage, step: tf.Variable,
-               train_config: protos.TrainConfig, strategy: tf.distribute.Strategy,
-               spec: Any) -> Callable[[Tensors, Tensors], Tensors]:
+               train_config: protos.TrainConfig, strategy: tf.distribute.Strategy, spec: Any,
+               count: int = 1) -> Callable[[list[Batch]], Tensors]:
     """Trace the training step: forward pass, losses, gradients, update.
 
     Args:
         variables: those to train.
         step: the global step, an int64 variable.
-        spec: (features, groundtruth) of a batch, as tf.TypeSpecs.
+        spec: (features, groundtruth) of a part, as tf.TypeSpecs.
+        count: the number of equal parts that a batch comes in, one after the other on the device. Their gradients add
+            up to those of the whole batch, but batch normalization that is not frozen takes the moments of each part.
     Returns:
-        fn(features, groundtruth) -> {name: scalar}: the losses before the update, with Loss/total_loss. It updates
-        the variables and adds 1 to step. On several devices each computes its part of the batch, and all make the same
+        fn(the parts of a batch) -> {name: scalar}: the losses before the update, with Loss/total_loss. It updates
+        the variables and adds 1 to step. On several devices each computes its share of a part, and all make the same
         update, by the sum of their gradients.
     """
-    replicas = strategy.num_replicas_in_sync
     multiplier = train_config.bias_grad_multiplier
     biases = {id(v) for key, v in checkpoints.keys(model).items() if key.endswith('/bias')} if multiplier else ()
+    shares = strategy.num_replicas_in_sync * count
 
-    def on_device(features, groundtruth):
+    def forward(features, groundtruth):
+        shapes = features['true_image_shape']
+        inputs = model.normalize(features['image'], shapes)
+        with core.randomness(step.read_value()):
+            predictions = model.predict(inputs, shapes, training=True, groundtruth=groundtruth)
+            return model.loss(predictions, shapes, groundtruth)
+
+    def losses_and_gradients(features, groundtruth):
+        """Those of a share of the batch: over all shares they add up to those of the batch."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            shapes = features['true_image_shape']
-            inputs = model.normalize(features['image'], shapes)
-            with core.randomness(step.read_value()):
-                predictions = model.predict(inputs, shapes, training=True, groundtruth=groundtruth)
-                losses = model.loss(predictions, shapes, groundtruth)
-            losses = model.with_total_loss(losses, train_config.add_regularization_loss)
-            losses = {name: loss / replicas for name, loss in losses.items()} if replicas > 1 else losses
-        gradients = tape.gradient(losses['Loss/total_loss'], variables)
-        if replicas > 1:
-            losses, gradients = _sum_over_devices(losses, gradients)
+            losses = model.with_total_loss(forward(features, groundtruth), train_config.add_regularization_loss)
+            losses = {name: loss / shares for name, loss in losses.items()} if shares > 1 else losses
+        return losses, tape.gradient(losses['Loss/total_loss'], variables)
+
+    def update(gradients):
         if multiplier:
             gradients = [g * multiplier if g is not None and id(v) in biases else g
                          for g, v in zip(gradients, variables)]
@@ -53,13 +62,72 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
             gradients = clip_by_global_norm(gradients, train_config.gradient_clipping_by_norm)
         optimizer.apply(gradients, variables, step)
         step.assign_add(1, read_value=False)
-        return losses
 
-    def on_all_devices(features, groundtruth):
+    def on_device(features, groundtruth):
+        losses, gradients = losses_and_gradients(features, groundtruth)
+        names = list(losses)
+        summed = _sum_over_devices([*losses.values(), *gradients])
+        update(summed[len(names):])
+        return dict(zip(names, summed))
+
+    trace = functools.partial(_trace, strategy)
+    if count == 1:
+        whole = trace(on_device, *spec)
+        return lambda batch: whole(*batch[0])
+    return _accumulating(trace, spec, count, forward, losses_and_gradients, update, variables)
+
+
+def _accumulating(trace, spec, count, forward, losses_and_gradients, update, variables):
+    """As trace_step, for a batch in `count` parts. Losses are divided by numbers of the whole batch (such as that of
+    its matched anchors), so these are counted before the first gradient."""
+    index = tf.TensorSpec([], tf.int32)
+    # each device adds up its own gradients
+    sums = [tf.Variable(tf.zeros_like(v), trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
+                        aggregation=tf.VariableAggregation.SUM) for v in variables]
+    has_gradient: list[bool] = []
+
+    def count_part(i, features, groundtruth):
+        with parts.counting(i, count) as counts:
+            forward(features, groundtruth)
+        return list(counts)
+
+    def add_part(i, normalizers, features, groundtruth):
+        with parts.accumulating(i, count, normalizers):
+            losses, gradients = losses_and_gradients(features, groundtruth)
+        has_gradient[:] = [gradient is not None for gradient in gradients]
+        for gradient, total in zip(gradients, sums):
+            if gradient is not None:
+                total.assign_add(tf.cast(gradient, total.dtype), read_value=False)
+        return dict(zip(losses, _sum_over_devices(list(losses.values()))))
+
+    def finish():
+        update(_sum_over_devices([total.read_value() if has else None for total, has in zip(sums, has_gradient)]))
+        for total in sums:
+            total.assign(tf.zeros_like(total), read_value=False)
+
+    counter = trace(count_part, index, *spec)
+    number = len(counter.structured_outputs)
+    adder = trace(add_part, index, tf.TensorSpec([number], tf.float32), *spec)
+    finisher = trace(finish)
+
+    def run(batch):
+        normalizers = tf.zeros([0])
+        if number:
+            counts = [tf.stack(counter(tf.constant(i), *part)) for i, part in enumerate(batch)]
+            normalizers = tf.add_n(counts)
+        losses = [adder(tf.constant(i), normalizers, *part) for i, part in enumerate(batch)]
+        finisher()
+        return {name: tf.add_n([of_part[name] for of_part in losses]) for name in losses[0]}
+    return run
+
+
+def _trace(strategy, function, *spec):
+    """Trace function(...) of one device to run on all of them; what it returns is the same on each."""
+    def on_all_devices(*arguments):
         if not tf.distribute.has_strategy():
-            return on_device(features, groundtruth)
-        return strategy.experimental_local_results(strategy.run(on_device, (features, groundtruth)))[0]
-
+            return function(*arguments)
+        results = strategy.run(function, arguments)
+        return tf.nest.map_structure(lambda result: strategy.experimental_local_results(result)[0], results)
     return tf.function(on_all_devices, input_signature=spec, autograph=False).get_concrete_function()
 
 
@@ -104,10 +172,11 @@ def _spellings(key):
     return [key, f'model/{key}', former]
 
 
-def _sum_over_devices(losses, gradients):
-    """Sum {name: loss} and a list of gradients over all devices; gradients that are None stay None."""
+def _sum_over_devices(values):
+    """Sum each tensor of a list over all devices; None stays None."""
     devices = tf.distribute.get_replica_context()
-    present = [g for g in gradients if g is not None]
-    summed = iter(devices.all_reduce(tf.distribute.ReduceOp.SUM, [*losses.values(), *present]))
-    losses = {name: next(summed) for name in losses}
-    return losses, [None if g is None else next(summed) for g in gradients]
+    if devices.num_replicas_in_sync == 1:
+        return values
+    present = [value for value in values if value is not None]
+    summed = iter(devices.all_reduce(tf.distribute.ReduceOp.SUM, present))
+    return [None if value is None else next(summed) for value in values]

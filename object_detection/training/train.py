@@ -26,7 +26,8 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, log_every_n: int = 100, seed: int = 0,
-          cpus: int | None = None, record_summaries: bool = True, to_the_end: bool = False) -> dict[str, Any]:
+          cpus: int | None = None, record_summaries: bool = True, to_the_end: bool = False,
+          accumulate: int = 1) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
@@ -34,6 +35,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         cpus: see devices.strategy.
         record_summaries: write the first images of the batch for TensorBoard; numbers are written always.
         to_the_end: do not stop at the next checkpoint, but train to num_steps.
+        accumulate: compute each batch in this many parts and add up their gradients.
     Events:
         device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, reshaped), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
@@ -48,7 +50,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     strategy = devices.strategy(report, cpus, optimize_graphs=False)
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
         with without_gc():
-            run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report)
+            run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report, accumulate)
             start = step = run.restore()
             if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
@@ -72,15 +74,26 @@ def _next_checkpoint(step: int, every_n: int, num_steps: int) -> int:
     return min((step // every_n + 1) * every_n, num_steps)
 
 
+def _check_divisible(batch_size, devices, count):
+    """Check that a batch can be divided among devices, and each one's share into `count` parts."""
+    if batch_size % devices:
+        raise UserError(f'train_config.batch_size is {batch_size}; it is divided among {devices} devices, so it must '
+                        'be a multiple of that')
+    share = batch_size // devices
+    if share % count:
+        allowed = ', '.join(str(n) for n in range(1, share + 1) if share % n == 0)
+        on_each = f' on each of {devices} devices' if devices > 1 else ''
+        raise UserError(f'--accumulate {count}: a batch of {share} pictures{on_each} (train_config.batch_size '
+                        f'{batch_size}) cannot be divided into {count} equal parts; allowed: {allowed}')
+
+
 class _Run:
     """What lives as long as the phase: model, optimizer, data, checkpoints."""
 
-    def __init__(self, config, strategy, folder, max_to_keep, seed, report):
+    def __init__(self, config, strategy, folder, max_to_keep, seed, report, count):
         self.config, self.strategy, self.folder, self.seed, self.report = config, strategy, folder, seed, report
-        self.batch_size = config.train_config.batch_size
-        if self.batch_size % strategy.num_replicas_in_sync:
-            raise UserError(f'train_config.batch_size is {self.batch_size}; it is divided among '
-                            f'{strategy.num_replicas_in_sync} devices, so it must be a multiple of that')
+        self.batch_size, self.count = config.train_config.batch_size, count
+        _check_divisible(self.batch_size, strategy.num_replicas_in_sync, count)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
                                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.model = build.build(config.model, seed)
@@ -112,8 +125,8 @@ class _Run:
         reader = self.config.train_input_reader
         reader.num_epochs = 0  # training repeats its data, as in the reference
         self.labels = label_map.load(reader.label_map_path) if reader.label_map_path else None
-        dataset = inputs.train_dataset(self.config, self.model.resizer, self.labels, self.batch_size,
-                                       step, self.seed)
+        dataset = inputs.train_dataset(self.config, self.model.resizer, self.labels, self.batch_size // self.count,
+                                       step * self.count, self.seed)
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         self.batches = iter(dataset)
@@ -122,7 +135,7 @@ class _Run:
             reading = pool.submit(self.next_batch, step)
             saving = None if self.checkpoint else pool.submit(self.save)  # ckpt-1 has step 0, as in the reference
             self.train_step = trace_step(self.model, self.variables, self.optimizer, self.step,
-                                         self.config.train_config, self.strategy, dataset.element_spec)
+                                         self.config.train_config, self.strategy, dataset.element_spec, self.count)
             self.batch = reading.result()
             if saving:
                 saving.result()
@@ -134,7 +147,7 @@ class _Run:
             last: where the phase ends; no batch is read for the step after it.
         """
         while step < target and not stopping():
-            losses = self.train_step(*self.batch)
+            losses = self.train_step(self.batch)
             step += 1
             if step < last:
                 self.batch = self.next_batch(step)
@@ -142,10 +155,11 @@ class _Run:
         return step
 
     def next_batch(self, step):
-        """Return the batch for the step after `step`; UserError that names the picture if it holds a broken one."""
+        """Return the parts of the batch for the step after `step`; UserError that names the picture if it holds a
+        broken one."""
         reader = self.config.train_input_reader
         with inputs.naming_broken_records(reader, self.labels, step, self.batch_size, self.seed):
-            return next(self.batches)
+            return [next(self.batches) for _ in range(self.count)]
 
     def save(self):
         """Write the next checkpoint. NotFinite if a weight is NaN or infinite: nothing could continue from it."""
@@ -156,5 +170,5 @@ class _Run:
 
     def pictures(self):
         """Return the first images of the batch, uint8 [at most 3, H, W, 3], as they are before normalization."""
-        images = self.strategy.experimental_local_results(self.batch[0]['image'])[0]
+        images = self.strategy.experimental_local_results(self.batch[0][0]['image'])[0]
         return np.clip(images[:3].numpy(), 0, 255).astype(np.uint8)

@@ -5,9 +5,13 @@ import tensorflow as tf
 from object_detection.boxes.samplers import BalancedSampler
 
 
+def draw(seed):
+    return lambda shape: tf.random.stateless_uniform(shape, seed, dtype=tf.float64)
+
+
 def sample(sampler, candidate, positive, seed=(1, 2)):
     """The indices drawn, per image."""
-    indices, counts = sampler.sample(tf.constant(candidate, tf.bool), tf.constant(positive, tf.bool), seed)
+    indices, counts = sampler.sample(tf.constant(candidate, tf.bool), tf.constant(positive, tf.bool), draw(seed))
     return [row[:count].tolist() for row, count in zip(indices.numpy(), counts.numpy())]
 
 
@@ -33,12 +37,13 @@ def test_fewer_candidates_than_asked_for():
 
 def test_number_of_candidates_unknown_when_the_graph_is_traced():
     sampler = BalancedSampler(6, .5)
-    traced = tf.function(sampler.sample, autograph=False, input_signature=[
+    traced = tf.function(lambda candidate, positive, seed: sampler.sample(candidate, positive, draw(seed)),
+                         autograph=False, input_signature=[
         tf.TensorSpec([1, None], tf.bool), tf.TensorSpec([1, None], tf.bool), tf.TensorSpec([2], tf.int32)])
     for count in (3, 20):
         candidate, positive = tf.ones([1, count], tf.bool), tf.range(count)[tf.newaxis] < 2
         indices, drawn = traced(candidate, positive, [1, 2])
-        expected, expected_drawn = sampler.sample(candidate, positive, [1, 2])
+        expected, expected_drawn = sampler.sample(candidate, positive, draw([1, 2]))
         assert indices.shape == [1, 6] and indices.numpy().max() < count
         assert drawn.numpy().tolist() == expected_drawn.numpy().tolist()
         if count == 20:

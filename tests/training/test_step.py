@@ -52,7 +52,7 @@ def one_step(options='', optimizer_options='use_moving_average: false'):
     truth = {'num_groundtruth_boxes': tf.constant([0])}
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, (features, truth))
     losses = step.trace_step(model, variables, optimize, count, config, tf.distribute.get_strategy(), spec)(
-        features, truth)
+        [(features, truth)])
     assert int(count) == 1
     return model, {name: float(value) for name, value in losses.items()}, optimize
 

@@ -12,7 +12,7 @@ import dataclasses
 import tensorflow as tf
 
 from object_detection.boxes import ops
-from object_detection.layers import devices
+from object_detection.layers import parts
 from object_detection.models.center_net import targets
 from object_detection.models.center_net.decoding import MapSize, gather_pixel_pairs, gather_pixels
 from object_detection.models.center_net.tasks import Boxes, Keypoints, ObjectCenter
@@ -87,7 +87,7 @@ def _keypoint_heatmap_loss(maps, task, keypoints, weights, boxes, valid, map_siz
     counted = valid * targets.outside_unlabeled(boxes, weights, map_size)
     total = _mean([tf.reduce_sum(task.heatmap_loss(logits, target) * counted) for logits in maps])
     # the reference rounds the sum of weights down for each kind of keypoint and image
-    return total / devices.loss_normalizer(tf.reduce_sum(tf.floor(tf.reduce_sum(weights, 1))))
+    return total / parts.loss_normalizer(tf.reduce_sum(tf.floor(tf.reduce_sum(weights, 1))))
 
 
 def _neighbor_loss(maps, task, points, keypoints, weights, map_size):
@@ -98,12 +98,12 @@ def _neighbor_loss(maps, task, points, keypoints, weights, map_size):
     unweighted = tf.ones_like(weights)
     losses = [tf.reduce_sum(task.loss(gather_pixel_pairs(values, pixels), target, unweighted) * weights)
               for values in maps]
-    return _mean(losses) / devices.loss_normalizer(tf.reduce_sum(weights))
+    return _mean(losses) / parts.loss_normalizer(tf.reduce_sum(weights))
 
 
 def _box_normalizer(weights):
-    """Return the normalizer of losses per box: the number of boxes with a weight, see devices.loss_normalizer."""
-    return devices.loss_normalizer(tf.cast(tf.math.count_nonzero(weights), tf.float32))
+    """Return the normalizer of losses per box: the number of boxes with a weight, see parts.loss_normalizer."""
+    return parts.loss_normalizer(tf.cast(tf.math.count_nonzero(weights), tf.float32))
 
 
 def _mean(losses):

@@ -2,7 +2,7 @@
 import tensorflow as tf
 
 from object_detection.boxes.targets import Targets
-from object_detection.layers import devices
+from object_detection.layers import parts
 from object_detection.models.faster_rcnn.groundtruth import Groundtruth
 from object_detection.models.faster_rcnn.regions import ImageSize, crop, to_normalized
 from object_detection.models.faster_rcnn.second_stage import for_matched_class
@@ -49,4 +49,4 @@ def loss(logits: tf.Tensor, boxes: tf.Tensor, count: tf.Tensor, groundtruth: Gro
         weights *= tf.gather(groundtruth.mask_weights, matches, batch_dims=1)
     entropy = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(target_masks, logits), [2, 3])
     pixels = tf.reduce_sum(weights) * (logits.shape[2] * logits.shape[3])
-    return tf.reduce_sum(entropy * weights) / devices.loss_normalizer(pixels)
+    return tf.reduce_sum(entropy * weights) / parts.loss_normalizer(pixels)

@@ -9,7 +9,7 @@ from object_detection.models.detector import Detector, Predictions, Tensors
 from object_detection.models.faster_rcnn import masks
 from object_detection.models.faster_rcnn.groundtruth import Groundtruth
 from object_detection.models.faster_rcnn.regions import ImageSize, RegionPooling, image_window, to_normalized, to_pixels
-from object_detection.models.faster_rcnn.rpn import FirstStage, random_seed
+from object_detection.models.faster_rcnn.rpn import FirstStage, drawing
 from object_detection.models.faster_rcnn.second_stage import SecondStage
 from object_detection.models.resizers import Resizer
 
@@ -81,7 +81,7 @@ class FasterRCNN(Detector):
             assert groundtruth is not None, 'in training, predict needs the groundtruth'
             boxes, count = self._second_stage.sample(
                 tf.stop_gradient(boxes), count, Groundtruth.from_batch(groundtruth, image_size),
-                random_seed(objectness, 1))
+                drawing(objectness, 1))
         normalized = to_normalized(boxes, image_size)
         regions = self._region_features(maps, normalized, image_size, training)
         refined, classes = (_per_image(tf.cast(x, tf.float32), boxes.shape[1])

@@ -7,8 +7,9 @@ import tensorflow as tf
 from object_detection.boxes import ops
 from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.boxes.nms import Detections, NonMaxSuppression
-from object_detection.boxes.samplers import BalancedSampler
+from object_detection.boxes.samplers import BalancedSampler, Draw
 from object_detection.boxes.targets import TargetAssigner
+from object_detection.layers import core
 from object_detection.models import losses
 from object_detection.models.detector import Predictions
 from object_detection.models.faster_rcnn.groundtruth import Groundtruth
@@ -97,7 +98,7 @@ class FirstStage:
         targets = self.assigner.assign(predictions['anchors'], groundtruth.boxes, is_object, groundtruth.weights, [0.])
         positive = targets.matches >= 0
         indices, count = self.sampler.sample(tf.not_equal(targets.class_weights, 0.), positive,
-                                             random_seed(objectness, 0))
+                                             drawing(objectness, 0))
         encodings, objectness, target_encodings, weights, positive = (
             tf.gather(tensor, indices, batch_dims=1) for tensor in (
                 encodings, objectness, targets.boxes, targets.box_weights, positive))
@@ -131,10 +132,14 @@ def dynamic_anchors(generator: AnchorGenerator, sizes: list[tuple[tf.Tensor, tf.
     return tf.concat(grids, 0)
 
 
-def random_seed(logits: tf.Tensor, purpose: int) -> tf.Tensor:
-    """Return a seed, int64 [2], made of the bits of logits (float32 [...]) and a number for the purpose.
+def drawing(logits: tf.Tensor, purpose: int) -> Draw:
+    """Return the random numbers to sample with, as BalancedSampler.sample takes them.
 
-    The draws differ from step to step and from image to image, yet a resumed run repeats those of an unbroken one.
+    The draws differ from step to step and from image to image, yet a resumed run repeats those of an unbroken one. In
+    training they depend on the global step, so that a batch that is divided draws the same; elsewhere on the bits of
+    logits, float32 [...]. The number `purpose` tells draws of one step apart.
     """
-    bits = tf.cast(tf.bitcast(logits, tf.int32), tf.int64)
-    return tf.stack([tf.reduce_sum(bits), purpose])
+    seed = core.step_seed(purpose)
+    if seed is None:
+        seed = tf.stack([tf.reduce_sum(tf.cast(tf.bitcast(logits, tf.int32), tf.int64)), purpose])
+    return lambda shape: core.uniform_share(shape, seed, tf.float64)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from object_detection.boxes import ops
 from object_detection.boxes.nms import NonMaxSuppression
-from object_detection.boxes.samplers import BalancedSampler
+from object_detection.boxes.samplers import BalancedSampler, Draw
 from object_detection.boxes.targets import TargetAssigner, Targets
 from object_detection.models import losses
 from object_detection.models.detector import Predictions, Tensors, detection_dict
@@ -41,14 +41,14 @@ class SecondStage:
         background = [1.] + [0.] * (groundtruth.labels.shape[-1] - 1)
         return self.assigner.assign(boxes, groundtruth.boxes, groundtruth.labels, groundtruth.weights, background)
 
-    def sample(self, boxes: tf.Tensor, count: tf.Tensor, groundtruth: Groundtruth, seed: tf.Tensor
+    def sample(self, boxes: tf.Tensor, count: tf.Tensor, groundtruth: Groundtruth, draw: Draw
                ) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw the proposals to train on, some of which are objects.
 
         Args:
             boxes: float32 [B, P, 4].
             count: int32 [B], number of proposals; the boxes beyond it are padding.
-            seed: int64 [2].
+            draw: as BalancedSampler.sample takes it.
         Returns:
             boxes and count of the sample, as above, with P = sampler.size; the arguments if there is no sampler.
         """
@@ -56,7 +56,7 @@ class SecondStage:
             return boxes, count
         targets = self.assign(boxes, groundtruth)
         candidate = tf.logical_and(tf.sequence_mask(count, tf.shape(boxes)[1]), targets.class_weights > 0.)
-        indices, count = self.sampler.sample(candidate, targets.matches >= 0, seed)
+        indices, count = self.sampler.sample(candidate, targets.matches >= 0, draw)
         sampled = tf.sequence_mask(count, tf.shape(indices)[1])[..., tf.newaxis]
         return tf.where(sampled, tf.gather(boxes, indices, batch_dims=1), 0.), count
 

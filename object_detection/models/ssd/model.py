@@ -10,7 +10,7 @@ import tensorflow as tf
 from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.targets import TargetAssigner, Targets
-from object_detection.layers import devices
+from object_detection.layers import parts
 from object_detection.layers.feature_extractors.base import FeatureExtractor
 from object_detection.models.detector import Detector, Predictions, Tensors, detection_dict, trim_padding
 from object_detection.models.losses import HardExampleMiner
@@ -123,8 +123,8 @@ class SSD(Detector):
             mask = settings.hard_example_miner.mask(classification, localization, self._decode(predictions),
                                                     targets.matches)
             classification, localization = classification * mask, localization * mask
-        normalizer = (devices.loss_normalizer(tf.reduce_sum(targets.box_weights)) if settings.normalize_by_matches
-                      else 1.)
+        normalizer = (parts.loss_normalizer(tf.reduce_sum(targets.box_weights)) if settings.normalize_by_matches
+                      else parts.sum_normalizer())
         code_size = self._target_assigner.coder.code_size if settings.normalize_localization_by_code_size else 1
         return {'Loss/localization_loss':
                 tf.reduce_sum(localization) * (settings.localization_weight / (normalizer * code_size)),

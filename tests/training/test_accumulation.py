@@ -55,7 +55,8 @@ def test_four_parts_of_two_are_a_batch_of_eight(changes, tmp_path):
 def test_samples_and_dropout_of_faster_rcnn_are_those_of_the_batch(tmp_path, monkeypatch):
     """Anchors, proposals and dropped values are drawn at random, for the whole batch whatever parts it comes in."""
     monkeypatch.setitem(feature_extractors.FASTER_RCNN, 'toy', toy_backbone.ToySplitBackbone)
-    config = toy_backbone.faster_rcnn(tmp_path, batch_size=4).replace('use_dropout: false', 'use_dropout: true').replace(
+    config = toy_backbone.faster_rcnn(tmp_path, batch_size=4)
+    config = config.replace('use_dropout: false', 'use_dropout: true').replace(
         'dropout_keep_probability: 1.0', 'dropout_keep_probability: 0.6')
     assert 'use_dropout: true' in config and 'probability: 0.6' in config
     compare(tmp_path, config, 4, 1e-5)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
+from object_detection.utils import endings
 from object_detection.utils.phases import OutOfMemory
 
 
@@ -39,10 +40,13 @@ def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = 
 
 @contextlib.contextmanager
 def out_of_memory(batch_size: int, advice: str) -> Iterator[None]:
-    """Inside the block, turn TensorFlow's ResourceExhaustedError into OutOfMemory that says what to do."""
+    """Inside the block, turn TensorFlow's ResourceExhaustedError, and those of the libraries below it, into OutOfMemory
+    that says what to do."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
+    except tf.errors.OpError as error:
+        if not isinstance(error, tf.errors.ResourceExhaustedError) and not endings.ALLOCATION_FAILED.search(str(error)):
+            raise
         lines = str(error).splitlines()
         reason = next((line for line in lines if line.startswith('OOM')), lines[0])  # a graph's error starts elsewhere
         raise OutOfMemory(f'memory ran out at batch size {batch_size} ({reason[:160]}). {advice}') from error

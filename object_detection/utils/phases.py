@@ -12,8 +12,10 @@ is imported inside:
 
 A Worker starts its process at once and preloads modules there, while the parent still checks the user's input.
 """
+import collections
 import contextlib
 import errno
+import faulthandler
 import gc
 import importlib
 import json
@@ -31,13 +33,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from object_detection.utils import console, environment, files, machine
+from object_detection.utils import console, endings, environment, files, machine
 from object_detection.utils.errors import UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
-BAD_INPUT, DISK_FULL, KILLED, BUG = 'bad input', 'disk full', 'killed', 'bug'
+BAD_INPUT, DISK_FULL, KILLED, HUNG, BUG = 'bad input', 'disk full', 'killed', 'hung', 'bug'
 
 Report = Callable[..., None]  # report(name, **values) sends an event to the parent
 Stopping = Callable[[], bool]  # whether the phase was asked to stop
@@ -48,6 +50,9 @@ _LIBJPEG = re.compile(rb'Corrupt JPEG data|Premature end of JPEG|Inconsistent pr
 DAMAGED_JPEG = ('the data of a JPEG is damaged; it is used as far as it can be decoded. train_t2.py --sample 0 names '
                 'such pictures')
 _LOOK_SECONDS = 1.  # how often the parent looks at the memory of the process
+_STACKS_SECONDS = 3.  # how long a process that hangs has for telling where
+_STACKS = getattr(signal, 'SIGUSR1', None)  # asks a process for its stacks; Windows has no such signal
+_TAIL = 80  # lines of stderr that are kept to find out why a process ended
 _kept: list[object] = []
 
 
@@ -108,7 +113,9 @@ class Worker:
         if sys.platform != 'win32':
             self._errors, their_errors = context.Pipe(duplex=False)
         self._unprinted, self._damage_told = b'', False
-        self._oom_kills, self._impatient = _oom_kills(), False
+        self._oom_kills, self._impatient = endings.oom_kills(), False
+        self._written: collections.deque[bytes] = collections.deque(maxlen=_TAIL)
+        self._hung = ''
         self._peak_memory: int | None = None
         self._process = context.Process(target=_work, args=(theirs, list(preload), their_errors), daemon=True)
         self._process.start()
@@ -126,7 +133,7 @@ class Worker:
         self._pass_on_errors()
 
     def run(self, phase: Phase, arguments: dict[str, Any], outcome_path: str | Path,
-            on_event: Callable[..., object]) -> Outcome:
+            on_event: Callable[..., object], watchdog: float | None = None) -> Outcome:
         """Call phase(report, stopping, **arguments) in the process and wait for it to end.
 
         Ctrl-C and SIGTERM in the parent ask the phase to stop; a second one kills it.
@@ -136,19 +143,21 @@ class Worker:
             arguments: anything that can be pickled.
             outcome_path: JSON file that the process writes, whole, when the phase ends.
             on_event: called with (name, **values) for each event.
+            watchdog: seconds without an event after which the process writes its stacks to stderr and is killed; see
+                endings.Watchdog.
         """
         order = pickle.dumps((phase, arguments))
         Path(outcome_path).unlink(missing_ok=True)
         with Signals(self._ask_to_stop):
             if self._tell(('run', order, str(outcome_path))):
-                self._listen(on_event)
+                self._listen(on_event, endings.Watchdog(watchdog))
             self._process.join()
             self._pass_on_errors(on_event)
         outcome = self._outcome(outcome_path)
         outcome.peak_memory = outcome.peak_memory or self._peak_memory
         return outcome
 
-    def _listen(self, on_event: Callable[..., object]) -> None:
+    def _listen(self, on_event: Callable[..., object], watchdog: endings.Watchdog) -> None:
         """Pass on events, and what the process writes to stderr, until it ends."""
         looked = 0.
         while True:
@@ -161,11 +170,35 @@ class Worker:
             try:
                 while self._pipe.poll():
                     name, values = self._pipe.recv()
+                    watchdog.event(name)
                     on_event(name, **values)
             except (EOFError, ConnectionError):
                 return
             if not self._process.is_alive() and not self._pipe.poll():
                 return
+            if watchdog.bites():
+                self._end_hung(watchdog.limit)
+                return
+
+    def _end_hung(self, seconds: float) -> None:
+        """Let the process write the stacks of its threads to stderr, and kill it."""
+        pid, before = self._process.pid or 0, len(self._written)
+        if endings.stopped(pid):
+            self._hung = 'it was stopped (SIGSTOP or Ctrl-Z), so it could not say where'
+        else:
+            if _STACKS:
+                os.kill(pid, _STACKS)
+            else:
+                self._tell(('stacks',))
+            end = time.monotonic() + _STACKS_SECONDS
+            while time.monotonic() < end and self._process.is_alive():
+                multiprocessing.connection.wait(
+                    [self._process.sentinel, *filter(None, [self._errors])], end - time.monotonic())
+                self._pass_on_errors()
+            told = not self._errors or len(self._written) > before
+            self._hung = 'the stacks of its threads are above' if told else 'it did not say where'
+        self._hung = f'nothing came from the process for {_minutes(seconds)}, and it was ended; {self._hung}'
+        self._process.kill()
 
     def _pass_on_errors(self, on_event: Callable[..., object] | None = None) -> None:
         """Print what the process has written to stderr, except for the lines of libjpeg: these become one warning.
@@ -178,6 +211,7 @@ class Worker:
             if not data:  # the process is gone
                 self._errors.close()
                 self._errors, lines, self._unprinted = None, [self._unprinted] * bool(self._unprinted), b''
+            self._written.extend(lines)
             for line in lines:
                 if not _LIBJPEG.match(line):
                     sys.stderr.flush()
@@ -205,16 +239,22 @@ class Worker:
             return Outcome(**json.loads(Path(path).read_text(encoding='utf-8')))
         if self._impatient:
             return Outcome(INTERRUPTED, 'ended at once')
+        if self._hung:
+            return Outcome(HUNG, self._hung)
         code = self._process.exitcode
-        if code == -getattr(signal, 'SIGKILL', 9) and _oom_kills() > self._oom_kills:
-            return Outcome(OUT_OF_MEMORY, 'the operating system ended the process because main memory ran out')
+        if reason := endings.memory_ran_out(code, self._written, self._oom_kills):
+            return Outcome(OUT_OF_MEMORY, reason)
+        if code == -signal.SIGTERM:  # it came before the process could take it as a request to stop
+            return Outcome(INTERRUPTED, 'ended at once by SIGTERM')
         if code is not None and code < 0:
             return Outcome(KILLED, f'the process was ended by {signal.Signals(-code).name}')
         return Outcome(BUG, f'the process ended with code {code}; its messages are above')
 
 
 class Signals:
-    """Inside the block, Ctrl-C and SIGTERM call handler(number of signals so far) instead of raising."""
+    """Inside the block, Ctrl-C, SIGTERM and SIGBREAK call handler(number of signals so far) instead of raising."""
+
+    NUMBERS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGBREAK') if hasattr(signal, name)]
 
     def __init__(self, handler: Callable[[int], None]) -> None:
         self._handler, self._times = handler, 0
@@ -222,7 +262,7 @@ class Signals:
     def __enter__(self) -> None:
         self._before = {}
         if threading.current_thread() is threading.main_thread():  # the only thread that may set handlers
-            self._before = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {s: signal.signal(s, self._on_signal) for s in self.NUMBERS}
 
     def _on_signal(self, *_: object) -> None:
         self._times += 1
@@ -264,9 +304,14 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
         errors.close()
     stop: threading.Event = threading.Event()
     orders: queue.Queue[tuple[bytes, str]] = queue.Queue()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
+    for name in ('SIGINT', 'SIGBREAK'):  # Ctrl-C and Ctrl-Break reach the whole group; the parent passes them on
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threading.Thread(target=_receive, args=(pipe, orders, stop), daemon=True).start()
+    stacks = os.fdopen(os.dup(2), 'w')  # even while console.muffled has turned stderr away
+    if _STACKS:  # handled at once, whatever C code a thread is in
+        faulthandler.register(_STACKS, stacks, all_threads=True)
+    threading.Thread(target=_receive, args=(pipe, orders, stop, stacks), daemon=True).start()
     environment.prepare_tensorflow()
     with without_gc(), console.muffled():
         for name in preload:
@@ -285,7 +330,7 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
     os._exit(0)  # shutting TensorFlow down costs time and can crash
 
 
-def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stop: threading.Event) -> None:
+def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stop: threading.Event, stacks: TextIO) -> None:
     """Receive the parent's messages; end this process when the parent is gone, however it ended."""
     while True:
         try:
@@ -294,8 +339,14 @@ def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stop: thr
             os._exit(1)
         if kind == 'run':
             orders.put((rest[0], rest[1]))
+        elif kind == 'stacks':
+            faulthandler.dump_traceback(stacks, all_threads=True)
         else:
             stop.set()
+
+
+def _minutes(seconds: float) -> str:
+    return f'{seconds / 60:.3g} minute{"" if seconds == 60 else "s"}'
 
 
 def _attempt(phase: Callable[[], dict | None]) -> Outcome:
@@ -308,16 +359,11 @@ def _attempt(phase: Callable[[], dict | None]) -> Outcome:
         return Outcome(BAD_INPUT, str(error))
     except MemoryError:
         return Outcome(OUT_OF_MEMORY, 'main memory ran out')
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return Outcome(OUT_OF_MEMORY, 'main memory ran out: there was none for a new thread')
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         return Outcome(DISK_FULL, f'no space left on the device while writing {error.filename or "a file"}')
-
-
-def _oom_kills() -> int:
-    """Return how many processes Linux has killed so far because memory ran out; 0 where it is unknown."""
-    try:
-        lines = Path('/proc/vmstat').read_text(encoding='ascii').splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith('oom_kill ')), 0)

@@ -1,8 +1,15 @@
 """Phases for test_phases.py; a module of its own, because the fresh process must be able to import them."""
+import ctypes
+import ctypes.util
 import errno
 import os
 import signal
 import time
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import Interrupted, NotFinite
@@ -48,6 +55,39 @@ def bug(report, stopping):
 
 def killed(report, stopping):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hangs(report, stopping, where):
+    """Works, and then hangs: in C code that never lets Python run, in Python, or stopped from outside."""
+    report('progress', step=1)
+    if where == 'C':
+        ctypes.PyDLL(None).sleep(60)
+    elif where == 'stopped':
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
+def takes_its_time(report, stopping):
+    time.sleep(1.5)
+    for step in range(3):
+        report('progress', step=step)
+        time.sleep(.6)
+    return {}
+
+
+def bad_alloc(report, stopping):
+    """C++'s operator new throws std::bad_alloc, which nobody catches."""
+    name = ctypes.util.find_library('stdc++')
+    new = ctypes.CDLL(name)._Znwm
+    new.argtypes, new.restype = [ctypes.c_size_t], ctypes.c_void_p
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+    new(1 << 40)
+
+
+def takes_memory(report, stopping):
+    kept = []
+    while True:
+        kept.append(b'x' * (1 << 24))
 
 
 def noisy(report, stopping, lines):

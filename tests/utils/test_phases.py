@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection.utils import phases
+from object_detection.utils import endings, phases
 from tests.support import phase_samples
 
 ROOT = Path(__file__).parents[2]
@@ -68,8 +68,88 @@ def test_killed(tmp_path):
 @posix
 def test_killed_because_memory_ran_out(tmp_path, monkeypatch):
     counts = iter([4, 5])
-    monkeypatch.setattr(phases, '_oom_kills', lambda: next(counts))
-    assert run(phase_samples.killed, tmp_path).kind == phases.OUT_OF_MEMORY
+    monkeypatch.setattr(endings, 'oom_kills', lambda: next(counts))
+    outcome = run(phase_samples.killed, tmp_path)
+    assert outcome.kind == phases.OUT_OF_MEMORY and 'probably because main memory ran out' in outcome.message
+
+
+@posix
+def test_killed_by_the_kernel_in_a_control_group_that_is_full(tmp_path):
+    group = control_group(limit=300 << 20)
+    script = tmp_path / 'parent.py'
+    script.write_text(f"""
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from object_detection.utils import endings, phases
+from tests.support import phase_samples
+if __name__ == '__main__':
+    Path({str(group)!r}, 'cgroup.procs').write_text(str(os.getpid()))
+    with phases.Worker() as worker:
+        print(worker.run(phase_samples.takes_memory, {{}}, {str(tmp_path / 'outcome.json')!r}, print))
+""")
+    try:
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        for _ in range(50):
+            try:
+                group.rmdir()
+                break
+            except OSError:  # a process of it is still ending
+                time.sleep(.1)
+    assert "kind='out of memory', message='the operating system ended the process" in done.stdout, done
+
+
+def control_group(limit):
+    """A new control group with a limit in bytes; skips the test where none can be made."""
+    for parent, name in (('/sys/fs/cgroup/memory', 'memory.limit_in_bytes'), ('/sys/fs/cgroup', 'memory.max')):
+        group = Path(parent, f'test-{os.getpid()}')
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / name).write_text(str(limit))
+            if 'oom_kill ' in ''.join((group / file).read_text() for file in ('memory.events', 'memory.oom_control')
+                                      if (group / file).exists()):
+                return group
+        except OSError:
+            pass
+        group.rmdir()
+    pytest.skip('this system lets nobody make a control group')
+
+
+@posix
+@pytest.mark.skipif(sys.platform == 'darwin', reason='libstdc++')
+def test_an_abort_of_the_allocator_is_out_of_memory(tmp_path):
+    outcome = run(phase_samples.bad_alloc, tmp_path)
+    assert outcome.kind == phases.OUT_OF_MEMORY and 'std::bad_alloc' in outcome.message, outcome
+
+
+@posix
+@pytest.mark.parametrize('where, says', [('C', 'stacks of its threads are above'), ('stopped', 'it was stopped')])
+def test_a_process_that_hangs_is_ended_and_says_where(where, says, tmp_path, capfd):
+    began = time.monotonic()
+    with phases.Worker() as worker:
+        outcome = worker.run(phase_samples.hangs, {'where': where}, tmp_path / 'outcome.json',
+                             lambda name, **values: None, watchdog=1.)
+    assert outcome.kind == phases.HUNG and says in outcome.message and '0.0167 minutes' in outcome.message
+    assert time.monotonic() - began < 15
+    if where == 'C':
+        assert 'phase_samples.py", line' in capfd.readouterr().err
+
+
+def test_the_watchdog_waits_for_a_phase_to_begin_and_for_each_step(tmp_path):
+    with phases.Worker() as worker:
+        outcome = worker.run(phase_samples.takes_its_time, {}, tmp_path / 'outcome.json', lambda name, **values: None,
+                             watchdog=1.2)
+    assert outcome.kind == phases.DONE
+
+
+@posix
+def test_sigterm_to_the_worker_alone_asks_it_to_stop(tmp_path):
+    outcome = run(phase_samples.wait_for_stop, tmp_path, lambda name, pid: os.kill(pid, signal.SIGTERM))
+    assert outcome == phases.Outcome(phases.INTERRUPTED, 'stopped as asked', {'step': 7})
 
 
 @posix
@@ -108,7 +188,7 @@ def test_the_worker_dies_with_its_parent(tmp_path):
     script.write_text(f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from object_detection.utils import phases
+from object_detection.utils import endings, phases
 from tests.support import phase_samples
 if __name__ == '__main__':
     with phases.Worker() as worker:

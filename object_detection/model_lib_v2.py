@@ -28,7 +28,7 @@ from object_detection.evaluation import drawing, evaluator, metrics
 from object_detection.evaluation.samples import samples
 from object_detection.training import screen
 from object_detection.training.train import train
-from object_detection.utils import config_util, console, files, phases
+from object_detection.utils import config_util, console, files, phases, stop
 from object_detection.utils.errors import UserError
 
 NUM_STEPS_PER_ITERATION = 100
@@ -293,8 +293,9 @@ def _stop_on_signals() -> Iterator[phases.Stopping]:
         if times > 1:
             raise KeyboardInterrupt
 
-    with phases.Signals(count):
+    with stop.Requests(count):
         try:
             yield lambda: signals > 0
         except phases.Interrupted as end:
-            raise KeyboardInterrupt(f'stopped as asked; {end.data["checkpoint"]} was saved') from None
+            kept = f'{end.data["checkpoint"]} was saved' if end.data['checkpoint'] else 'before the first step'
+            raise KeyboardInterrupt(f'stopped as asked; {kept}') from None

@@ -62,6 +62,8 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
             model = build.build(config.model)
             step = checkpoints.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
         report('restored', checkpoint=saved.prefix, step=step)
+        if stopping():
+            raise Interrupted('stopped as asked')
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
         with summaries.Writer(folder) as writer:
             pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping)

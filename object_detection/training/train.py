@@ -54,6 +54,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
             start = step = run.restore()
             if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
+            if stopping():
+                raise Interrupted('stopped as asked', step=start, checkpoint=run.checkpoint)
             run.prepare(start)
         last = num_steps if to_the_end else _next_checkpoint(start, checkpoint_every_n, num_steps)
         report('started', step=start, target=last)
@@ -62,10 +64,11 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
                 writer.images(start + 1, 'train_input_images', run.pictures())
             monitor = Monitor(report, writer, run.optimizer.learning_rate, log_every_n, last)
             while step < last:
-                target = _next_checkpoint(step, checkpoint_every_n, num_steps)
+                target, before = _next_checkpoint(step, checkpoint_every_n, num_steps), step
                 step = run.loop(step, target, last, stopping, monitor)
-                run.save()
-                if step < target:
+                if step > before:
+                    run.save()
+                if step < last and stopping():
                     raise Interrupted('stopped as asked', step=step, checkpoint=run.checkpoint)
         return {'step': step, 'checkpoint': run.checkpoint, 'trained': step - start}
 

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
+from object_detection.utils import stop
+
 
 class UserError(Exception):
     """A mistake that the user can correct.
@@ -20,31 +22,40 @@ class UserError(Exception):
 def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command's main(argv) and exit with the code it returns.
 
-    A UserError, a full disk (OSError 28) and a package that is not installed become messages on stderr and code 1,
-    Ctrl-C code 130. Any other exception is a bug and keeps its traceback.
+    A UserError, a full disk (OSError 28) and a package that is not installed become messages on stderr and code 1;
+    Ctrl-C and SIGTERM code 130, even where main was done before it noticed. Any other exception is a bug and keeps its
+    traceback.
     """
+    with stop.command() as requests:
+        try:
+            code = _code(main, argv)
+            interrupted = requests.count > 0
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        print('interrupted', file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _code(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None) -> int:
+    """Call main(argv), print a message about each mistake, and return the exit code."""
     try:
-        code = main(argv)
+        return main(argv) or 0
     except UserError as error:
         for finding in error.findings:
             print(f'error: {finding}', file=sys.stderr)
-        code = 1
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        code = 130
     except BrokenPipeError:  # the reader (head, a closed pager) is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        return 0
     except ModuleNotFoundError as error:
         if (error.name or '').partition('.')[0] == 'object_detection':  # a bug of ours
             raise
         print(f'error: {sys.executable} lacks the packages of requirements.txt ({error!s}). Run make setup once, and '
               '. .venv/bin/activate in every new terminal (Windows: see README.md)', file=sys.stderr)
-        code = 1
     except OSError as error:
         if error.errno != 28:
             raise
         print(f'error: no space left on the device while writing {error.filename or "a file"}; '
               'free some and run the same command again', file=sys.stderr)
-        code = 1
-    sys.exit(code or 0)
+    return 1

@@ -31,11 +31,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
-from object_detection.utils import console, endings, environment, files, machine
+from object_detection.utils import console, endings, environment, files, machine, stop
 from object_detection.utils.errors import UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
@@ -66,12 +67,14 @@ class Outcome:
         data: what the phase returned, or gave to the EarlyExit exception it raised; JSON.
         peak_memory: the most main memory in bytes that its process had; None where it is unknown. Of a process that
             was killed it is what was seen within the last second.
+        asked_to_stop: whether a request to stop came, however late: a phase that was at its end is done nevertheless.
     """
 
     kind: str
     message: str = ''
     data: dict[str, Any] = field(default_factory=dict)
     peak_memory: int | None = field(default=None, compare=False)
+    asked_to_stop: bool = field(default=False, compare=False)
 
 
 class EarlyExit(Exception):
@@ -118,7 +121,10 @@ class Worker:
         self._hung = ''
         self._peak_memory: int | None = None
         self._process = context.Process(target=_work, args=(theirs, list(preload), their_errors), daemon=True)
-        self._process.start()
+        if sys.platform != 'win32':
+            resource_tracker.ensure_running()  # otherwise `start` does it, and takes Ctrl-C again in between
+        with stop.held_back():
+            self._process.start()
         theirs.close()
         if their_errors:
             their_errors.close()
@@ -136,7 +142,8 @@ class Worker:
             on_event: Callable[..., object], watchdog: float | None = None) -> Outcome:
         """Call phase(report, stopping, **arguments) in the process and wait for it to end.
 
-        Ctrl-C and SIGTERM in the parent ask the phase to stop; a second one kills it.
+        Ctrl-C and SIGTERM in the parent ask the phase to stop; a second one kills it. If one came earlier in this
+        command (stop.command), the phase does not begin.
 
         Args:
             phase: a function at module level; the process imports its module to find it.
@@ -148,12 +155,16 @@ class Worker:
         """
         order = pickle.dumps((phase, arguments))
         Path(outcome_path).unlink(missing_ok=True)
-        with Signals(self._ask_to_stop):
+        with stop.requests() as requests, requests.handled(self._ask_to_stop):
+            if requests.count:
+                return Outcome(INTERRUPTED, 'asked to stop before it began', asked_to_stop=True)
             if self._tell(('run', order, str(outcome_path))):
                 self._listen(on_event, endings.Watchdog(watchdog))
             self._process.join()
             self._pass_on_errors(on_event)
-        outcome = self._outcome(outcome_path)
+            outcome = self._outcome(outcome_path)
+            requests.count += outcome.asked_to_stop and not requests.count  # it was asked directly
+            outcome.asked_to_stop = requests.count > 0
         outcome.peak_memory = outcome.peak_memory or self._peak_memory
         return outcome
 
@@ -251,28 +262,6 @@ class Worker:
         return Outcome(BUG, f'the process ended with code {code}; its messages are above')
 
 
-class Signals:
-    """Inside the block, Ctrl-C, SIGTERM and SIGBREAK call handler(number of signals so far) instead of raising."""
-
-    NUMBERS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGBREAK') if hasattr(signal, name)]
-
-    def __init__(self, handler: Callable[[int], None]) -> None:
-        self._handler, self._times = handler, 0
-
-    def __enter__(self) -> None:
-        self._before = {}
-        if threading.current_thread() is threading.main_thread():  # the only thread that may set handlers
-            self._before = {s: signal.signal(s, self._on_signal) for s in self.NUMBERS}
-
-    def _on_signal(self, *_: object) -> None:
-        self._times += 1
-        self._handler(self._times)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
 def keep_alive(thing: object) -> None:
     """Keep `thing` alive until the worker process ends; do nothing in other processes.
 
@@ -302,16 +291,17 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
     if errors:
         os.dup2(errors.fileno(), 2)
         errors.close()
-    stop: threading.Event = threading.Event()
+    stopping = threading.Event()
     orders: queue.Queue[tuple[bytes, str]] = queue.Queue()
     for name in ('SIGINT', 'SIGBREAK'):  # Ctrl-C and Ctrl-Break reach the whole group; the parent passes them on
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    stop.let_go()
     stacks = os.fdopen(os.dup(2), 'w')  # even while console.muffled has turned stderr away
     if _STACKS:  # handled at once, whatever C code a thread is in
         faulthandler.register(_STACKS, stacks, all_threads=True)
-    threading.Thread(target=_receive, args=(pipe, orders, stop, stacks), daemon=True).start()
+    threading.Thread(target=_receive, args=(pipe, orders, stopping, stacks), daemon=True).start()
     environment.prepare_tensorflow()
     with without_gc(), console.muffled():
         for name in preload:
@@ -322,15 +312,16 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
     def report(name: str, **values: Any) -> None:
         pipe.send((name, values))
 
-    outcome = _attempt(lambda: phase(report, stop.is_set, **arguments))
-    outcome.peak_memory = machine.peak_memory()
+    outcome = _attempt(lambda: phase(report, stopping.is_set, **arguments))
+    outcome.peak_memory, outcome.asked_to_stop = machine.peak_memory(), stopping.is_set()
     files.write_text(outcome_path, json.dumps(asdict(outcome), indent=1))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # shutting TensorFlow down costs time and can crash
 
 
-def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stop: threading.Event, stacks: TextIO) -> None:
+def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stopping: threading.Event,
+             stacks: TextIO) -> None:
     """Receive the parent's messages; end this process when the parent is gone, however it ended."""
     while True:
         try:
@@ -342,7 +333,7 @@ def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stop: thr
         elif kind == 'stacks':
             faulthandler.dump_traceback(stacks, all_threads=True)
         else:
-            stop.set()
+            stopping.set()
 
 
 def _minutes(seconds: float) -> str:

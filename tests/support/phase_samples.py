@@ -28,6 +28,14 @@ def wait_for_stop(report, stopping):
     raise Interrupted('stopped as asked', step=7)
 
 
+def stopped_at_its_end(report, stopping):
+    """Looks for a request for the last time, and then one comes."""
+    stopping()
+    report('ending', pid=os.getpid())
+    time.sleep(.5)
+    return {'step': 7}
+
+
 def never_stops(report, stopping):
     report('waiting', pid=os.getpid())
     time.sleep(60)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection import checkpoints, records
+from object_detection.config import paths
 from object_detection.training import train
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
@@ -88,11 +89,38 @@ def test_two_devices_are_one(config, tmp_path):
 
 
 def test_stops_when_asked_and_saves(config, tmp_path):
-    answers = iter([False, False, False, True])
     with pytest.raises(phases.Interrupted) as caught:
-        run(tmp_path, config, 8, lambda: next(answers))
+        run(tmp_path, config, 8, after(4))
     assert caught.value.data == {'step': 3, 'checkpoint': str(tmp_path / 'ckpt-2')}
     assert checkpoints.load(tmp_path).step == 3
+
+
+def after(times):
+    """A `stopping` that says no this many times."""
+    answers = iter([False] * times)
+    return lambda: next(answers, True)
+
+
+def test_a_stop_before_the_first_step(config, tmp_path):
+    """While the model is built: nothing is traced. While the step is traced: ckpt-1 is of this step already."""
+    for times, kept in ((0, []), (1, ['ckpt-1'])):
+        with pytest.raises(phases.Interrupted):
+            run(tmp_path, config, 8, after(times))
+        assert [path.name for path in paths.training_checkpoints(tmp_path)] == kept
+
+
+def test_a_stop_while_a_checkpoint_is_written(config, tmp_path, monkeypatch):
+    asked, save = [], checkpoints.Manager.save
+
+    def slow(manager):
+        if manager.folder == tmp_path and int(manager.root.step) == 2:
+            asked.append(True)
+        return save(manager)
+    monkeypatch.setattr(checkpoints.Manager, 'save', slow)
+    with pytest.raises(phases.Interrupted) as caught:
+        run(tmp_path, config, 8, lambda: bool(asked), checkpoint_every_n=2, to_the_end=True)
+    assert caught.value.data == {'step': 2, 'checkpoint': str(tmp_path / 'ckpt-2')}
+    assert [path.name for path in paths.training_checkpoints(tmp_path)] == ['ckpt-2', 'ckpt-1']
 
 
 def test_a_loss_that_is_not_finite(config, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from object_detection.utils import endings, phases
+from object_detection.utils import endings, errors, phases
 from tests.support import phase_samples
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +159,80 @@ def test_a_signal_asks_to_stop(number, tmp_path):
     outcome = run(phase_samples.wait_for_stop, tmp_path, lambda name, **values: os.kill(os.getpid(), number))
     assert outcome == phases.Outcome(phases.INTERRUPTED, 'stopped as asked', {'step': 7})
     assert signal.getsignal(number) == before
+
+
+@posix
+@pytest.mark.parametrize('asks', [lambda pid: os.kill(os.getpid(), signal.SIGINT),
+                                  lambda pid: os.kill(pid, signal.SIGTERM)], ids=['the command', 'the worker'])
+def test_a_request_at_the_end_of_a_phase_ends_the_command(asks, tmp_path, capsys):
+    """What the phase has done counts, and the next one does not begin."""
+    outcomes = []
+
+    def main(argv):
+        outcomes.append(run(phase_samples.stopped_at_its_end, tmp_path, lambda name, pid: asks(pid)))
+        outcomes.append(run(phase_samples.stopped_at_its_end, tmp_path, pytest.fail))
+    with pytest.raises(SystemExit) as end:
+        errors.run_main(main)
+    assert end.value.code == 130 and capsys.readouterr().err == 'interrupted\n'
+    assert [(outcome.kind, outcome.data) for outcome in outcomes] == [
+        (phases.DONE, {'step': 7}), (phases.INTERRUPTED, {})]
+    assert all(outcome.asked_to_stop for outcome in outcomes)
+
+
+@posix
+def test_a_request_in_the_last_phase_is_not_forgotten(tmp_path):
+    def main(argv):
+        run(phase_samples.stopped_at_its_end, tmp_path, lambda name, pid: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as end:
+        errors.run_main(main)
+    assert end.value.code == 130
+
+
+@posix
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
+def test_a_request_between_two_phases(tmp_path):
+    """It raises at once; where Python loses the exception, the next phase knows of it."""
+    class Careless:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcomes = []
+
+    def main(argv):
+        Careless()
+        outcomes.append(run(phase_samples.wait_for_stop, tmp_path, pytest.fail))
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail('it should have ended')
+    with pytest.raises(SystemExit) as end:
+        errors.run_main(main)
+    assert end.value.code == 130 and outcomes[0].kind == phases.INTERRUPTED
+
+
+@posix
+@pytest.mark.parametrize('seconds', [0, .02, .1, .3])
+def test_ctrl_c_to_the_whole_group_while_the_worker_starts(seconds, tmp_path):
+    """No traceback of a process that is not ready yet."""
+    script = tmp_path / 'parent.py'
+    script.write_text(f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from object_detection.utils import errors, phases
+from tests.support import phase_samples
+
+def main(argv):
+    with phases.Worker() as worker:
+        print('started', flush=True)
+        worker.run(phase_samples.wait_for_stop, {{}}, {str(tmp_path / 'outcome.json')!r}, lambda name, **values: None)
+
+if __name__ == '__main__':
+    errors.run_main(main)
+""")
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    assert process.stdout.readline() == 'started\n'
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ('interrupted\n', 130)
 
 
 @posix

@@ -6,10 +6,10 @@
 
 FOLDER holds the reference's object_detection/; only its *_test.py files and their helper test_case.py run from there.
 Each file runs in a process of its own. What the tests expect of old libraries is put back: the names that NumPy has
-removed (np.float), arrays of floats as pixels, which Pillow has ceased to take, the modules contextlib2 and tf_slim
-where they are not installed, and a picture that is part of the reference's repository but not of its package. Tests of
-what this package says that it has not are counted as "not here", tests that skip themselves under TensorFlow 2 as
-"TensorFlow 1". Ends with 1 if another test fails.
+removed (np.float), arrays of floats as pixels, which Pillow has ceased to take, the modules contextlib2, tf_slim, and
+pycocotools where they are not installed, and a picture that is part of the reference's repository but not of its
+package. Tests of what this package says that it has not are counted as "not here", tests that skip themselves under
+TensorFlow 2 as "TensorFlow 1". Ends with 1 if another test fails.
 """
 import argparse
 import contextlib
@@ -165,6 +165,9 @@ def _old_names() -> None:
     for name, replacement in (('contextlib2', contextlib), ('tf_slim', ModuleType('tf_slim'))):
         if importlib.util.find_spec(name) is None:
             sys.modules[name] = replacement
+    if importlib.util.find_spec('pycocotools') is None:
+        import faster_coco_eval
+        faster_coco_eval.init_as_pycocotools()
 
 
 def _test_picture(path: Path) -> None:

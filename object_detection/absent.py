@@ -24,11 +24,10 @@ _MODULES = {
     'use object_detection.data_decoders.tf_example_decoder':
         'core.data_decoder core.data_parser builders.decoder_builder metrics.tf_example_parser',
     'use object_detection.training.schedules': 'utils.learning_schedules',
-    'use object_detection.evaluation.evaluator': 'eval_util',
     'keypoints are augmented by object_detection.inputs.augmentation': 'core.keypoint_ops core.densepose_ops',
     'object_detection.models has the architectures, and object_detection.builders.model_builder builds them':
         'meta_architectures.deepmac_meta_arch meta_architectures.rfcn_meta_arch',
-    'use object_detection.checkpoints': 'utils.variables_helper utils.model_util',
+    'use object_detection.checkpoints': 'utils.model_util',
     'exporter_main_v2 writes a SavedModel, which tf.lite.TFLiteConverter reads':
         'export_tflite_graph_tf2 export_tflite_graph_lib_tf2',
     _BUILDERS: 'builders.anchor_generator_builder builders.box_coder_builder builders.box_predictor_builder '
@@ -86,9 +85,10 @@ class AbsentModule(ModuleNotFoundError):
 def explain_module(name: str) -> None:
     """Raise AbsentModule if the reference has a module of this name (without object_detection.) and we have not."""
     if name in MODULES:
-        # Without the argument `name`, since `from package import module` drops the message of an error that has it.
+        # With the package's name instead of the module's: `from package import module` drops the message of an error
+        # that has the module's, and `python -m package.module.other` prints a traceback of one that has neither.
         raise AbsentModule(f'object_detection.{name} of the TF2 Object Detection API is not here: {MODULES[name]} '
-                           '(docs/api.md)')
+                           '(docs/api.md)', name=f'object_detection.{name}'.rpartition('.')[0])
 
 
 def explain_name(module: str, name: str, reasons: Mapping[str, str]) -> NoReturn:

@@ -1,4 +1,10 @@
-"""python -m object_detection.model_main_tf2, under the reference's name."""
+"""python -m object_detection.model_main_tf2 or python object_detection/model_main_tf2.py, as with the reference."""
+import sys
+from pathlib import Path
+
+if not __package__:  # run by its path: Python has put this file's folder where that of the package belongs
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
 from object_detection.commands.model_main_tf2 import run
 
 if __name__ == '__main__':

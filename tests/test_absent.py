@@ -46,8 +46,8 @@ def test_the_forms_of_import():
 
 
 def test_scripts_that_ask_before():
-    with pytest.raises(ModuleNotFoundError, match=r'use object_detection\.evaluation\.evaluator'):
-        importlib.util.find_spec('object_detection.eval_util')
+    with pytest.raises(ModuleNotFoundError, match=r'use object_detection\.models\.losses'):
+        importlib.util.find_spec('object_detection.core.losses')
 
 
 def test_other_names_fail_as_ever():

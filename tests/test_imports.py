@@ -12,16 +12,19 @@ SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
 # Modules under the reference's names, for people's own code. No room imports them.
 REFERENCE = (
     'object_detection.builders', 'object_detection.core', 'object_detection.data_decoders',
-    'object_detection.dataset_tools', 'object_detection.exporter_lib_v2', 'object_detection.meta_architectures',
-    'object_detection.metrics', 'object_detection.model_lib', 'object_detection.model_lib_v2',
+    'object_detection.dataset_tools', 'object_detection.eval_util', 'object_detection.exporter_lib_v2',
+    'object_detection.meta_architectures', 'object_detection.metrics', 'object_detection.model_lib',
+    'object_detection.model_lib_v2',
     *(f'object_detection.utils.{name}' for name in (
         'category_util', 'colab_utils', 'config_util', 'dataset_util', 'gfile', 'json_utils', 'label_map_util',
         'np_box_list', 'np_box_list_ops', 'np_box_mask_list', 'np_box_mask_list_ops', 'np_box_ops', 'np_mask_ops',
-        'object_detection_evaluation', 'ops', 'shape_utils', 'static_shape', 'tf_version', 'visualization_utils')))
+        'object_detection_evaluation', 'ops', 'shape_utils', 'static_shape', 'tf_version', 'variables_helper',
+        'visualization_utils')))
 # Those of them that import TensorFlow; the others do so in the functions that need it.
 WITH_TENSORFLOW = (
     'object_detection.builders', 'object_detection.core.learning_phase', 'object_detection.core.model',
-    'object_detection.core.preprocessor', 'object_detection.data_decoders', 'object_detection.exporter_lib_v2',
+    'object_detection.core.preprocessor', 'object_detection.data_decoders', 'object_detection.eval_util',
+    'object_detection.exporter_lib_v2',
     'object_detection.meta_architectures', 'object_detection.model_lib', 'object_detection.utils.ops',
     'object_detection.utils.shape_utils')
 # From the bottom upwards. A module may import from its own room and from the rooms of the lines above, in no circle.

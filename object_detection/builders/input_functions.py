@@ -4,7 +4,7 @@
     dataset = inputs.train_input(configs['train_config'], configs['train_input_config'], configs['model'])
     for features, labels in dataset: ...
 """
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from object_detection import inputs, protos
 from object_detection.builders import model_builder
 from object_detection.builders.dataset_builder import per_replica
 from object_detection.config import checks, label_map
+from object_detection.core import preprocessor
 from object_detection.core.standard_fields import InputDataFields as Fields
 from object_detection.meta_architectures.detector_model import DetectorModel
 from object_detection.models import resizers
@@ -87,6 +88,20 @@ def create_eval_input_fn(eval_config: protos.EvalConfig, eval_input_config: prot
                          model_config: protos.DetectionModel) -> Callable[..., tf.data.Dataset]:
     """Return fn(params=None) -> eval_input(...)."""
     return lambda params=None: eval_input(eval_config, eval_input_config, model_config, params=params)
+
+
+def augment_input_data(tensor_dict: dict[str, tf.Tensor],
+                       data_augmentation_options: Iterable[tuple[Callable[..., Any], dict[str, Any]]]
+                       ) -> dict[str, tf.Tensor]:
+    """Return an example with augmentations applied in order.
+
+    Args:
+        tensor_dict: image [H, W, 3], 0..255, of any dtype; and its objects, see core.preprocessor.preprocess.
+        data_augmentation_options: from preprocessor_builder.build.
+    """
+    image = tf.cast(tensor_dict[Fields.image], tf.float32)[tf.newaxis]
+    augmented = preprocessor.preprocess({**tensor_dict, Fields.image: image}, data_augmentation_options)
+    return {**augmented, Fields.image: augmented[Fields.image][0]}
 
 
 def _config(model_config: protos.DetectionModel, **sections: Any) -> protos.TrainEvalPipelineConfig:

@@ -8,6 +8,7 @@ from typing import Any
 
 from object_detection import protos
 from object_detection.config import checks
+from object_detection.core import preprocessor
 from object_detection.inputs import augmentation
 
 
@@ -23,4 +24,5 @@ def build(preprocessor_step_config: protos.PreprocessingStep) -> tuple[Callable[
     if not isinstance(preprocessor_step_config, protos.PreprocessingStep):
         raise ValueError('preprocessor_step_config not of type preprocessor_pb2.PreprocessingStep.')
     checks.demand(checks.check_part(preprocessor_step_config, 'data_augmentation_options'))
-    return augmentation.function_of(preprocessor_step_config)
+    function, arguments = augmentation.function_of(preprocessor_step_config)
+    return getattr(preprocessor, function.__name__), arguments

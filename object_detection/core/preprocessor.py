@@ -1,11 +1,21 @@
-"""Augment one image and its objects."""
+"""Augment one image and its objects.
+
+    preprocessor.preprocess(example, [(preprocessor.random_horizontal_flip, {}),
+                                      (preprocessor.random_adjust_brightness, {'max_delta': .1})])
+
+The functions are the options of train_config.data_augmentation_options, and their arguments the option's fields.
+"""
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
+from object_detection import absent
 from object_detection.core.standard_fields import InputDataFields as Fields
+from object_detection.inputs.augmentation import OPTIONS
 from object_detection.inputs.augmentation.random import Random
+from object_detection.inputs.sample import Sample
 
 SAMPLE_FIELDS = {  # entry of a sample (inputs/sample.py): the reference's name
     'image': Fields.image, 'boxes': Fields.groundtruth_boxes, 'classes': Fields.groundtruth_classes,
@@ -13,6 +23,13 @@ SAMPLE_FIELDS = {  # entry of a sample (inputs/sample.py): the reference's name
     'difficult': Fields.groundtruth_difficult, 'group_of': Fields.groundtruth_group_of,
     'keypoints': Fields.groundtruth_keypoints, 'keypoint_visibilities': Fields.groundtruth_keypoint_visibilities,
     'masks': Fields.groundtruth_instance_masks, 'mask_weights': Fields.groundtruth_instance_mask_weights}
+
+_RESIZE = 'object_detection.builders.image_resizer_builder builds functions that resize'
+_ABSENT = {
+    **dict.fromkeys(('resize_to_range', 'resize_to_min_dimension', 'resize_to_max_dimension', 'resize_pad_to_multiple'),
+                    _RESIZE),
+    **dict.fromkeys(('retain_boxes_above_threshold', 'random_pad_to_aspect_ratio', 'convert_class_logits_to_softmax',
+                     'image_to_float', 'one_hot_encoding'), 'it is no option of data_augmentation_options here')}
 
 
 def preprocess(tensor_dict: Mapping[str, tf.Tensor],
@@ -25,7 +42,7 @@ def preprocess(tensor_dict: Mapping[str, tf.Tensor],
             image: [1, H, W, 3], 0..255, of any dtype.
             Objects may lack everything but boxes and classes; keys that an image or its objects do not have are kept as
             they are.
-        preprocess_options: from preprocessor_builder.build.
+        preprocess_options: functions of this module with their keyword arguments, or from preprocessor_builder.build.
         func_arg_map: accepted; every augmentation changes whatever there is.
         preprocess_vars_cache: not supported.
     """
@@ -52,3 +69,32 @@ def _defaults(count: int | tf.Tensor) -> dict[str, tf.Tensor]:
     false = tf.fill([count], False)
     return {'boxes': tf.zeros([count, 4]), 'classes': tf.ones([count], tf.int64), 'weights': tf.ones([count]),
             'area': tf.zeros([count]), 'is_crowd': false, 'difficult': false, 'group_of': false}
+
+
+def get_default_func_arg_map(**included: bool) -> dict[str, Any]:
+    """Return what `preprocess` takes as func_arg_map: nothing, since augmentations change whatever there is."""
+    del included
+    return {}
+
+
+def _step(function: Callable[..., Sample]) -> Callable[..., Sample]:
+    """Return an augmentation that says what it is for when it is called with tensors, as the reference's can be."""
+    @functools.wraps(function)
+    def step(sample: Sample, random: Random | None = None, **arguments: Any) -> Sample:
+        if not isinstance(random, Random):
+            raise TypeError(f'{function.__name__} is for preprocess(tensor_dict, [({function.__name__}, {{}})]), or '
+                            'object_detection.inputs.augment_input_data; it does not take the tensors themselves')
+        return function(sample, random, **arguments)
+
+    return step
+
+
+_STEPS = {name: _step(function) for name, function in OPTIONS.items()}
+
+
+def __getattr__(name: str) -> Callable[..., Sample]:
+    return _STEPS[name] if name in _STEPS else absent.explain_name(__name__, name, _ABSENT)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_STEPS]

@@ -12,6 +12,7 @@ Flags, names and features are the TF2 Object Detection API's.
 import argparse
 import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+if not __package__:  # run by its path: Python has put this file's folder where that of the package belongs
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from object_detection import protos
 from object_detection.dataset_tools import conversion

@@ -7,9 +7,13 @@ The pictures of a set are those that ImageSets/Main/aeroplane_SET.txt lists (eac
 SET.txt. Flags, names and features are the TF2 Object Detection API's.
 """
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+if not __package__:  # run by its path: Python has put this file's folder where that of the package belongs
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from object_detection import protos
 from object_detection.config import label_map

@@ -9,12 +9,16 @@ import argparse
 import io
 import random
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+if not __package__:  # run by its path: Python has put this file's folder where that of the package belongs
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from object_detection import protos
 from object_detection.config import label_map

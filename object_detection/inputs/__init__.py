@@ -16,6 +16,7 @@ __all__ = ['eval_dataset', 'naming_broken_records', 'train_dataset']
 
 def __getattr__(name: str) -> Any:
     """Return what the TF2 Object Detection API's module `inputs` has under this name."""
-    if name in ('HASH_BINS', 'HASH_KEY', 'create_eval_input_fn', 'create_train_input_fn', 'eval_input', 'train_input'):
+    if name in ('HASH_BINS', 'HASH_KEY', 'augment_input_data', 'create_eval_input_fn', 'create_train_input_fn',
+                'eval_input', 'train_input'):
         return getattr(importlib.import_module('object_detection.builders.input_functions'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -21,8 +21,7 @@ _MODULES = {
     'use object_detection.boxes.nms': 'core.post_processing',
     'use object_detection.models.losses': 'core.losses',
     'use object_detection.inputs.augmentation': 'core.preprocessor_cache utils.autoaugment_utils',
-    'use object_detection.data_decoders.tf_example_decoder':
-        'core.data_decoder core.data_parser builders.decoder_builder metrics.tf_example_parser',
+    'use object_detection.data_decoders.tf_example_decoder': 'core.data_decoder builders.decoder_builder',
     'use object_detection.training.schedules': 'utils.learning_schedules',
     'keypoints are augmented by object_detection.inputs.augmentation': 'core.keypoint_ops core.densepose_ops',
     'object_detection.models has the architectures, and object_detection.builders.model_builder builds them':

@@ -65,3 +65,18 @@ def test_it_costs_nothing_until_it_is_needed():
             'print("object_detection.absent" in sys.modules)')
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True
                           ).stdout.strip() == 'False'
+
+
+@pytest.mark.parametrize('name', ['model_main', 'legacy.train', 'inference.infer_detections'])
+def test_run_as_a_module_it_ends_in_one_line(name):
+    done = subprocess.run([sys.executable, '-m', f'object_detection.{name}', '--train_dir=x'], capture_output=True,
+                          text=True)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1 and 'model_main_tf2 trains and exporter_main_v2 exports' in line
+
+
+@pytest.mark.parametrize('script', ['model_main_tf2.py', 'dataset_tools/create_pet_tf_record.py'])
+def test_commands_run_by_their_path(script, tmp_path):
+    """As tutorials call them; tmp_path, so that the checkout isn't found as the current folder."""
+    done = subprocess.run([sys.executable, PACKAGE / script, '--help'], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith(f'usage: {Path(script).name}'), done.stderr

@@ -3,7 +3,8 @@
     preprocessor.preprocess(example, [(preprocessor.random_horizontal_flip, {}),
                                       (preprocessor.random_adjust_brightness, {'max_delta': .1})])
 
-The functions are the options of train_config.data_augmentation_options, and their arguments the option's fields.
+The functions are the options of train_config.data_augmentation_options, and their arguments the option's fields. Pairs
+may also have the reference's names, such as area_range=(0.1, 1) for min_area and max_area.
 """
 import functools
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,11 @@ _ABSENT = {
     **dict.fromkeys(('retain_boxes_above_threshold', 'random_pad_to_aspect_ratio', 'convert_class_logits_to_softmax',
                      'image_to_float', 'one_hot_encoding'), 'it is no option of data_augmentation_options here')}
 
+_PAIRS = {  # argument of the reference's function: fields of the option
+    'aspect_ratio_range': ('min_aspect_ratio', 'max_aspect_ratio'), 'area_range': ('min_area', 'max_area'),
+    'target_size': ('target_height', 'target_width'), 'min_image_size': ('min_image_height', 'min_image_width'),
+    'max_image_size': ('max_image_height', 'max_image_width'), 'dropped_label': ('label',)}
+
 
 def preprocess(tensor_dict: Mapping[str, tf.Tensor],
                preprocess_options: Iterable[tuple[Callable[..., Any], Mapping[str, Any]]],
@@ -39,9 +45,8 @@ def preprocess(tensor_dict: Mapping[str, tf.Tensor],
 
     Args:
         tensor_dict: as TfExampleDecoder.decode returns it, but
-            image: [1, H, W, 3], 0..255, of any dtype.
-            Objects may lack everything but boxes and classes; keys that an image or its objects do not have are kept as
-            they are.
+            image: [1, H, W, 3], 0..255, of any dtype; it may be missing for augmentations that change objects only.
+            Objects may lack everything but boxes and classes; keys that are none of SAMPLE_FIELDS are kept as they are.
         preprocess_options: functions of this module with their keyword arguments, or from preprocessor_builder.build.
         func_arg_map: accepted; every augmentation changes whatever there is.
         preprocess_vars_cache: not supported.
@@ -49,31 +54,41 @@ def preprocess(tensor_dict: Mapping[str, tf.Tensor],
     del func_arg_map
     if preprocess_vars_cache is not None:
         raise ValueError('preprocess_vars_cache is not supported; give None')
-    image = tensor_dict[Fields.image]
-    if image.shape.rank != 4:
+    image = tensor_dict.get(Fields.image)
+    if image is not None and len(image.shape) != 4:
         raise ValueError('images in tensor_dict should be rank 4')
     fields = {name: field for name, field in SAMPLE_FIELDS.items() if field in tensor_dict}
-    sample = {**_defaults(tf.shape(tensor_dict[Fields.groundtruth_boxes])[0] if 'boxes' in fields else 0),
-              **{name: tensor_dict[field] for name, field in fields.items()}, 'image': image[0]}
+    sample = {name: tf.convert_to_tensor(tensor_dict[field]) for name, field in fields.items()}
+    if image is not None:
+        sample['image'] = sample['image'][0]
+    sample = {**_defaults(sample), **sample}
     random = Random(0, tf.random.uniform([], maxval=2 ** 62, dtype=tf.int64))
     for function, arguments in preprocess_options:
         sample = function(sample, random, **arguments)
     augmented = {field: sample[name] for name, field in fields.items()}
+    if image is not None:
+        augmented[Fields.image] = sample['image'][tf.newaxis]
     if Fields.num_groundtruth_boxes in tensor_dict:
         augmented[Fields.num_groundtruth_boxes] = tf.shape(sample['boxes'])[0]
-    return {**tensor_dict, **augmented, Fields.image: sample['image'][tf.newaxis]}
+    return {**tensor_dict, **augmented}
 
 
-def _defaults(count: int | tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return the entries of a sample (inputs/sample.py) with `count` plain objects, but for image, masks, keypoints."""
+def _defaults(sample: Sample) -> Sample:
+    """Return what the objects of a sample (inputs/sample.py) may lack: plain ones, whose keypoints are all visible."""
+    count = tf.shape(sample['boxes'])[0] if 'boxes' in sample else 0
     false = tf.fill([count], False)
-    return {'boxes': tf.zeros([count, 4]), 'classes': tf.ones([count], tf.int64), 'weights': tf.ones([count]),
-            'area': tf.zeros([count]), 'is_crowd': false, 'difficult': false, 'group_of': false}
+    defaults = {'boxes': tf.zeros([count, 4]), 'classes': tf.ones([count], tf.int64), 'weights': tf.ones([count]),
+                'area': tf.zeros([count]), 'is_crowd': false, 'difficult': false, 'group_of': false}
+    if 'masks' in sample:
+        defaults['mask_weights'] = tf.ones([count])
+    if 'keypoints' in sample:
+        defaults['keypoint_visibilities'] = ~tf.reduce_any(tf.math.is_nan(sample['keypoints']), 2)
+    return defaults
 
 
-def get_default_func_arg_map(**included: bool) -> dict[str, Any]:
+def get_default_func_arg_map(*included: bool, **named: bool) -> dict[str, Any]:
     """Return what `preprocess` takes as func_arg_map: nothing, since augmentations change whatever there is."""
-    del included
+    del included, named
     return {}
 
 
@@ -84,6 +99,11 @@ def _step(function: Callable[..., Sample]) -> Callable[..., Sample]:
         if not isinstance(random, Random):
             raise TypeError(f'{function.__name__} is for preprocess(tensor_dict, [({function.__name__}, {{}})]), or '
                             'object_detection.inputs.augment_input_data; it does not take the tensors themselves')
+        for pair in _PAIRS.keys() & arguments.keys():
+            values = arguments.pop(pair)
+            arguments.update(zip(_PAIRS[pair], values if isinstance(values, (list, tuple)) else [values], strict=True))
+        if arguments.get('method') == tf.image.ResizeMethod.NEAREST_NEIGHBOR:  # the others are called as in the option
+            arguments['method'] = 'nearest_neighbor'
         return function(sample, random, **arguments)
 
     return step

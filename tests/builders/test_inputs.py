@@ -222,3 +222,30 @@ def test_records_of_the_decoder_can_be_augmented(config):
     options = [preprocessor_builder.build(step) for step in config.train_config.data_augmentation_options]
     assert preprocessor.preprocess(example, options).keys() == example.keys()
     assert records.Records(list(config.train_input_reader.tf_record_input_reader.input_path))
+
+
+def test_augmentations_by_the_names_of_the_reference():
+    """A box in the right upper quarter, flipped, cropped to the whole image, and enlarged."""
+    example = {'image': np.arange(48, dtype=np.float32).reshape(4, 4, 3),
+               'groundtruth_boxes': tf.constant([[0, .5, .5, 1]]), 'groundtruth_classes': tf.constant([[0., 1]])}
+    augmented = inputs.augment_input_data(example, [
+        (preprocessor.random_horizontal_flip, {'probability': 1.}),
+        (preprocessor.random_crop_image, {'min_object_covered': 1., 'area_range': (1., 1.),
+                                          'aspect_ratio_range': (1., 1.)}),
+        (preprocessor.resize_image, {'new_height': 8, 'new_width': 6,
+                                     'method': tf.image.ResizeMethod.NEAREST_NEIGHBOR})])
+    assert augmented['image'].shape == [8, 6, 3] and augmented['image'][0, 0, 0] == example['image'][0, -1, 0]
+    assert augmented['groundtruth_boxes'].numpy().tolist() == [[0, 0, .5, .5]]
+    assert augmented['groundtruth_classes'].numpy().tolist() == [[0, 1]]
+    only_boxes = preprocessor.preprocess({'groundtruth_boxes': tf.zeros([3, 4])}, [
+        (preprocessor.random_jitter_boxes, {})], preprocessor.get_default_func_arg_map(True, include_keypoints=True))
+    assert only_boxes.keys() == {'groundtruth_boxes'} and only_boxes['groundtruth_boxes'].shape == [3, 4]
+
+
+def test_augmentations_that_are_not_here():
+    with pytest.raises(TypeError, match=r'random_horizontal_flip is for preprocess\(tensor_dict'):
+        preprocessor.random_horizontal_flip(tf.zeros([4, 4, 3]), tf.zeros([0, 4]))
+    with pytest.raises(AttributeError, match=r'image_resizer_builder .* \(docs/api\.md\)'):
+        preprocessor.resize_to_range  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        preprocessor.nothing  # noqa: B018

@@ -6,6 +6,7 @@ A checkpoint is an object graph (nodes, named edges, variables) and the values o
     saved.py         a checkpoint's graph and all its values
     restore.py       give a model the values of a checkpoint; fine-tune
     manager.py       training's ckpt-1, ckpt-2, ...: resume, save
+    slim.py          take the optimizer's slots out of an older one
     object_graph.py  the graph of our own objects, written down, and walked beside that of a checkpoint
 """
 from object_detection.checkpoints.find import load, newest

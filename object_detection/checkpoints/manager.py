@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from object_detection.checkpoints import find, object_graph
+from object_detection.checkpoints import find, object_graph, slim
 from object_detection.checkpoints.restore import does_not_fit, restore
 from object_detection.config import paths
 from object_detection.utils import files
@@ -22,11 +22,12 @@ class Manager:
         folder: need not exist.
         step, model, optimizer: what the reference's checkpoints hold; the optimizer may have get_slot_names, get_slot.
         max_to_keep: older checkpoints are deleted.
+        keep_optimizer: checkpoints older than the newest this many lose the slots of the optimizer; None: none does.
     """
 
     def __init__(self, folder: str | Path, step: tf.Variable, model: tf.Module, optimizer: Any,
-                 max_to_keep: int) -> None:
-        self.folder, self._max_to_keep = Path(folder), max_to_keep
+                 max_to_keep: int, keep_optimizer: int | None = None) -> None:
+        self.folder, self._max_to_keep, self._keep_optimizer = Path(folder), max_to_keep, keep_optimizer
         self.root = tf.train.Checkpoint(step=step, model=model, optimizer=optimizer)
         self._save_counter = self.root.save_counter  # is made when first asked for, and must exist to be restored
 
@@ -46,7 +47,12 @@ class Manager:
         if any(key.startswith('model/') for key in (*report.new, *report.shape_differs)):
             raise does_not_fit(saved.prefix, report, 'Train the changed model in a new --model_dir; to start from '
                                'these weights, name the checkpoint as fine_tune_checkpoint')
-        if report.new:
+        kinds = {name for _, name in saved.slots(saved.children().get('optimizer'))}
+        if report.new and kinds <= {slim.KEPT} and len(report.new) == sum('optimizer/' in key for key in report.new):
+            warn(f'{saved.prefix} holds weights without the state of the optimizer, which only the newest checkpoints '
+                 f'keep (--keep_optimizer): {len(report.new)} variables of it start anew, so this does not continue '
+                 'the same run exactly')
+        elif report.new:
             warn(f'{saved.prefix} lacks {len(report.new)} variables of the optimizer ({report.new[0]}, ...); they '
                  'keep their initial values, so this does not continue the same run exactly')
         return saved.prefix
@@ -83,7 +89,19 @@ class Manager:
                 file.unlink()
         return prefix
 
+    def slim(self) -> list[Path]:
+        """Take the slots out of all checkpoints but the newest keep_optimizer; return the prefixes of those that had some.
+
+        Raises:
+            OSError: the disk is full (ENOSPC); the checkpoint is as it was.
+        """
+        if self._keep_optimizer is None:
+            return []
+        return [path for path in paths.training_checkpoints(self.folder)[self._keep_optimizer:]
+                if slim.remove_slots(path)]
+
     def _remove_partial(self) -> None:
         """Remove what a save that was killed left behind."""
+        slim.settle(self.folder)
         for path in (*self.folder.glob('ckpt-*.tempstate*'), *self.folder.glob('ckpt-*_temp')):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -90,11 +90,11 @@ def tensors(root: Any) -> dict[str, tf.Tensor]:
                     original_variable_node_id=indices[id(variable)], slot_name=name,
                     slot_variable_node_id=len(graph.nodes))
                 add_value(graph.nodes.add(), f'{variable_key}/.OPTIMIZER_SLOT/{key}/{name}', slot)
-    _mark_nodes_with_values(graph)
+    mark_nodes_with_values(graph)
     return {**values, GRAPH_KEY: tf.constant(graph.SerializeToString())}
 
 
-def _mark_nodes_with_values(graph: Any) -> None:
+def mark_nodes_with_values(graph: Any) -> None:
     """Set has_checkpoint_values of each node: whether it or a node below it has values. Edges may form circles."""
     parents: dict[int, list[int]] = {}
     for index, node in enumerate(graph.nodes):

@@ -76,7 +76,10 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     add('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
         help='steps from one checkpoint to the next')
     add('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
-        help='keep the newest N checkpoints')
+        help='keep the newest N checkpoints; best/ is never deleted')
+    add('--keep_optimizer', type=args.positive_int, default=3, metavar='N',
+        help='keep the state of the optimizer in the newest N checkpoints only, which then take half of the disk or '
+        'less; a run resumes exactly from those that have it')
     add('--log_every_n', type=args.positive_int, default=100, metavar='N',
         help='steps from one point in TensorBoard to the next')
     args.add_switch(parser, 'record_summaries', 'write pictures of the first batch for TensorBoard', default=True)
@@ -150,7 +153,8 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))  # a fresh one for each phase
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
-                'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'log_every_n': options.log_every_n,
+                'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,
+                'log_every_n': options.log_every_n,
                 'record_summaries': options.record_summaries}
 
     def evaluate(checkpoint):

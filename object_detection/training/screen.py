@@ -67,6 +67,9 @@ class Screen:
     def _saved(self, checkpoint, step):
         console.log(f'train: step {step} saved as {checkpoint}')
 
+    def _slimmed(self, checkpoints):
+        console.log(f'train: the state of the optimizer was taken out of {", ".join(checkpoints)} (--keep_optimizer)')
+
     def _evaluated(self, pictures):
         self._bar.update(pictures)
 

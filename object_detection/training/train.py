@@ -2,6 +2,7 @@
 
     build -> restore -> (trace the step | write ckpt-1 | read the first batch, all at once) -> steps -> checkpoint
 """
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,15 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 
 
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
-          checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, log_every_n: int = 100, seed: int = 0,
+          checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, keep_optimizer: int | None = None,
+          log_every_n: int = 100, seed: int = 0,
           cpus: int | None = None, record_summaries: bool = True, to_the_end: bool = False,
           accumulate: int = 1) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
         config_text: the content of pipeline.config.
+        keep_optimizer: the slots of the optimizer are kept in the newest this many checkpoints; None: in all of them.
         cpus: see devices.strategy.
         record_summaries: write the first images of the batch for TensorBoard; numbers are written always.
         to_the_end: do not stop at the next checkpoint, but train to num_steps.
@@ -39,7 +42,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     Events:
         device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, reshaped), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
-        values: {tag: number}) every log_every_n steps; saved(checkpoint, step).
+        values: {tag: number}) every log_every_n steps; saved(checkpoint, step); slimmed(checkpoints): which have lost
+        the slots of the optimizer.
     Returns:
         {'step', 'checkpoint', 'trained'}: the step reached, its checkpoint, and how many steps this phase did: none if
         the checkpoint was at num_steps already.
@@ -50,7 +54,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     strategy = devices.strategy(report, cpus, optimize_graphs=False)
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
         with without_gc():
-            run = _Run(config, strategy, Path(model_dir), checkpoint_max_to_keep, seed, report, accumulate)
+            run = _Run(config, strategy, Path(model_dir), (checkpoint_max_to_keep, keep_optimizer), seed, report,
+                       accumulate)
             start = step = run.restore()
             if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
@@ -93,7 +98,7 @@ def _check_divisible(batch_size, devices, count):
 class _Run:
     """What lives as long as the phase: model, optimizer, data, checkpoints."""
 
-    def __init__(self, config, strategy, folder, max_to_keep, seed, report, count):
+    def __init__(self, config, strategy, folder, kept, seed, report, count):
         self.config, self.strategy, self.folder, self.seed, self.report = config, strategy, folder, seed, report
         self.batch_size, self.count = config.train_config.batch_size, count
         _check_divisible(self.batch_size, strategy.num_replicas_in_sync, count)
@@ -102,7 +107,7 @@ class _Run:
         self.model = build.build(config.model, seed)
         self.variables = trainable(self.model, config.train_config)
         self.optimizer = optimizer.build(config.train_config.optimizer, list(self.model.trainable_variables))
-        self.manager = checkpoints.Manager(folder, self.step, self.model, self.optimizer, max_to_keep)
+        self.manager = checkpoints.Manager(folder, self.step, self.model, self.optimizer, *kept)
         self.checkpoint = None  # prefix of the newest
 
     def restore(self):
@@ -170,6 +175,14 @@ class _Run:
         check_weights(step, self.model)
         self.checkpoint = self.manager.save()
         self.report('saved', checkpoint=self.checkpoint, step=step)
+        try:
+            if slimmed := self.manager.slim():
+                self.report('slimmed', checkpoints=[path.name for path in slimmed])
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            self.report('warning', text='no space left on the device to rewrite older checkpoints without the state of '
+                        'the optimizer; they stay as they are')
 
     def pictures(self):
         """Return the first images of the batch, uint8 [at most 3, H, W, 3], as they are before normalization."""

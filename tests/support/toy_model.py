@@ -29,13 +29,13 @@ class Model(tf.Module):
                                                    self._feature_extractor.backbone.mean, self._box_predictor.kernel)]
 
 
-def manager(folder, model, max_to_keep=10, averaged=False):
+def manager(folder, model, max_to_keep=10, averaged=False, keep_optimizer=None):
     """Return (checkpoints.Manager of the folder, global step, optimizer)."""
     step = tf.Variable(0, dtype=tf.int64)
     optimize = optimizer.Momentum(model.trainable_variables, schedules.constant(1.))
     if averaged:
         optimize = optimizer.MovingAverage(optimize, model.trainable_variables, .5)
-    return checkpoints.Manager(folder, step, model, optimize, max_to_keep), step, optimize
+    return checkpoints.Manager(folder, step, model, optimize, max_to_keep, keep_optimizer), step, optimize
 
 
 def train_a_step(model, step, optimize):

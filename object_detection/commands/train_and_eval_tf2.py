@@ -76,7 +76,7 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     add('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
         help='steps from one checkpoint to the next')
     add('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
-        help='keep the newest N checkpoints; best/ is never deleted')
+        help='keep the newest N checkpoints')
     add('--keep_optimizer', type=args.positive_int, default=3, metavar='N',
         help='keep the state of the optimizer in the newest N checkpoints only, which then take half of the disk or '
         'less; a run resumes exactly from those that have it')
@@ -154,8 +154,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,
-                'log_every_n': options.log_every_n,
-                'record_summaries': options.record_summaries}
+                'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries}
 
     def evaluate(checkpoint):
         for title, arguments in (evaluations(options) if evaluates else {}).items():

@@ -90,7 +90,7 @@ class Manager:
         return prefix
 
     def slim(self) -> list[Path]:
-        """Take the slots out of all checkpoints but the newest keep_optimizer; return the prefixes of those that had some.
+        """Take the slots out of all checkpoints but the newest keep_optimizer; return the prefixes of these.
 
         Raises:
             OSError: the disk is full (ENOSPC); the checkpoint is as it was.

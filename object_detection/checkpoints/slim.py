@@ -1,4 +1,4 @@
-"""Take the optimizer's slots out of a checkpoint that is on disk: two thirds of its size with Adam, half with momentum."""
+"""Take the optimizer's slots out of a checkpoint on disk: two thirds of it with Adam, half with momentum."""
 import errno
 import os
 import re

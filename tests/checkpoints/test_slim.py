@@ -1,7 +1,7 @@
 """Older checkpoints lose the slots of the optimizer, at once or not at all."""
 import errno
-import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def names(folder):
 @pytest.mark.parametrize('averaged', [False, True])
 def test_all_but_the_slots_stays(averaged, tmp_path):
     _, prefix = saved(tmp_path, averaged)
-    before, stamp = checkpoints.Saved(prefix), os.stat(f'{prefix}.index').st_mtime_ns
+    before, stamp = checkpoints.Saved(prefix), Path(f'{prefix}.index').stat().st_mtime_ns
     dropped = {key for key in before.values if key.endswith('/optimizer/momentum/.ATTRIBUTES/VARIABLE_VALUE')}
     dropped |= {key for key in before.values if key.endswith('momentum/.ATTRIBUTES/VARIABLE_VALUE') and 'SLOT' in key}
     assert len(dropped) == 2
@@ -40,7 +40,7 @@ def test_all_but_the_slots_stays(averaged, tmp_path):
     for key, value in after.values.items():
         np.testing.assert_array_equal(value, before.values[key], key)
     assert {name for _, name in after.slots(after.children()['optimizer'])} == ({'average'} if averaged else set())
-    assert os.stat(f'{prefix}.index').st_mtime_ns == stamp
+    assert Path(f'{prefix}.index').stat().st_mtime_ns == stamp
     assert names(tmp_path) == ['ckpt-1.data-00000-of-00002', 'ckpt-1.data-00001-of-00002', 'ckpt-1.index']
 
 
@@ -77,7 +77,7 @@ def test_a_resume_from_one_without_says_so(tmp_path):
 @pytest.mark.parametrize('moment', range(11))
 def test_a_kill_leaves_it_with_slots_or_without(moment, tmp_path, monkeypatch):
     """Whole before anything is cleaned up, and clean after it."""
-    writer, prefix = saved(tmp_path)
+    _, prefix = saved(tmp_path)
     values = checkpoints.Saved(prefix).values
     left = [moment]
 

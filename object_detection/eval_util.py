@@ -243,5 +243,10 @@ def evaluator_options_from_eval_config(eval_config: protos.EvalConfig) -> dict[s
     return options
 
 
+def has_densepose(eval_dict: Tensors) -> bool:
+    """Return whether there are detections of DensePose, which no model here makes."""
+    return {DetectionResultFields.detection_masks, DetectionResultFields.detection_surface_coords} <= eval_dict.keys()
+
+
 def __getattr__(name: str) -> NoReturn:
     absent.explain_name(__name__, name, _ABSENT)

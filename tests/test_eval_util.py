@@ -52,6 +52,7 @@ def test_masks():
     found, objects = results['detection_masks'].numpy(), results['groundtruth_instance_masks'].numpy()
     assert found.shape == objects.shape == (2, 1, 50, 100) and found.dtype == objects.dtype == np.uint8
     assert found[1, 0, 2:23, 2:98].all() and not found[1, 0, 27:].any()
+    assert not eval_util.has_densepose(results)
     assert objects[0, 0].sum() == 50 and objects[0, 0, :5, :10].all() and objects[1, 0].all()
 
 

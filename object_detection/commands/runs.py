@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, train
 
 
 def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options: argparse.Namespace,
-                    record: Record) -> None:
+                    record: Record, on_evaluated: Callable[[], object] = lambda: None) -> None:
     """Evaluate without training: the newest checkpoint at once, then each new one until none comes for eval_timeout.
 
     Numbers and images go to model_dir for TensorBoard. Metrics of model_dir's own checkpoints stand with them in its
@@ -96,6 +96,7 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
             evaluated once.
         options: from the command line.
         record: of model_dir.
+        on_evaluated: called when the metrics are in the record.
     Raises:
         UserError: there is no checkpoint, or none came.
     """
@@ -110,6 +111,7 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
             prefix = Path(done['checkpoint'])
             if prefix.resolve().parent == record.folder.resolve():
                 record.add(title, prefix.name, done['step'], done['metrics'])
+            on_evaluated()
             screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
             path = prefix  # of the folder's newest: the same one on the training pictures
             if title == 'eval':

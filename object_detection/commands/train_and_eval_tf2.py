@@ -13,10 +13,11 @@ seconds.
 import argparse
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from object_detection.commands.reports import Reports
 from object_detection.commands.runs import (
     PRELOAD,
     begin,
@@ -54,12 +55,14 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
             if evaluated := checkpoint_to_evaluate(options):
                 with unpacked(evaluated) as path:
                     record = begin(config, facts, options, trains=False)
-                    evaluate_folder(worker, config, path, options, record)
+                    with Reports(options.model_dir) as reports:
+                        evaluate_folder(worker, config, path, options, record, reports.write)
                 return
             with files.lock(options.model_dir, 'this model_dir'):
                 keep_config(config, options)
                 record = begin(config, facts, options, trains=True)
-                train_and_evaluate(worker, config, options, record, evaluate)
+                with Reports(options.model_dir) as reports:
+                    train_and_evaluate(worker, config, options, record, evaluate, reports.write)
     finally:
         if options.alert:
             print('\a', end='', file=sys.stderr, flush=True)
@@ -136,7 +139,7 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
 
 
 def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace, record: Record,
-                       evaluates: bool = True) -> None:
+                       evaluates: bool = True, on_evaluated: Callable[[], object] = lambda: None) -> None:
     """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
 
     What comes next depends on the files in model_dir alone, so the same command continues a run that was killed at any
@@ -148,6 +151,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
         options: from the command line.
         record: of model_dir.
         evaluates: False to train only.
+        on_evaluated: called when the metrics of a checkpoint are in the record.
     """
     from object_detection.config import pipeline
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))  # a fresh one for each phase
@@ -163,6 +167,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
                 done = run_phase(next(workers), evaluate_phase, title, {**shared, **arguments, 'known': known}, record)
                 if done:  # nothing was, if the checkpoint is damaged and the one before it known
                     record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'])
+                    on_evaluated()
                     screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
 
     newest = next(iter(paths.training_checkpoints(options.model_dir)), None)

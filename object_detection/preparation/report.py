@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -14,7 +13,7 @@ from object_detection.preparation.decode import Unusable, decode
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.split import stable_random
-from object_detection.utils import files
+from object_detection.utils import files, pages
 
 HAND, SHADE, DOT = (23, 178, 106), 110, 6  # color and opacity of masks drawn by hand; pixels of a keypoint
 LABELS, SAMPLES, TILES = 40, 8, 16  # labels shown, pictures of each, and tiles; the template holds the other limits
@@ -28,9 +27,6 @@ ERROR_KINDS = (
     ('overlooked', 'The detector is sure of an object where there is no box.'),
     ('swapped', 'The detector sees an object of another label in the box.'),
     ('badly placed', 'The detector sees the object of the box, but its edges elsewhere.'))
-TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-                               trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-TEMPLATES.filters['thousands'] = '{:,}'.format
 
 
 def write(numbers: dict[str, Any], pictures: Sequence[Picture], examples: Sequence[Picture], sources: Mapping[str, str],
@@ -49,8 +45,9 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], examples: Sequen
                 'To review': numbers['review'], 'Label errors': 'label_errors' in numbers,
                 'Across the split': numbers['across'], 'Conflicts': numbers['conflicts'],
                 'Duplicates': numbers['duplicates'], 'Skipped': numbers['skipped']}
-    page = TEMPLATES.get_template('report_template.html').render(
-        title=f'Data set {options.dataset.resolve().name}', sections=[title for title in sections if sections[title]],
+    page = pages.render(
+        Path(__file__).parent, 'report_template.html', title=f'Data set {options.dataset.resolve().name}',
+        sections=[title for title in sections if sections[title]],
         numbers=numbers, subsets=[subset for subset in SUBSETS if numbers['totals'][subset]],
         histograms=list(_histograms(numbers)), samples=samples, hidden_labels=len(numbers['labels']) - LABELS,
         reasons=[(reason, count, True) for reason, count in numbers['skipped_by_reason'].items()],

@@ -1,10 +1,10 @@
 """Print the events and results of a training run. Imports no TensorFlow."""
-import collections
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from object_detection.runs.metrics import leading_metrics, short_name, short_names
 from object_detection.runs.record import Record
 from object_detection.utils import console
 
@@ -77,7 +77,7 @@ class Screen:
 def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tuple[str, float]]) -> None:
     """Print one line about an evaluation: the mAP of each metric, and HEADLINE."""
     chosen = {*leading_metrics(name for name, _ in metrics), *HEADLINE}
-    headline = ', '.join(f'{_short(name)} {value:.4f}' for name, value in metrics if name in chosen)
+    headline = ', '.join(f'{short_name(name)} {value:.4f}' for name, value in metrics if name in chosen)
     console.log(f'{title}: step {step}, {pictures} pictures: {headline}')
 
 
@@ -91,7 +91,7 @@ def show_summary(record: Record) -> None:
     rows = [(name, math.nan if value is None else value) for name, value in metrics.items()]
     console.table(['metric', 'value'], rows, title=f'{record.folder / newest}, step {entries[newest]["step"]}')
     main = leading_metrics(metrics)[0]
-    title = _short(main)
+    title = short_name(main)
     values = {name: entry['eval'][main] for name, entry in entries.items() if entry['eval'].get(main) is not None}
     ranks = sorted(values, key=lambda name: values[name], reverse=True)
     best = next((name for name in ranks if (record.folder / f'{name}.index').exists()), None)
@@ -102,22 +102,3 @@ def show_summary(record: Record) -> None:
         first = ranks[0]
         console.log(f'{title} {values[first]:.4f} was reached by {first}, step {entries[first]["step"]}, which was '
                     'deleted; --checkpoint_max_to_keep says how many are kept')
-
-
-def leading_metrics(names: Iterable[str]) -> list[str]:
-    """Select the mAP of each metric in metrics_set: the first of its names, which come in groups."""
-    first: dict[str, str] = {}
-    for name in names:
-        first.setdefault(name.split('/')[0], name)
-    return [name for group, name in first.items() if group.endswith('_Precision')]
-
-
-def short_names(tags: Iterable[str]) -> list[str]:
-    """Shorten each tag to its last part; to the last two where several tags end alike."""
-    parts = [tag.split('/') for tag in tags]
-    ends = collections.Counter(names[-1] for names in parts)
-    return ['/'.join(names[-1 if ends[names[-1]] == 1 else -2:]) for names in parts]
-
-
-def _short(metric):
-    return metric.removeprefix('DetectionBoxes_Precision/').removeprefix('Loss/')

@@ -83,7 +83,7 @@ def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
     assert 'eval: step 2, 5 pictures' in done.stdout and 'eval_train: step 2, 3 pictures' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 2) in events(run / 'new' / 'eval')
     assert sorted(path.name for path in (run / 'new').iterdir()) == [
-        '.run.lock', 'eval', 'eval_train', 'run.json']
+        '.run.lock', 'eval', 'eval_train', 'run.json', 'summary.html']
     written = json.loads((run / 'new' / 'run.json').read_text())
     assert written['checkpoints'] == {} and [phase['checkpoint'] for phase in written['phases']] == [
         str(other / 'ckpt-2')] * 2

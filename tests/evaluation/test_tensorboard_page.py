@@ -1,9 +1,7 @@
 """The page that `tensorboard --logdir MODEL_DIR` serves shows the numbers and images of a run."""
 import contextlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -12,8 +10,8 @@ import numpy as np
 import pytest
 
 from object_detection.evaluation import summaries
+from tests.support import browser
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 SCALARS = ['Loss/total_loss', 'DetectionBoxes_Precision/mAP@.50IOU']
 
 
@@ -47,13 +45,8 @@ def test_tensorboard_knows_scalars_and_pictures(page):
     assert list(_get(f'{page}data/plugin/images/tags')['eval']) == ['eval_side_by_side_0_0']
 
 
-@pytest.mark.skipif(not CHROMIUM, reason='there is no Chromium here')
+@browser.needed
 def test_the_page_shows_them(page, tmp_path):
-    command = [CHROMIUM, '--headless', '--disable-gpu', '--no-first-run', '--disable-background-networking',
-               '--disable-component-update', '--disable-sync', f'--user-data-dir={tmp_path}', '--window-size=1400,1600',
-               '--virtual-time-budget=20000', '--dump-dom', f'{page}#timeseries']
-    if getattr(os, 'geteuid', lambda: 1)() == 0:
-        command.insert(1, '--no-sandbox')  # Chromium refuses to run as root with it
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = browser.shown(f'{page}#timeseries', tmp_path, '--window-size=1400,1600', '--virtual-time-budget=20000')
     for tag in (*(tag.split('/')[1] for tag in SCALARS), 'eval_side_by_side_0_0'):
         assert tag in shown

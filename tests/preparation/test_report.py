@@ -1,19 +1,15 @@
 """report.html in a real browser, and its numbers, which equal those of stats.json."""
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from object_detection.preparation import stats
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import Options
+from tests.support import browser
 from tests.support.hostile import encoded, scene
-
-BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
 
 
 @pytest.fixture
@@ -50,19 +46,14 @@ def test_is_one_file_and_escapes_names(output):
     assert '<i>ü' not in html and '&lt;i&gt;ü' in html  # names are text, not markup
 
 
-@pytest.mark.skipif(BROWSER is None, reason='no Chromium or Chrome here (Debian: apt install chromium)')
+@browser.needed
 def test_in_a_browser(output, tmp_path):
     page = (output / 'report.html').as_uri()
-    options = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars',
-               f'--user-data-dir={tmp_path / "profile"}']
-    done = subprocess.run([BROWSER, *options, '--dump-dom', page], capture_output=True, text=True, timeout=120)
-    figures = re.findall(r'<figure>.*?</figure>', done.stdout, re.DOTALL)
+    shown = browser.dom(page, tmp_path / 'profile')
+    figures = re.findall(r'<figure>.*?</figure>', shown, re.DOTALL)
     assert len(figures) == 11 + 1 + 2 + 2  # samples, review, conflict, duplicates
-    assert done.stdout.count('<h2 id=') == 8
-    picture = tmp_path / 'page.png'
-    subprocess.run([BROWSER, *options, '--window-size=1200,2000', f'--screenshot={picture}', page], capture_output=True,
-                   timeout=120, check=True)
-    pixels = np.asarray(Image.open(picture).convert('RGB')).astype(int)
+    assert shown.count('<h2 id=') == 8
+    pixels = browser.pixels(page, tmp_path / 'profile', 1200, 2000)
     assert pixels.shape[:2] == (2000, 1200)
     bars, boxes = ((np.abs(pixels - color).max(axis=-1) < 12).sum() for color in ((58, 119, 201), (154, 123, 234)))
     assert bars > 2000 and boxes > 2000  # histograms, and outlines around whole pictures

@@ -1,0 +1,73 @@
+"""What is written about a run while it goes on: summary.html, and what a tracker wants. Also a command:
+
+    python -m object_detection.commands.reports models/d1      # writes models/d1/summary.html anew, of any run
+
+Both need packages that the parent of a training should not load (matplotlib, mlflow), so a process of their own writes
+them, beside the training.
+"""
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from object_detection.utils import args, console, errors
+
+_ROOT = Path(__file__).parents[2]
+
+
+class Reports:
+    """Write the reports of a model_dir again and again; a context manager, whose end writes them a last time.
+
+    Args:
+        options: further options of this module's command.
+    """
+
+    def __init__(self, model_dir: str | Path, options: Sequence[str] = ()) -> None:
+        self._folder, self._options = Path(model_dir), list(options)
+        self._process: subprocess.Popen | None = None
+
+    def __enter__(self) -> 'Reports':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.write('--ended')
+        self._wait()
+
+    def write(self, *options: str) -> None:
+        """Start to write them, as run.json is now; wait for those that were started before."""
+        self._wait()
+        path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', __name__, str(self._folder), *self._options, *options], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding='utf-8', errors='replace',
+            env={**os.environ, 'PYTHONPATH': path, 'PYTHONIOENCODING': 'utf-8'})
+
+    def _wait(self) -> None:
+        """Wait for the process; warn if it failed, which is no reason to end a training."""
+        if self._process:
+            _, said = self._process.communicate()
+            if self._process.returncode not in (0, 130):
+                last = ['its process was ended', *said.strip().splitlines()][-1].removeprefix('error: ')
+                console.warn(f'summary.html of {self._folder} could not be written: {last}')
+            self._process = None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = args.Parser('Write summary.html of a model_dir from its run.json and TensorBoard files.')
+    parser.add_argument('model_dir', type=Path, help='the model_dir of a training or evaluation')
+    parser.add_argument('--ended', action='store_true', help='the run has ended')
+    options = parser.parse_args(argv)
+    if not (options.model_dir / 'run.json').is_file():
+        raise errors.UserError(f'{options.model_dir}: has no run.json; give the --model_dir of train_and_eval_tf2.py')
+    from object_detection.evaluation import summary
+    console.log(f'{summary.write(options.model_dir)} is written')
+
+
+def run() -> None:
+    """Run main; a user's mistakes end it with a message and an exit code."""
+    errors.run_main(main)
+
+
+if __name__ == '__main__':
+    run()

@@ -1,0 +1,155 @@
+"""summary.html of a model_dir: run.json and the curves of the run, in one file that needs nothing else.
+
+Imports no TensorFlow. matplotlib draws the curves, so this runs in a process of its own, not in the parent of a
+training.
+"""
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from object_detection.config import pipeline
+from object_detection.evaluation import charts
+from object_detection.evaluation.charts import Line
+from object_detection.runs import curves
+from object_detection.runs.metrics import best_of, has_value, is_loss, leading_metrics, short_name
+from object_detection.runs.record import Record, now
+from object_detection.utils import console, files, pages
+
+NAME = 'summary.html'
+TITLES = {'eval': 'test pictures', 'eval_train': 'training pictures'}
+_COLUMNS = 9  # metrics in the table of all evaluations
+_EVALS = ('eval', 'eval_train')
+_ABSENT: dict[str, Any] = {'from_step': None, 'step': None, 'seconds': None, 'peak_memory': None, 'device': '',
+                           'message': '', 'warnings': []}  # what an entry of a phase may lack
+
+
+def write(model_dir: str | Path) -> Path:
+    """Write MODEL_DIR/summary.html and return its path; UserError if its run.json is damaged."""
+    path = Path(model_dir) / NAME
+    files.write_text(path, page(path.parent))
+    return path
+
+
+def page(folder: Path) -> str:
+    """Return the page about a model_dir."""
+    record = Record(folder)
+    content = record.content
+    phases = [{**_ABSENT, **phase} for phase in content['phases']]
+    evaluations = evaluations_of(record)
+    config = config_of(record)
+    metrics = list(evaluations[-1]['eval']) if evaluations else []
+    leading = leading_metrics(metrics)
+    values = {entry['checkpoint']: entry['eval'].get(leading[0]) for entry in evaluations} if leading else {}
+    best = next((entry for entry in evaluations if entry['checkpoint'] == best_of(leading[0], values)), None
+                ) if leading else None
+    return pages.render(
+        Path(__file__).parent, 'summary_template.html', title=f'Training {folder.resolve().name}', folder=folder,
+        written=now(), evaluations=evaluations, metrics=metrics,
+        columns=_columns(metrics, evaluations), leading=leading, best=best, short=short_name,
+        is_loss=is_loss, has_value=has_value, charts=list(_charts(folder, evaluations, leading, best)), phases=phases,
+        totals=list(_totals(phases)), starts=content['starts'], config=config,
+        num_steps=pipeline.parse(config).train_config.num_steps if config else None,
+        data=list(_data(folder, record)), warnings=list(_warnings(content)), duration=console.duration,
+        state=_state(phases), titles=TITLES, best_at=lambda name: _best_at(name, evaluations))
+
+
+def evaluations_of(record: Record) -> list[dict[str, Any]]:
+    """Return the evaluated checkpoints by step: {'checkpoint', 'step', 'eval': {metric: value}, 'eval_train'}.
+
+    Each has 'eval', which is empty if only the training pictures were evaluated.
+    """
+    found = [{'eval': {}, **entry, 'checkpoint': name} for name, entry in record.entries.items()]
+    return sorted(found, key=lambda entry: (entry['step'], entry['checkpoint']))
+
+
+def config_of(record: Record) -> str:
+    """Return the resolved pipeline.config of the last start that trained, or else of the last one; '' without any."""
+    starts = record.content['starts']
+    start = record.last_start() or (starts[-1] if starts else {})
+    return record.content['configs'].get(start.get('config'), '')
+
+
+def _columns(metrics: list[str], evaluations: list[dict[str, Any]]) -> list[str]:
+    """Select the metrics for the table of all evaluations: the first ones that have a value, and the total loss."""
+    with_value = [name for name in metrics if any(has_value(name, entry['eval'].get(name)) for entry in evaluations)]
+    return [name for name in with_value if not is_loss(name)][:_COLUMNS] + [
+        name for name in with_value if name == 'Loss/total_loss']
+
+
+def _best_at(metric: str, evaluations: list[dict[str, Any]]) -> str | None:
+    return best_of(metric, {entry['checkpoint']: entry['eval'].get(metric) for entry in evaluations})
+
+
+def _state(phases: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how far the training came, and how its last phase ended."""
+    trained = [phase for phase in phases if phase['title'] == 'train']
+    return {'step': max((phase['step'] for phase in trained if phase['step'] is not None), default=None),
+            'last': phases[-1] if phases else None,
+            'seconds': sum(phase['seconds'] or 0 for phase in trained)}
+
+
+def _charts(folder: Path, evaluations: list[dict[str, Any]], leading: list[str], best: dict[str, Any] | None
+            ) -> Iterator[tuple[str, Any]]:
+    """Yield (title, SVG) of the curves: metrics, losses, learning rate, speed."""
+    trained = curves.scalars(folder / 'train')
+    evaluated = {title: {metric: [(entry['step'], entry[title][metric]) for entry in evaluations
+                                  if entry.get(title, {}).get(metric) is not None]
+                         for metric in {name for entry in evaluations for name in entry.get(title, {})}}
+                 for title in _EVALS}
+    shown = [*leading, *(name for name in (f'{leading[0]}@.50IOU', f'{leading[0]}@.75IOU') if name in evaluated['eval'])
+             ] if leading else []
+    lines = [Line(short_name(name), evaluated['eval'].get(name, []), number % 10, dots=True,
+                  best=best['step'] if best and name == leading[0] else None) for number, name in enumerate(shown)]
+    lines += [Line(f'{short_name(name)}, training pictures', evaluated['eval_train'][name], number % 10, dashed=True)
+              for number, name in enumerate(leading[:1]) if evaluated['eval_train'].get(name)]
+    if lines:
+        yield 'Metrics', charts.chart(lines, 'Metrics')
+    losses = sorted({name for name in (*trained, *evaluated['eval']) if is_loss(name)},
+                    key=lambda name: (name != 'Loss/total_loss', name))
+    for name in losses:
+        lines = [Line('training', trained.get(name, []), 0),
+                 Line('evaluation', evaluated['eval'].get(name, []), 1, dots=True)]
+        title = short_name(name).replace('_', ' ').replace('/', ': ')
+        yield title[0].upper() + title[1:], charts.chart([line for line in lines if line.points], title)
+    for name, title in (('learning_rate', 'Learning rate'), ('steps_per_sec', 'Steps per second')):
+        if trained.get(name):
+            yield title, charts.chart([Line(title, trained[name], 2)], title)
+
+
+def _totals(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the sums over the phases of each title."""
+    for title in dict.fromkeys(phase['title'] for phase in phases):
+        members = [phase for phase in phases if phase['title'] == title]
+        ended = [phase['outcome'] for phase in members if phase['outcome'] not in (None, 'done')]
+        yield {'title': title, 'count': len(members), 'seconds': sum(phase['seconds'] or 0 for phase in members),
+               'peak_memory': max(phase['peak_memory'] or 0 for phase in members),
+               'others': {kind: ended.count(kind) for kind in dict.fromkeys(ended)}}
+
+
+def _data(folder: Path, record: Record) -> Iterator[tuple[str, dict[str, Any], str | None]]:
+    """Yield (input_reader, fingerprint, link to the report of prepare_data or None)."""
+    starts = record.content['starts']
+    for name, known in record.data_of(record.last_start() or (starts[-1] if starts else None)).items():
+        reports = (Path(file['path']).parent / 'report.html' for file in known['files'])
+        report = next((path for path in reports if path.is_file()), None)
+        yield name, known, _link(report, folder) if report else None
+
+
+def _link(path: Path, folder: Path) -> str:
+    """Return a link from a page in `folder` to a file, relative where that is possible: both may move together."""
+    try:
+        relative = Path(os.path.relpath(path.resolve(), folder.resolve()))
+    except ValueError:  # on another drive
+        return path.resolve().as_uri()
+    from urllib.parse import quote
+    return quote(relative.as_posix())
+
+
+def _warnings(content: dict[str, Any]) -> Iterator[str]:
+    """Yield each warning of the run once: changes of the data, the config and records, phases."""
+    found = [f'Started again with other data at {start["started"]}: {line}'
+             for start in content['starts'] for line in start.get('changes', [])]
+    found += [line for start in content['starts'] for line in start.get('warnings', [])]
+    found += [f'{phase["title"]}: {line}' for phase in content['phases'] for line in phase.get('warnings', [])]
+    yield from dict.fromkeys(found)

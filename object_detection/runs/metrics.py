@@ -1,0 +1,46 @@
+"""Names of metrics, and which of two values is the better one."""
+import collections
+from collections.abc import Iterable
+
+
+def leading_metrics(names: Iterable[str]) -> list[str]:
+    """Select the mAP of each metric in metrics_set: the first of its names, which come in groups."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name.split('/')[0], name)
+    return [name for group, name in first.items() if group.endswith('_Precision')]
+
+
+def short_names(tags: Iterable[str]) -> list[str]:
+    """Shorten each tag to its last part; to the last two where several tags end alike."""
+    parts = [tag.split('/') for tag in tags]
+    ends = collections.Counter(names[-1] for names in parts)
+    return ['/'.join(names[-1 if ends[names[-1]] == 1 else -2:]) for names in parts]
+
+
+def short_name(metric: str) -> str:
+    """Shorten the name of a metric for people, as far as it stays clear what it is."""
+    for start in ('DetectionBoxes_', 'Precision/', 'Recall/', 'Loss/'):
+        metric = metric.removeprefix(start)
+    return metric
+
+
+def is_loss(metric: str) -> bool:
+    """Return whether a smaller value of the metric is a better one."""
+    return metric.startswith('Loss/')
+
+
+def has_value(metric: str, value: float | None) -> bool:
+    """Return whether a metric has a value; -1 is what COCO metrics say where there is no groundtruth."""
+    return value is not None and (value >= 0 or is_loss(metric))
+
+
+def better(metric: str, value: float, other: float) -> bool:
+    """Return whether `value` of the metric is better than `other`."""
+    return value < other if is_loss(metric) else value > other
+
+
+def best_of(metric: str, values: dict[str, float | None]) -> str | None:
+    """Return the key of the best value, the first of equal ones; None if there is no value."""
+    known = {key: value for key, value in values.items() if value is not None and has_value(metric, value)}
+    return min(known, key=lambda key: known[key] if is_loss(metric) else -known[key]) if known else None

@@ -15,6 +15,7 @@ from object_detection import checkpoints
 from object_detection.commands import exporter_main_v2, runs, train_and_eval_tf2
 from object_detection.config import pipeline
 from object_detection.models import build
+from object_detection.runs.record import Record
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 from tests.support import tiny
@@ -129,7 +130,7 @@ def test_eval_only_takes_what_a_checkpoint_may_be(run, zoo, kind, tmp_path):
     done = eval_only(run, '--checkpoint', path)
     assert done.returncode == 0, done.stderr
     assert 'eval: step 0, 5 pictures' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
-    assert sorted(entry.name for entry in (run / 'new').iterdir()) == ['eval']
+    assert sorted(entry.name for entry in (run / 'new').iterdir()) == ['.run.lock', 'eval', 'run.json', 'summary.html']
 
 
 def test_the_checkpoint_dir_of_a_zoo_model_is_evaluated_once(run, zoo):
@@ -169,7 +170,7 @@ class Evaluations:
         monkeypatch.setattr(runs.phases, 'Worker', lambda preload: None)
         options = SimpleNamespace(model_dir=tmp_path / 'model', eval_timeout=timeout, eval_on_train_data=False,
                                   sample_1_of_n_eval_examples=1)
-        runs.evaluate_folder(None, pipeline.parse(''), str(self.folder), options)
+        runs.evaluate_folder(None, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
         return self.asked
 
 

@@ -63,3 +63,25 @@ def fixed_size(resizer: protos.ImageResizer) -> tuple[int, int] | None:
 def restore_type(train: protos.TrainConfig) -> str:
     """Return fine_tune_checkpoint_type, by default what the older from_detection_checkpoint says, as the reference."""
     return train.fine_tune_checkpoint_type or ('detection' if train.from_detection_checkpoint else 'classification')
+
+
+def fields(message: Any, path: str = '') -> dict[str, str]:
+    """Return {path of a field (train_config.batch_size, eval_input_reader[0].shuffle): value} of all that are set.
+
+    Args:
+        message: a config or a part of it.
+        path: what to call that part.
+    """
+    found: dict[str, str] = {}
+    for descriptor, value in message.ListFields():
+        name = f'{path}.{descriptor.name}' if path else descriptor.name
+        several = not isinstance(value, str | bytes) and hasattr(value, '__len__')
+        for index, single in enumerate(value if several else [value]):
+            place = f'{name}[{index}]' if several else name
+            if descriptor.message_type:
+                found |= fields(single, place) or {place: '{}'}
+            elif descriptor.enum_type:
+                found[place] = descriptor.enum_type.values_by_number[single].name
+            else:
+                found[place] = f'{single:g}' if isinstance(single, float) else str(single)
+    return found

@@ -198,3 +198,20 @@ g < h: -1.5e-3 >'''
         ('a', 0): 2, ('a', 0, 'b', 0): 2, ('a', 0, 'c', 0): 3, ('a', 0, 'd', 0): 4, ('a', 0, 'd', 1): 4,
         ('a', 1): 7, ('a', 1, 'b', 0): 7, ('a', 1, 'e', 0): 7, ('a', 1, 'e', 0, 'f', 0): 7,
         ('a', 1, 'e', 1): 7, ('a', 1, 'e', 1, 'f', 0): 8, ('g', 0): 9, ('g', 0, 'h', 0): 9}
+
+
+def test_fields():
+    config = pipeline.parse('''
+        model { ssd { num_classes: 3 add_background_class: false loss { localization_loss { weighted_l2 {} } } } }
+        train_config {
+          data_augmentation_options { random_horizontal_flip {} }
+          gradient_clipping_by_norm: 0.5
+          update_trainable_variables: ["a", "b"]
+        }
+        eval_input_reader { input_type: TF_SEQUENCE_EXAMPLE }''')
+    assert pipeline.fields(config) == {
+        'model.ssd.num_classes': '3', 'model.ssd.add_background_class': 'False',
+        'model.ssd.loss.localization_loss.weighted_l2': '{}',
+        'train_config.data_augmentation_options[0].random_horizontal_flip': '{}',
+        'train_config.gradient_clipping_by_norm': '0.5', 'train_config.update_trainable_variables[0]': 'a',
+        'train_config.update_trainable_variables[1]': 'b', 'eval_input_reader[0].input_type': 'TF_SEQUENCE_EXAMPLE'}

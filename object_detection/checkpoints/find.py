@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from object_detection.checkpoints.saved import Saved
 from object_detection.config import paths
+from object_detection.runs import best
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -40,8 +41,8 @@ def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
 
     Args:
         path: a prefix (.../ckpt-0), one of its files (.../ckpt-0.index), a folder of checkpoints (the newest counts),
-            or an unpacked zoo tarball (the newest in its folder `checkpoint`). Without any ckpt-N, the state file may
-            name a checkpoint called otherwise.
+            the folder best/ of a training (what its best.json names), or an unpacked zoo tarball (the newest in its
+            folder `checkpoint`). Without any ckpt-N, the state file may name a checkpoint called otherwise.
         warn: as in newest.
     Raises:
         UserError: there is none, or it is damaged.
@@ -50,6 +51,8 @@ def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
     if Path(f'{path}.index').is_file():
         return Saved(path)
     if path.is_dir():
+        if chosen := best.read(path):
+            return Saved(chosen.prefix)
         for folder in (path, path / 'checkpoint'):
             if saved := newest(folder, warn):
                 return saved

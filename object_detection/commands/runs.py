@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from object_detection.config import paths
-from object_detection.runs import about
+from object_detection.runs import about, best
 from object_detection.runs.record import Record
 from object_detection.training import screen
 from object_detection.utils import console, errors, files, phases
@@ -111,12 +111,57 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
             prefix = Path(done['checkpoint'])
             if prefix.resolve().parent == record.folder.resolve():
                 record.add(title, prefix.name, done['step'], done['metrics'])
+                keep_best(record, options, strict=True)
             on_evaluated()
             screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
             path = prefix  # of the folder's newest: the same one on the training pictures
             if title == 'eval':
                 metrics = done['metrics']
         console.table(['metric', 'value'], metrics, title=f'{prefix}, step {done["step"]}')
+
+
+def keep_best(record: Record, options: argparse.Namespace, strict: bool = False) -> best.Best | None:
+    """Bring best/ up to date, and print a line if it has changed; return what is in it.
+
+    Args:
+        strict: see best.follow.
+    """
+    before, now = best.read(record.folder / best.FOLDER), best.follow(record, options.best_metric, strict)
+    if now and (before is None or (before.checkpoint, before.step, before.metric) !=
+                (now.checkpoint, now.step, now.metric)):
+        console.log(f'best so far: {now}; kept as {now.prefix}')
+    return now
+
+
+def check_best_metric(options: argparse.Namespace, config: Any) -> None:
+    """UserError if the evaluation of this config cannot have the metric that --best_metric names.
+
+    Losses of models other than SSD are only known when they are evaluated.
+    """
+    from object_detection.config import label_map
+    from object_detection.evaluation import metrics
+    if not options.best_metric:
+        return
+    labels = label_map.load(config.eval_input_reader[0].label_map_path)
+    names = [name for collector in metrics.collectors(config.eval_config, labels) for name, _ in collector.evaluate()]
+    names += [f'Loss/{name}_loss' for name in ('localization', 'classification', 'regularization', 'total')]
+    if config.model.WhichOneof('model') == 'ssd' or 'loss' not in options.best_metric.lower():
+        options.best_metric = best.resolve(options.best_metric, names)
+
+
+def ends_early(record: Record, kept: best.Best | None, options: argparse.Namespace, num_steps: int) -> bool:
+    """Return whether --patience is used up before num_steps, and say so. It is counted in run.json."""
+    newest = next(iter(paths.training_checkpoints(options.model_dir)), None)
+    if not options.patience or not newest or record.entries.get(newest.name, {'step': 0})['step'] >= num_steps:
+        return False
+    count = best.since(record, kept)
+    if count < options.patience:
+        return False
+    better = f'no better value than {kept}' if kept else 'no value of the metric'
+    console.log(f'train: ends early at {newest.name}: {better}, in the last {count} evaluation{"s" * (count > 1)} '
+                f'(--patience {options.patience}). To train on, run the same command with a larger --patience or '
+                'without it')
+    return True
 
 
 @contextlib.contextmanager

@@ -21,13 +21,17 @@ from object_detection.commands.reports import Reports
 from object_detection.commands.runs import (
     PRELOAD,
     begin,
+    check_best_metric,
+    ends_early,
     evaluate_folder,
     evaluate_phase,
     evaluations,
+    keep_best,
     run_phase,
     unpacked,
 )
 from object_detection.config import paths
+from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.training import screen
 from object_detection.utils import args, console, errors, files, phases
@@ -47,7 +51,7 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
         description: the text of --help.
         evaluate: evaluate each checkpoint after it was written.
     """
-    options = parse(argv, description)
+    options = parse(argv, description, evaluate)
     try:
         with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
             config, facts = checked(options)
@@ -68,8 +72,12 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
             print('\a', end='', file=sys.stderr, flush=True)
 
 
-def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Namespace:
-    """Parse the command line: the flags of the reference's model_main_tf2.py and some more."""
+def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = True) -> argparse.Namespace:
+    """Parse the command line: the flags of the reference's model_main_tf2.py and some more.
+
+    Args:
+        evaluate: see main.
+    """
     parser = args.Parser(description)
     args.add_model_dir(parser)
     args.add_pipeline_config(parser)
@@ -79,7 +87,7 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     add('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
         help='steps from one checkpoint to the next')
     add('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N',
-        help='keep the newest N checkpoints')
+        help='keep the newest N checkpoints; the best one stays in best/ in any case')
     add('--keep_optimizer', type=args.positive_int, default=3, metavar='N',
         help='keep the state of the optimizer in the newest N checkpoints only, which then take half of the disk or '
         'less; a run resumes exactly from those that have it')
@@ -90,8 +98,12 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     group = parser.add_argument_group('evaluation')
     add = group.add_argument
     args.add_switch(group, 'eval_only', 'evaluate one checkpoint, and train nothing')
-    add('--checkpoint', metavar='PATH', help='with --eval_only, what to evaluate instead of the newest in model_dir: a '
-        'checkpoint (.../ckpt-7), a folder of them, or a zoo tarball, unpacked or not')
+    add('--checkpoint', metavar='PATH', help='with --eval_only, what to evaluate instead of the newest in model_dir: '
+        'best (that of best/ there), a checkpoint (.../ckpt-7), a folder of them, or a zoo tarball, unpacked or not')
+    add('--best_metric', metavar='NAME', default='', help='the metric by which best/ is chosen, as TensorBoard calls '
+        'it or its end, such as mAP@.50IOU or total_loss (default: that of best/, else the first mAP)')
+    add('--patience', type=args.positive_int, metavar='N',
+        help='end the training after N evaluations without a better value of that metric')
     add('--checkpoint_dir', metavar='FOLDER', help='evaluate the checkpoints of this folder, and train nothing; also '
         'an unpacked zoo tarball, or one checkpoint (.../ckpt-7)')
     add('--eval_timeout', type=args.count, default=3600, metavar='SECONDS',
@@ -129,6 +141,10 @@ def parse(argv: Sequence[str] | None, description: str | None) -> argparse.Names
     if options.eval_only and (options.checkpoint_dir or options.num_train_steps):
         parser.error(f'--eval_only: evaluates one checkpoint and ends; it does not go with '
                      f'{"--checkpoint_dir" if options.checkpoint_dir else "--num_train_steps"}')
+    if options.patience and (options.eval_only or options.checkpoint_dir or not evaluate):
+        parser.error('--patience: goes with training and evaluation in turn, as train_and_eval_tf2.py does them')
+    if options.best_metric and not (evaluate or options.eval_only or options.checkpoint_dir):
+        parser.error('--best_metric: nothing is evaluated here; give it to the command that evaluates')
     if options.eval_only:
         options.eval_timeout = 0
     if options.use_tpu:
@@ -170,14 +186,18 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
                     on_evaluated()
                     screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
 
+    if moved := best.set_aside(options.model_dir):
+        console.warn(f'{moved}: here is now the best checkpoint of an earlier training in this model_dir, of which no '
+                     'other checkpoint is left')
     newest = next(iter(paths.training_checkpoints(options.model_dir)), None)
     if newest and newest.name != START:
         evaluate(newest.name)  # the last run may have been killed before it
-    step = 0
-    while step < config.train_config.num_steps:
+    kept, step, num_steps = keep_best(record, options), 0, config.train_config.num_steps
+    while step < num_steps and not ends_early(record, kept, options, num_steps):
         done = run_phase(next(workers), train_phase, 'train', {**shared, **training}, record)
         step = done['step']
         evaluate(Path(done['checkpoint']).name)
+        kept = keep_best(record, options, strict=evaluates)
     screen.show_summary(record)
 
 
@@ -210,14 +230,18 @@ def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if all(report.checked == report.records for report in reports.values()):
         console.warned.add(phases.DAMAGED_JPEG)  # those pictures have been named
     preflight.demand(findings)
+    check_best_metric(options, config)
     return config, {'data': {name: report.fingerprint for name, report in reports.items()},
                     'warnings': [str(finding) for finding in findings if finding.severity == 'warning']}
 
 
 def checkpoint_to_evaluate(options: argparse.Namespace) -> str:
     """Return the folder or checkpoint that is evaluated without training; '' to train."""
-    newest = options.checkpoint or str(options.model_dir) if options.eval_only else ''
-    return options.checkpoint_dir or newest
+    if not options.eval_only:
+        return options.checkpoint_dir or ''
+    if options.checkpoint == best.FOLDER:
+        return str(best.demand(options.model_dir))
+    return str(options.model_dir) if options.checkpoint in (None, 'latest') else options.checkpoint
 
 
 def keep_config(config: Any, options: argparse.Namespace) -> None:

@@ -111,9 +111,10 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
             prefix = Path(done['checkpoint'])
             if prefix.resolve().parent == record.folder.resolve():
                 record.add(title, prefix.name, done['step'], done['metrics'])
-                keep_best(record, options, strict=True)
             on_evaluated()
             screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
+            if prefix.name in record.entries:
+                keep_best(record, options, strict=True)
             path = prefix  # of the folder's newest: the same one on the training pictures
             if title == 'eval':
                 metrics = done['metrics']

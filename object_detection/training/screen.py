@@ -2,8 +2,9 @@
 import contextlib
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from object_detection.runs import best
 from object_detection.runs.metrics import leading_metrics, short_name, short_names
 from object_detection.runs.record import Record
 from object_detection.utils import console
@@ -18,6 +19,8 @@ class Screen:
         title: 'train', or that of the evaluation.
         num_steps: where training ends.
     """
+
+    told: ClassVar[set[str]] = set()  # what one line in a run of many phases says
 
     def __init__(self, title: str, num_steps: int | None = None) -> None:
         self._title, self._num_steps = title, num_steps
@@ -68,7 +71,10 @@ class Screen:
         console.log(f'train: step {step} saved as {checkpoint}')
 
     def _slimmed(self, checkpoints):
-        console.log(f'train: the state of the optimizer was taken out of {", ".join(checkpoints)} (--keep_optimizer)')
+        if 'slimmed' not in Screen.told:
+            Screen.told.add('slimmed')
+            console.log(f'train: the state of the optimizer was taken out of {", ".join(checkpoints)}, as it will be out '
+                        'of all but the newest checkpoints (--keep_optimizer)')
 
     def _evaluated(self, pictures):
         self._bar.update(pictures)
@@ -82,23 +88,18 @@ def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tupl
 
 
 def show_summary(record: Record) -> None:
-    """Print all metrics of the newest evaluation, and which checkpoint is the best by its first mAP."""
+    """Print all metrics of the newest evaluation, and which checkpoints are the best and the last."""
     entries = {name: entry for name, entry in record.entries.items() if entry.get('eval')}
     if not entries:
         return
     newest = max(entries, key=lambda name: entries[name]['step'])
-    metrics = entries[newest]['eval']
+    metrics, step = entries[newest]['eval'], entries[newest]['step']
     rows = [(name, math.nan if value is None else value) for name, value in metrics.items()]
-    console.table(['metric', 'value'], rows, title=f'{record.folder / newest}, step {entries[newest]["step"]}')
-    main = leading_metrics(metrics)[0]
-    title = short_name(main)
-    values = {name: entry['eval'][main] for name, entry in entries.items() if entry['eval'].get(main) is not None}
-    ranks = sorted(values, key=lambda name: values[name], reverse=True)
-    best = next((name for name in ranks if (record.folder / f'{name}.index').exists()), None)
-    if best:
-        console.log(f'best {title} {values[best]:.4f}: {record.folder / best}, step {entries[best]["step"]}; '
-                    f'all metrics: {record.path}')
-    if ranks and (best is None or values[ranks[0]] > values[best]):
-        first = ranks[0]
-        console.log(f'{title} {values[first]:.4f} was reached by {first}, step {entries[first]["step"]}, which was '
-                    'deleted; --checkpoint_max_to_keep says how many are kept')
+    console.table(['metric', 'value'], rows, title=f'{record.folder / newest}, step {step}')
+    kept = best.read(record.folder / best.FOLDER)
+    if kept:
+        value = metrics.get(kept.metric)
+        known = 'no value' if value is None else f'{value:.4f}'
+        console.log(f'best: {short_name(kept.metric)} {kept.value:.4f}, step {kept.step}: {kept.prefix}')
+        console.log(f'last: {short_name(kept.metric)} {known}, step {step}: {record.folder / newest}')
+    console.log(f'all metrics: {record.path}')

@@ -1,5 +1,6 @@
 """train_and_eval_tf2.py from the outside: phases, kills, mistakes."""
 import gzip
+import itertools
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 from object_detection import checkpoints, records
 from object_detection.commands import train_and_eval_tf2
 from object_detection.config import paths, pipeline
+from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.utils import files, phases
 from object_detection.utils.errors import UserError
@@ -101,10 +103,13 @@ class Phases:
         self.asked.append((title, *newest))
         if title == 'train':
             number = int(newest[0][5:]) + 1 if newest else 1
-            (self.folder / f'ckpt-{number}.index').touch()
+            for end in ('index', 'data-00000-of-00001'):
+                (self.folder / f'ckpt-{number}.{end}').write_text(f'{end} of {number}')
             return {'step': next(self.steps), 'checkpoint': str(self.folder / f'ckpt-{number}')}
         return {'checkpoint': str(self.folder / newest[0]), 'step': 10, 'pictures': 1,
-                'metrics': [('DetectionBoxes_Precision/mAP', .5)]}
+                'metrics': [('DetectionBoxes_Precision/mAP', next(self.values) if title == 'eval' else .9)]}
+
+    values = itertools.repeat(.5)
 
     def loop(self, monkeypatch):
         monkeypatch.setattr(train_and_eval_tf2, 'run_phase', self)
@@ -146,6 +151,58 @@ def test_the_loop_does_not_count_copies_of_checkpoints(tmp_path, monkeypatch):
         path.unlink()
     known(tmp_path, {'ckpt-9': {'step': 10, 'eval': {}, 'eval_train': {}}})
     assert Phases(tmp_path, 20).loop(monkeypatch)[0] == ('eval', 'ckpt-10')
+
+
+def test_the_loop_ends_after_evaluations_without_a_better_value(tmp_path, monkeypatch, capsys):
+    """Also in the same command again, which counts in run.json; a larger --patience goes on."""
+    run = Phases(tmp_path, *range(10, 80, 10), num_steps=70)
+    run.options.patience, run.options.eval_on_train_data = 2, False
+    run.values = iter([.3, .5, .5, float('nan'), .4, .6, .1])
+    assert run.loop(monkeypatch)[-1] == ('eval', 'ckpt-4')
+    ended = 'ends early at ckpt-4: no better value than mAP 0.5000 of ckpt-2, step 10, in the last 2 evaluations'
+    said = capsys.readouterr().out
+    assert ended in said and 'run the same command with a larger --patience' in said
+    assert f'best: mAP 0.5000, step 10: {tmp_path / "best" / "ckpt-2"}' in said
+    count = len(run.asked)
+    run.loop(monkeypatch)
+    assert len(run.asked) == count and ended in capsys.readouterr().out
+    run.options.patience = 4
+    run.loop(monkeypatch)
+    assert 'ends early' not in capsys.readouterr().out and run.asked[-1] == ('eval', 'ckpt-7')
+    assert best.read(tmp_path / 'best').checkpoint == 'ckpt-6'
+    run.options.patience = 1  # num_steps is reached: nothing ends early
+    monkeypatch.setattr(run, 'steps', iter([70]))
+    run.loop(monkeypatch)
+
+
+def test_the_loop_keeps_the_best_before_it_trains_on(tmp_path, monkeypatch):
+    """A kill came between the evaluation and best/, and the next save deletes the checkpoint."""
+    for end in ('index', 'data-00000-of-00001'):
+        (tmp_path / f'ckpt-2.{end}').write_text(end)
+    known(tmp_path, {'ckpt-2': {'step': 10, 'eval': {'DetectionBoxes_Precision/mAP': .5}, 'eval_train': {}}})
+    seen = []
+
+    class Run(Phases):
+        def __call__(self, worker, phase, title, *arguments):
+            seen.append(best.read(tmp_path / 'best'))
+            return super().__call__(worker, phase, title, *arguments)
+    Run(tmp_path, 20).loop(monkeypatch)
+    assert seen[0].checkpoint == 'ckpt-2'
+
+
+def test_a_metric_that_the_evaluation_does_not_have(tmp_path):
+    path = tiny.write(tmp_path)
+
+    def options(metric, *more):
+        return train_and_eval_tf2.parse([f'--model_dir={tmp_path}', f'--pipeline_config_path={path}',
+                                         f'--best_metric={metric}', *more], '')
+    for given, meant in (('mAP@.50IOU', 'DetectionBoxes_Precision/mAP@.50IOU'), ('total_loss', 'Loss/total_loss')):
+        train_and_eval_tf2.checked(asked := options(given))
+        assert asked.best_metric == meant
+    with pytest.raises(UserError, match=r'--best_metric f1: is no metric of this evaluation; allowed: DetectionBoxes_'):
+        train_and_eval_tf2.checked(options('f1'))
+    with pytest.raises(UserError, match=r'best: there is no best checkpoint yet'):
+        train_and_eval_tf2.checked(options('mAP', '--eval_only', '--checkpoint', 'best'))
 
 
 def wait_for_the_lock(folder):

@@ -52,7 +52,7 @@ class Run:
         return found and (found.checkpoint, found.value)
 
     def whole(self):
-        """The content of best/: (checkpoint that best.json names, value, its index, its data); nothing else lies there."""
+        """What best/ holds, and nothing else: (checkpoint that best.json names, value, its index, its data)."""
         folder = self.folder / 'best'
         kept = best.read(folder)
         assert (folder / 'checkpoint').read_text().startswith(f'model_checkpoint_path: "{kept.files}"')

@@ -1,23 +1,22 @@
 """What is printed about evaluations."""
 import json
 
+from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.training import screen
 
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
 
 
-def summary(folder, capsys, deleted=(), **evaluations):
+def summary(folder, capsys, **evaluations):
     """What show_summary prints about {checkpoint: metrics}."""
     for name in evaluations:
-        index = folder / f'{name.replace("_", "-")}.index'
-        if name in deleted:
-            index.unlink(missing_ok=True)
-        else:
-            index.touch()
+        for end in ('index', 'data-00000-of-00001'):
+            (folder / f'{name.replace("_", "-")}.{end}').touch()
     record = {name.replace('_', '-'): {'step': step, 'eval': values} for step, (name, values) in
               enumerate(evaluations.items())}
     (folder / 'run.json').write_text(json.dumps({'checkpoints': record}))
+    best.follow(Record(folder))
     screen.show_summary(Record(folder))
     return capsys.readouterr().out
 
@@ -25,25 +24,15 @@ def summary(folder, capsys, deleted=(), **evaluations):
 def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
     text = summary(tmp_path, capsys, ckpt_1={BOXES: .4, VOC: .5}, ckpt_2={BOXES: .3, VOC: .6})
     assert BOXES in text and VOC in text and 'ckpt-2, step 1' in text
-    assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}, step 0' in text
+    assert f'best: mAP 0.4000, step 0: {tmp_path / "best" / "ckpt-1"}' in text
+    assert f'last: mAP 0.3000, step 1: {tmp_path / "ckpt-2"}' in text
 
 
-def test_the_best_is_one_that_still_exists(tmp_path, capsys):
-    values = {'ckpt_1': {BOXES: .4}, 'ckpt_2': {BOXES: .3}, 'ckpt_3': {BOXES: .2}}
-    text = summary(tmp_path, capsys, ['ckpt_1'], **values)
-    assert f'best mAP 0.3000: {tmp_path / "ckpt-2"}, step 1' in text
-    assert 'mAP 0.4000 was reached by ckpt-1, step 0, which was deleted' in text
-    text = summary(tmp_path, capsys, ['ckpt_3'], **values)
-    assert f'best mAP 0.4000: {tmp_path / "ckpt-1"}' in text and 'was deleted' not in text
-    text = summary(tmp_path, capsys, list(values), **values)
-    assert 'best mAP' not in text and 'reached by ckpt-1' in text
-
-
-def test_the_best_by_whatever_metric_comes_first(tmp_path, capsys):
-    text = summary(tmp_path, capsys, ckpt_1={BOXES: .9}, ckpt_2={VOC: .5}, ckpt_3={VOC: None}, ckpt_4={VOC: .4})
-    assert f'best PascalBoxes_Precision/mAP@0.5IOU 0.5000: {tmp_path / "ckpt-2"}' in text
+def test_no_value(tmp_path, capsys):
     text = summary(tmp_path, capsys, ckpt_1={VOC: None})
-    assert 'nan' in text and 'best Pascal' not in text
+    assert 'nan' in text and 'best' not in text
+    text = summary(tmp_path, capsys, ckpt_1={VOC: .5}, ckpt_2={VOC: None})
+    assert f'last: PascalBoxes_Precision/mAP@0.5IOU no value, step 1: {tmp_path / "ckpt-2"}' in text
 
 
 def test_no_evaluation_no_summary(tmp_path, capsys):

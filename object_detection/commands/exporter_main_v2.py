@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     difference = saved_model.write(model, options.input_type, config, options.output_directory)
     print(f'{Path(options.output_directory, "saved_model")}: loaded again, gives the same results as the model in '
           f'memory (largest difference {difference:.0e})')
-    if better := better_than(options.trained_checkpoint_dir, checkpoint.prefix):
+    if options.checkpoint == 'latest' and (better := better_than(options.trained_checkpoint_dir, checkpoint.prefix)):
         print(f'note: {better}; --checkpoint best exports it')
     print(f'done in {time.perf_counter() - started:.1f} s')
 

@@ -73,8 +73,8 @@ class Screen:
     def _slimmed(self, checkpoints):
         if 'slimmed' not in Screen.told:
             Screen.told.add('slimmed')
-            console.log(f'train: the state of the optimizer was taken out of {", ".join(checkpoints)}, as it will be out '
-                        'of all but the newest checkpoints (--keep_optimizer)')
+            console.log(f'train: the state of the optimizer was taken out of {", ".join(checkpoints)}: only the newest '
+                        'checkpoints keep it (--keep_optimizer)')
 
     def _evaluated(self, pictures):
         self._bar.update(pictures)

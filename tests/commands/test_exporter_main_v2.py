@@ -14,6 +14,8 @@ from object_detection.commands import exporter_main_v2
 from object_detection.config import pipeline
 from object_detection.export import saved_model
 from object_detection.models import build
+from object_detection.runs import best
+from object_detection.runs.record import Record
 from object_detection.utils import errors
 from object_detection.utils.errors import UserError
 from tests.support import parity
@@ -155,3 +157,37 @@ def _same_set(expected, found):
     """Every row of `expected` is in `found`, to 1e-3; detections of equal score may be in another order."""
     missing = [row for row in expected if np.abs(found - row).max(1).min() > 1e-3]
     assert missing == []
+
+
+def test_the_best_checkpoint_of_a_training(zoo, tmp_path, capsys, monkeypatch):
+    """best, latest, a name, a path; the newest says when another one is better."""
+    model_dir = tmp_path / 'model'
+    model_dir.mkdir()
+    for number in (2, 3):
+        for end in ('index', 'data-00000-of-00001'):
+            shutil.copy(zoo / 'checkpoint' / f'ckpt-0.{end}', model_dir / f'ckpt-{number}.{end}')
+    record = Record(model_dir)
+    for name, value in (('ckpt-2', .6), ('ckpt-3', .5)):
+        record.add('eval', name, 100, [('DetectionBoxes_Precision/mAP', value)])
+    best.follow(record)
+    taken = []
+    monkeypatch.setattr(saved_model, 'write', lambda *_: 0.)
+    load = checkpoints.load
+    monkeypatch.setattr(checkpoints, 'load', lambda path: taken.append(load(path)) or taken[-1])
+
+    def told(**flags):
+        flags = {'pipeline_config_path': zoo / 'pipeline.config', 'output_directory': tmp_path / 'out', **flags}
+        exporter_main_v2.main([f'--{name}={value}' for name, value in flags.items()])
+        return taken[-1].prefix, capsys.readouterr().out
+
+    prefix, said = told(trained_checkpoint_dir=model_dir)
+    assert prefix == str(model_dir / 'ckpt-3')
+    assert f'note: ckpt-3 has mAP 0.5000, and {model_dir / "best"} holds mAP 0.6000 of ckpt-2, step 100; --checkp' in said
+    for flags in ({'trained_checkpoint_dir': model_dir, 'checkpoint': 'best'}, {'checkpoint': model_dir / 'best'}):
+        prefix, said = told(**flags)
+        assert prefix == str(model_dir / 'best' / 'ckpt-2') and 'note' not in said
+    assert told(trained_checkpoint_dir=model_dir, checkpoint='ckpt-2')[0] == str(model_dir / 'ckpt-2')
+    with pytest.raises(UserError, match='there is no best checkpoint yet'):
+        told(trained_checkpoint_dir=zoo, checkpoint='best')
+    with pytest.raises(SystemExit):
+        told(checkpoint='best')

@@ -182,7 +182,7 @@ def test_the_best_checkpoint_of_a_training(zoo, tmp_path, capsys, monkeypatch):
 
     prefix, said = told(trained_checkpoint_dir=model_dir)
     assert prefix == str(model_dir / 'ckpt-3')
-    assert f'note: ckpt-3 has mAP 0.5000, and {model_dir / "best"} holds mAP 0.6000 of ckpt-2, step 100; --checkp' in said
+    assert f'note: ckpt-3 has mAP 0.5000, and {model_dir / "best"} holds mAP 0.6000 of ckpt-2, step 100; --' in said
     for flags in ({'trained_checkpoint_dir': model_dir, 'checkpoint': 'best'}, {'checkpoint': model_dir / 'best'}):
         prefix, said = told(**flags)
         assert prefix == str(model_dir / 'best' / 'ckpt-2') and 'note' not in said

@@ -131,6 +131,7 @@ def follow(record: Record, metric: str = '', strict: bool = False) -> Best | Non
     """
     folder = record.folder / FOLDER
     with files.turn(record.folder / '.best.lock'):
+        files.remove_leftovers(folder)
         entries = Record(record.folder).entries  # another process may have evaluated, too
         kept = read(folder)
         evaluated = {name: entries[name]['eval'] for name in _evaluated(entries)}

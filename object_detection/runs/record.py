@@ -91,6 +91,7 @@ class Record:
         config = digest(config_text)
         entry = {'started': now(), 'process': os.getpid(), 'trains': trains, **facts, 'config': config,
                  'data': {name: print_['digest'] for name, print_ in data.items()}}
+        files.remove_leftovers(self.folder)
         with self.changing() as content:
             for phase in content['phases'] if trains else ():
                 if phase['outcome'] is None and content['starts'][phase['start']]['trains']:

@@ -3,6 +3,7 @@ import contextlib
 import difflib
 import errno
 import os
+import re
 import socket
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
+from object_detection.utils import machine
 from object_detection.utils.errors import UserError
 
 LOCK_NAME = '.lock'
@@ -34,6 +36,15 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Remove the temporary files of `write_text` whose process was killed: it is gone, or ten minutes have passed."""
+    for path in Path(folder).glob('.*.tmp'):
+        if match := re.fullmatch(r'\..+\.(\d+)\.tmp', path.name):
+            with contextlib.suppress(OSError):  # another process removes it, too; or on Windows writes it
+                if not machine.runs(int(match[1])) or time.time() - path.stat().st_mtime > 600:
+                    path.unlink()
 
 
 def _replace(temporary: Path, path: Path) -> None:
@@ -164,7 +175,7 @@ def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Pa
     """Lock a folder for this process; UserError with the name of the holder if another process has it.
 
     It is the operating system's lock on the file .lock in the folder, so a process that dies releases it. The file
-    stays and means nothing by itself.
+    stays and means nothing by itself. Temporary files that a killed process left in the folder are removed.
 
     Args:
         purpose: what the message calls the folder.
@@ -180,6 +191,7 @@ def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Pa
                 raise
             raise UserError(f'{folder}: {purpose} is in use by {_holder(path)}; wait for it, end it, '
                             'or choose another folder') from None
+        remove_leftovers(folder)
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()} since {time.strftime("%Y-%m-%d %H:%M:%S")}\n'
                    .encode())

@@ -71,6 +71,19 @@ def peak_memory(process: int | None = None) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM:')), None)
 
 
+def runs(process: int) -> bool:
+    """Return whether a process of this number runs on this machine."""
+    if sys.platform == 'win32':  # where os.kill(process, 0) would end it
+        return _windows_peak(process) is not None
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
+
+
 if sys.platform == 'win32':
     import ctypes
     from ctypes import wintypes

@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,7 @@ def test_vacant_dir(tmp_path):
 
 HOLDER = '''
 import sys
+import time
 from object_detection.utils import files
 with files.lock(sys.argv[1]):
     print('held', flush=True)
@@ -165,3 +167,15 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'label_map.pbtxt')
     with pytest.raises(UserError, match='is not a regular file'):
         files.existing_file(tmp_path / 'label_map.pbtxt')
+
+
+def test_what_a_killed_process_left_goes_away_at_the_next_start(tmp_path):
+    with subprocess.Popen([sys.executable, '-c', '']) as ended:
+        pass
+    gone, running, old = (tmp_path / f'.run.json.{pid}.tmp' for pid in (ended.pid, os.getpid(), os.getppid()))
+    for path in (gone, running, old, tmp_path / '.mine.tmp', tmp_path / 'run.json.7.tmp'):
+        path.touch()
+    os.utime(old, (time.time() - 700, time.time() - 700))
+    with files.lock(tmp_path):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {running.name, '.mine.tmp', 'run.json.7.tmp', '.lock'}

@@ -1,10 +1,13 @@
 """Which checkpoint a path means, and which one of a folder is the newest."""
 import shutil
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from object_detection import checkpoints
+from object_detection.runs import best
+from object_detection.runs.record import Record
 from object_detection.utils.errors import UserError
 from tests.support import toy_model
 
@@ -34,6 +37,21 @@ def test_the_highest_number_is_the_newest_whatever_the_state_file_says(tmp_path)
         shutil.copy(path, path.with_name(path.name.replace('ckpt-1', 'ckpt-50')))
     assert 'model_checkpoint_path: "ckpt-2"' in (tmp_path / 'checkpoint').read_text()
     assert checkpoints.load(tmp_path).prefix == checkpoints.newest(tmp_path).prefix == str(tmp_path / 'ckpt-50')
+
+
+def test_the_best_one_is_what_best_json_names(tmp_path):
+    """Also where a kill has left another one of a higher number beside it."""
+    writer, step, _ = toy_model.manager(tmp_path, toy_model.Model())
+    record = Record(tmp_path)
+    for number, value in ((1, .5), (2, .4)):
+        step.assign(number)
+        record.add('eval', Path(writer.save()).name, number, [('DetectionBoxes_Precision/mAP', value)])
+    best.follow(record)
+    for path in tmp_path.glob('ckpt-2.*'):
+        shutil.copy(path, tmp_path / 'best' / path.name)
+    assert checkpoints.load(tmp_path / 'best').prefix == str(tmp_path / 'best' / 'ckpt-1')
+    assert tf.train.latest_checkpoint(tmp_path / 'best') == str(tmp_path / 'best' / 'ckpt-1')
+    assert checkpoints.load(tmp_path).step == 2
 
 
 def test_a_damaged_one_is_passed_over(tmp_path):

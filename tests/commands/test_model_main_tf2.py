@@ -15,6 +15,7 @@ from object_detection import checkpoints
 from object_detection.commands import exporter_main_v2, runs, train_and_eval_tf2
 from object_detection.config import pipeline
 from object_detection.models import build
+from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
@@ -71,6 +72,9 @@ def test_checkpoint_dir_evaluates_once(run):
     record = json.loads((run / 'model' / 'run.json').read_text())['checkpoints']
     assert {name: (entry['step'], set(entry)) for name, entry in record.items()} == {'ckpt-3': (4, {'step', 'eval'})}
     assert (run / 'model' / 'pipeline.config').read_text() == config
+    kept = best.read(run / 'model' / 'best')  # the process that evaluates keeps it
+    assert (kept.checkpoint, kept.step, kept.metric) == ('ckpt-3', 4, 'DetectionBoxes_Precision/mAP')
+    assert 'best so far: mAP' in done.stdout and checkpoints.load(run / 'model' / 'best').step == 4
 
 
 def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):

@@ -66,6 +66,19 @@ def test_a_renamed_checkpoint_is_continued_above_its_number(straight, config, tm
     assert data == {'step': 9, 'checkpoint': str(tmp_path / 'ckpt-51'), 'trained': 0}
 
 
+def test_a_resume_from_a_checkpoint_without_the_state_of_the_optimizer_says_so(config, tmp_path):
+    """The newest is damaged, and only the newest keeps that state."""
+    for step in (2, 4):
+        log, _ = run(tmp_path, config, step, keep_optimizer=1)
+    assert log.of('slimmed') == [{'checkpoints': ['ckpt-2']}]  # ckpt-1 lost it in the first phase
+    damaged = tmp_path / 'ckpt-3.index'
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    log, data = run(tmp_path, config, 5, keep_optimizer=1)
+    skipped, without = (warning['text'] for warning in log.of('warning'))
+    assert 'skipped' in skipped and 'without the state of the optimizer, which only the newest' in without
+    assert log.of('restored')[0]['step'] == 2 and data['step'] == 5 and data['checkpoint'] == str(tmp_path / 'ckpt-4')
+
+
 def test_nothing_left_to_do(straight, config):
     log, data = run(straight[0], config, 8)
     assert data['trained'] == 0 and data['step'] == 8 and not log.of('saved')

@@ -3,12 +3,14 @@
 Builders and layers take a config that has passed. An export needs check_model only; training and evaluation
 need check. In a program of your own, checks.demand(checks.check_model(config)) raises one UserError with all errors.
 """
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf.message import Message
 
 from object_detection.config import paths, unread_fields
-from object_detection.config.checks import augmentation, evaluation, model, readers, training
+from object_detection.config.checks import augmentation, evaluation, model, ranges, readers, training
 from object_detection.config.checks.findings import Finding, demand, error, located, merged
 from object_detection.config.checks.readers import label_map_of
 from object_detection.config.checks.rules import apply, chooses
@@ -33,7 +35,8 @@ def check(config: Config, path: str | Path | None = None, eval_on_train_data: bo
 
 def check_model(config: Config) -> list[Finding]:
     """Return findings about the model section, which is all that an export needs."""
-    return [*apply(model.RULES, config.model, 'model'), *check_fields(config, 'model')]
+    return _in_range([*apply(model.RULES, config.model, 'model'), *check_fields(config, 'model')],
+                     [*ranges.faults(config.model, 'model'), *ranges.crowded(config.model, 'model')])
 
 
 def check_training(config: Config, eval_on_train_data: bool = False) -> list[Finding]:
@@ -44,7 +47,9 @@ def check_training(config: Config, eval_on_train_data: bool = False) -> list[Fin
     """
     if not config.HasField('train_config'):
         return [error('train_config', 'is missing; training needs it')]
-    return [*training.check(config, eval_on_train_data), *check_fields(config, 'train', 'graph_rewriter')]
+    return _in_range([*training.check(config, eval_on_train_data), *check_fields(config, 'train', 'graph_rewriter')],
+                     [*ranges.faults(config.train_config, 'train_config'), *ranges.images(config, 'train_config'),
+                      *ranges.faults(config.train_input_reader, 'train_input_reader')])
 
 
 def check_evaluation(config: Config, on_train_data: bool = False) -> list[Finding]:
@@ -54,7 +59,10 @@ def check_evaluation(config: Config, on_train_data: bool = False) -> list[Findin
         on_train_data: also about train_input_reader, for an evaluation on its records without training.
     """
     trained = readers.check(config, config.train_input_reader, 'train_input_reader', True) if on_train_data else ()
-    return [*evaluation.check(config), *trained, *check_fields(config, 'eval')]
+    wrong = [fault for index, reader in enumerate(config.eval_input_reader)
+             for fault in ranges.faults(reader, f'eval_input_reader[{index}]')]
+    return _in_range([*evaluation.check(config), *trained, *check_fields(config, 'eval')],
+                     [*ranges.faults(config.eval_config, 'eval_config'), *ranges.images(config, 'eval_config'), *wrong])
 
 
 def check_inputs(config: Config) -> list[Finding]:
@@ -63,7 +71,8 @@ def check_inputs(config: Config) -> list[Finding]:
                   'eval_input_reader': config.eval_input_reader}
     options = config.train_config.data_augmentation_options
     findings = [finding for path, sections in readers_of.items() for reader in sections
-                for finding in (*readers.check(config, reader, path, evaluated=False), *_unread(reader, path))]
+                for finding in _in_range([*readers.check(config, reader, path, evaluated=False),
+                                          *_unread(reader, path)], ranges.faults(reader, path))]
     for index, step in enumerate(options):
         findings += check_part(step, f'train_config.data_augmentation_options[{index}]')
     return [*findings, *augmentation.check(options, config.train_input_reader)]
@@ -76,7 +85,18 @@ def check_part(section: Message, path: str) -> list[Finding]:
         path: what to call the section.
     """
     rules = {section.DESCRIPTOR.name: [chooses('')], **model.RULES, **training.RULES}
-    return [*apply(rules, section, path), *_unread(section, path)]
+    return _in_range([*apply(rules, section, path), *_unread(section, path)],
+                     [*ranges.faults(section, path), *ranges.crowded(section, path)])
+
+
+def _in_range(findings: list[Finding], faults: Iterable[tuple[str, str]]) -> list[Finding]:
+    """Add what is out of its range to findings, unless they have an error about that field already.
+
+    An error about its section is enough where the numbers are missing.
+    """
+    known = {finding.field for finding in findings if finding.severity == 'error'}
+    return findings + [error(field, text) for field, text in faults if field not in known and not (
+        text.startswith(ranges.MISSING) and known.intersection(itertools.accumulate(field.split('.'), '{}.{}'.format)))]
 
 
 def check_fields(config: Config, *sections: str) -> list[Finding]:

@@ -3,7 +3,7 @@ from collections.abc import Iterator, Sequence
 
 from object_detection import protos
 from object_detection.config.checks.findings import Finding, error
-from object_detection.config.checks.rules import Faults, Rule, at_least_one, limit, one_of, pixels, positive
+from object_detection.config.checks.rules import Faults, Rule, limit, one_of
 
 POLICIES = ('v0', 'v1', 'v2', 'v3', 'test')  # of autoaugment_image
 
@@ -16,7 +16,7 @@ def check(options: Sequence[protos.PreprocessingStep], reader: protos.InputReade
         path = f'train_config.data_augmentation_options[{index}].{kind}'
         for name in ('keypoint_flip_permutation', 'keypoint_rot_permutation'):
             given = list(getattr(getattr(step, kind), name, ())) if kind else []
-            if count and given and sorted(given) != list(range(count)):
+            if count and given and (len(given) != count or sorted(given) != list(range(count))):
                 yield error(f'{path}.{name}', f'is {given}; with train_input_reader.num_keypoints: {count} it must '
                             f'hold each number from 0 to {count - 1} once')
         if kind == 'autoaugment_image' and (count or reader.load_instance_masks):
@@ -47,8 +47,6 @@ def _jitter(message: protos.RandomJitterBoxes) -> Faults:
                         'with a jitter_mode EXPAND...')
 
 
-_AREA = limit(lambda area: 0 < area <= 1, 'it must be above 0, at most 1')('min_area', 'max_area')
-_SHAPE = positive('min_aspect_ratio', 'max_aspect_ratio')
 _COLOR = limit(lambda color: len(color) in (0, 3), 'it needs none or 3 numbers: red, green, blue')('pad_color')
 _RATIOS = limit(lambda ratio: len(ratio) in (0, 2), 'it needs none or 2 numbers: of height and width')(
     'min_padded_size_ratio', 'max_padded_size_ratio')
@@ -58,24 +56,10 @@ RULES: dict[str, list[Rule]] = {
     'NormalizeImage': [_range],
     'SubtractChannelMean': [limit(lambda means: len(means) == 3, 'it needs 3 numbers: red, green, blue')('means')],
     'RandomDistortColor': [one_of('color_ordering', 0, 1)],
-    'RandomPatchGaussian': [at_least_one('min_patch_size')],
-    'ResizeImage': [pixels('new_height', 'new_width')],
-    'RandomResizeMethod': [pixels('target_height', 'target_width')],
-    'RandomDownscaleToTargetPixels': [at_least_one('min_target_pixels', 'max_target_pixels')],
     'RandomPadImage': [_pad_sizes, _COLOR],
     'RandomAbsolutePadImage': [_COLOR],
-    'RandomCropImage': [_AREA, _SHAPE],
-    'RandomCropPadImage': [_AREA, _SHAPE, _COLOR, _RATIOS],
-    'RandomCropToAspectRatio': [positive('aspect_ratio')],
-    'SSDRandomCropOperation': [_AREA, _SHAPE],
-    'SSDRandomCropFixedAspectRatioOperation': [_AREA],
-    'SSDRandomCropFixedAspectRatio': [positive('aspect_ratio')],
-    'SSDRandomCropPadOperation': [_AREA, _SHAPE, _RATIOS],
-    'SSDRandomCropPadFixedAspectRatioOperation': [_AREA, _SHAPE],
-    'SSDRandomCropPadFixedAspectRatio': [positive('aspect_ratio'), _RATIOS],
-    'RandomSquareCropByScale': [at_least_one('max_border', 'num_scales')],
-    'RandomScaleCropAndPadToSquare': [pixels('output_size')],
+    'RandomCropPadImage': [_COLOR, _RATIOS],
+    'SSDRandomCropPadOperation': [_RATIOS],
+    'SSDRandomCropPadFixedAspectRatio': [_RATIOS],
     'RandomJitterBoxes': [_jitter],
-    'RandomJpegQuality': [limit(lambda quality: 0 <= quality <= 100, 'allowed: 0 to 100')(
-        'min_jpeg_quality', 'max_jpeg_quality')],
 }

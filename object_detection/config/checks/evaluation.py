@@ -5,19 +5,15 @@ from object_detection import protos
 from object_detection.config import paths
 from object_detection.config.checks import readers
 from object_detection.config.checks.findings import Finding, error, warning
-from object_detection.config.checks.rules import Rule, apply, at_least_one
 from object_detection.config.label_map import LabelMap
 from object_detection.config.metrics_set import KEYPOINTS, LEFT_OUT, METRICS, RENAMED, similar
 from object_detection.config.pipeline import Config
 from object_detection.utils import shards
 
-RULES: dict[str, list[Rule]] = {'EvalConfig': [at_least_one('batch_size')]}
-
 
 def check(config: Config) -> Iterator[Finding]:
     """Yield findings about evaluation alone."""
     yield from readers.placeholders(config.eval_config, 'eval_config')
-    yield from apply(RULES, config.eval_config, 'eval_config')
     yield from _metrics(config)
     if not config.eval_input_reader:
         yield error('eval_input_reader', 'is missing; evaluation needs at least one')

@@ -5,9 +5,8 @@ from typing import Any
 
 from object_detection import protos
 from object_detection.config import label_map, paths
-from object_detection.config.checks import rules
 from object_detection.config.checks.extractors import TYPES, Extractor
-from object_detection.config.checks.rules import Faults, Rule, at_least_one, at_most, chooses, limit, one_of
+from object_detection.config.checks.rules import Faults, Rule, at_most, chooses, limit, one_of
 from object_detection.config.pipeline import fixed_size
 from object_detection.utils.errors import UserError
 
@@ -18,6 +17,7 @@ INTERPOLATIONS = ('nearest', 'bilinear')
 RANKINGS = ('min_distance', 'score_distance_ratio', 'score_scaled_distance_ratio', 'gaussian_weighted')
 FPN_TOP = 5  # the levels of an FPN above it are not merged top-down
 MOST_MAPS = 6  # of an SSD without a pyramid
+MOST_LEVELS = 100  # more are out of range, see ranges.py, and are not counted
 
 _HEATMAP = 'penalty_reduced_logistic_focal_loss'
 _ONE_SIZE = ('fixed_shape_resizer', 'keep_aspect_ratio_resizer')
@@ -47,10 +47,10 @@ def anchors_per_location(generator: protos.AnchorGenerator) -> list[int]:
     section = getattr(generator, kind)
     if kind == 'multiscale_anchor_generator':
         levels = section.max_level - section.min_level + 1
-        return [len(section.aspect_ratios) * section.scales_per_octave] * levels
+        return [len(section.aspect_ratios) * section.scales_per_octave] * min(levels, MOST_LEVELS)
     if kind == 'ssd_anchor_generator':
         counts = [len(section.aspect_ratios) + (section.interpolated_scale_aspect_ratio > 0)] * (
-            len(section.scales) or section.num_layers)
+            len(section.scales) or min(section.num_layers, MOST_LEVELS))
         return [3, *counts[1:]] if section.reduce_boxes_in_lowest_layer and counts else counts
     if kind == 'grid_anchor_generator':
         return [len(section.scales) * len(section.aspect_ratios)]
@@ -91,8 +91,8 @@ def _image_size(size: tuple[int, int], section: Any, extractor: Extractor) -> Fa
     if height % extractor.multiple or width % extractor.multiple:
         yield 'image_resizer', (f'makes images of {height}x{width}; for "{section.type}" height and width must be '
                                 f'multiples of {extractor.multiple}')
-    if extractor.pyramid and not getattr(section, 'use_explicit_padding', False):
-        low, high = _levels(section, extractor)
+    low, high = _levels(section, extractor) if extractor.pyramid else (0, 0)
+    if extractor.pyramid and max(low, high) < MOST_LEVELS and not getattr(section, 'use_explicit_padding', False):
         top, pad = min(high, FPN_TOP) if extractor.pyramid == 'fpn' else high, max(section.pad_to_multiple, 1)
         sides = [-(-side // pad) * pad for side in size]
         if any(-(-side // 2 ** level) % 2 for side in sides for level in range(low, top)):
@@ -202,28 +202,25 @@ def _head(message: protos.CenterNet.PredictionHeadParams) -> Faults:
                    'must be one of each for a layer')
 
 
-_CLASSES = limit(lambda count: count >= 1, 'it is the number of labels, at least 1')('num_classes')
 RULES: dict[str, list[Rule]] = {
     'DetectionModel': [chooses('')],
     'Ssd': [
-        _CLASSES, _extractor('ssd'), chooses('image_resizer', *_ONE_SIZE), _one_size, chooses('box_coder'),
+        _extractor('ssd'), chooses('image_resizer', *_ONE_SIZE), _one_size, chooses('box_coder'),
         chooses('matcher'), chooses('similarity_calculator'),
         chooses('box_predictor', 'convolutional_box_predictor', 'weight_shared_convolutional_box_predictor'),
         chooses('anchor_generator'), _anchors('ssd', 'anchor_generator'), _shared_predictor,
         chooses('loss.classification_loss', *CLASSIFICATION),
         chooses('loss.localization_loss', *LOCALIZATION)],
     'FasterRcnn': [
-        _CLASSES, _extractor('faster_rcnn'), _faster_rcnn, chooses('image_resizer'),
+        _extractor('faster_rcnn'), _faster_rcnn, chooses('image_resizer'),
         limit(lambda stages: stages in (2, 3), 'supported: 2 (boxes), 3 (boxes and masks)')('number_of_stages'),
         chooses('first_stage_anchor_generator', *_PROPOSAL_ANCHORS),
         _anchors('faster_rcnn', 'first_stage_anchor_generator'),
         chooses('second_stage_box_predictor', 'mask_rcnn_box_predictor'),
         chooses('second_stage_classification_loss', *CLASSIFICATION, required=False),
-        at_least_one('initial_crop_size', 'maxpool_kernel_size', 'maxpool_stride',
-                     'first_stage_box_predictor_kernel_size', 'first_stage_box_predictor_depth'),
-        at_most('maxpool_kernel_size', 'initial_crop_size'), rules.share('first_stage_nms_iou_threshold')],
+        at_most('maxpool_kernel_size', 'initial_crop_size')],
     'CenterNet': [
-        _CLASSES, _extractor('center_net'), chooses('image_resizer', *_ONE_SIZE), _one_size,
+        _extractor('center_net'), chooses('image_resizer', *_ONE_SIZE), _one_size,
         chooses('object_center_params.classification_loss', _HEATMAP), _tasks],
     'ObjectDetection': [chooses('localization_loss', *_CENTER_NET_LOCALIZATION)],
     'KeypointEstimation': [
@@ -233,17 +230,8 @@ RULES: dict[str, list[Rule]] = {
     'FasterRcnnFeatureExtractor': [
         limit(lambda stride: stride == 16, 'supported: 16')('first_stage_features_stride')],
     'CenterNetFeatureExtractor': [one_of('upsampling_interpolation', *INTERPOLATIONS)],
-    'BidirectionalFeaturePyramidNetworks': [
-        one_of('combine_method', *COMBINE_METHODS), at_most('min_level', 'max_level')],
+    'BidirectionalFeaturePyramidNetworks': [one_of('combine_method', *COMBINE_METHODS)],
     'Initializer': [one_of('keras_initializer_by_name', *KERAS_INITIALIZERS)],
-    'FixedShapeResizer': [rules.pixels('height', 'width')],
-    'KeepAspectRatioResizer': [
-        rules.pixels('min_dimension', 'max_dimension'), at_most('min_dimension', 'max_dimension')],
-    'FeaturePyramidNetworks': [at_least_one('additional_layer_depth'), at_most('min_level', 'max_level')],
-    'ConvolutionalBoxPredictor': [at_least_one('kernel_size')],
-    'WeightSharedConvolutionalBoxPredictor': [at_least_one('kernel_size')],
-    'SsdAnchorGenerator': [rules.positive('min_scale', 'max_scale')],
-    'PostProcessing': [rules.positive('logit_scale')],
-    'BatchNonMaxSuppression': [
-        rules.share('iou_threshold'), at_most('max_detections_per_class', 'max_total_detections'), _nms],
+    'KeepAspectRatioResizer': [at_most('min_dimension', 'max_dimension')],
+    'BatchNonMaxSuppression': [at_most('max_detections_per_class', 'max_total_detections'), _nms],
 }

@@ -42,13 +42,6 @@ def limit(accepts: Callable[[Any], bool], advice: str) -> Callable[..., Rule]:
     return rule_for
 
 
-# Rules for fields of these names: at_least_one('batch_size').
-at_least_one = limit(lambda value: value >= 1, 'it must be at least 1')
-pixels = limit(lambda value: value >= 1, 'sizes are in pixels, at least 1')
-positive = limit(lambda value: value > 0, 'it must be above 0')
-share = limit(lambda value: 0 <= value <= 1, 'allowed: 0 to 1')
-
-
 def at_most(name: str, limit: str) -> Rule:
     """One field is not above another."""
     def rule(message: Message) -> Faults:

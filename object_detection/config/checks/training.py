@@ -7,7 +7,7 @@ from object_detection.config import paths
 from object_detection.config.checks import augmentation, readers
 from object_detection.config.checks.extractors import TYPES, Extractor
 from object_detection.config.checks.findings import Finding, error, warning
-from object_detection.config.checks.rules import Faults, Rule, apply, at_least_one, at_most, chooses, share
+from object_detection.config.checks.rules import Faults, Rule, apply, at_most, chooses
 from object_detection.config.pipeline import Config, architecture, fixed_size, restore_type
 
 
@@ -108,17 +108,13 @@ def _miner(loss: protos.Loss) -> Faults:
 
 
 RULES_OF_MODEL: dict[str, list[Rule]] = {  # an export does without
-    'FasterRcnn': [
-        at_least_one('first_stage_minibatch_size', 'second_stage_batch_size'),
-        share('first_stage_positive_balance_fraction', 'second_stage_balance_fraction'),
-        at_most('second_stage_batch_size', 'first_stage_max_proposals')],
+    'FasterRcnn': [at_most('second_stage_batch_size', 'first_stage_max_proposals')],
     'ArgMaxMatcher': [_thresholds],
     'Loss': [_miner],
 }
 RULES: dict[str, list[Rule]] = {
-    'TrainConfig': [at_least_one('batch_size'), chooses('optimizer')],
+    'TrainConfig': [chooses('optimizer')],
     **{f'{name}Optimizer': [chooses('learning_rate')] for name in ('Momentum', 'RMSProp', 'Adam')},
-    'ExponentialDecayLearningRate': [at_least_one('decay_steps')],
     'ManualStepLearningRate': [_manual_steps],
     'CosineDecayLearningRate': [_cosine],
     **augmentation.RULES,

@@ -39,7 +39,7 @@ def schedule(text):
      f'{RATE}.cosine_decay_learning_rate.warmup_learning_rate', 'is 0.5, above learning_rate_base 0.1'),
     (schedule('exponential_decay_learning_rate { decay_steps: 0 }'),
      f'{RATE}.exponential_decay_learning_rate.decay_steps', 'is 0; it must be at least 1'),
-    ('optimizer { momentum_optimizer { learning_rate {} } } batch_size: 0', 'batch_size', 'is 0'),
+    ('batch_size: 0', 'batch_size', 'is 0; it must be at least 1'),
 ])
 def test_train_config(changes, field, words, tmp_path):
     place, message = found(changes, tmp_path)[0]

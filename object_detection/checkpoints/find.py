@@ -51,8 +51,12 @@ def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
     if Path(f'{path}.index').is_file():
         return Saved(path)
     if path.is_dir():
-        if chosen := best.read(path):
-            return Saved(chosen.prefix)
+        while chosen := best.read(path):
+            try:
+                return Saved(chosen.prefix)
+            except UserError:
+                if best.read(path) == chosen:  # otherwise a training has just put another one there
+                    raise
         for folder in (path, path / 'checkpoint'):
             if saved := newest(folder, warn):
                 return saved

@@ -25,17 +25,14 @@ class Saved:
 
     def __init__(self, prefix: str | Path) -> None:
         self.prefix = prefix = str(prefix)
-        try:
-            reader = tf.train.load_checkpoint(prefix)
-            names = reader.get_variable_to_dtype_map()
-            if object_graph.GRAPH_KEY not in names:
-                raise UserError(f'{prefix} is a TensorFlow 1 checkpoint (it has names, not an object graph); take the '
-                                'TensorFlow 2 one of the same model')
-            tensors = tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=list(names), dtypes=list(names.values()),
-                                           shape_and_slices=[''] * len(names))
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
-            raise UserError(f'{prefix} is damaged or incomplete ({str(error).splitlines()[0][:200]}); '
-                            'take another checkpoint, or copy it again') from error
+        while True:
+            stamp = _stamp(prefix)
+            try:
+                names, tensors = _read(prefix)
+                break
+            except UserError:
+                if stamp == _stamp(prefix):  # otherwise a training has just rewritten it (slim.py)
+                    raise
         self.values: dict[str, tf.Tensor] = dict(zip(names, tensors))
         graph = self.values.pop(object_graph.GRAPH_KEY)
         self.nodes = TrackableObjectGraph.FromString(graph.numpy()).nodes
@@ -63,3 +60,27 @@ class Saved:
         """{(node of a variable, slot name): node of the slot} of an optimizer's node; empty for None."""
         slots = () if optimizer is None else self.nodes[optimizer].slot_variables
         return {(s.original_variable_node_id, s.slot_name): s.slot_variable_node_id for s in slots}
+
+
+def _read(prefix: str) -> tuple[dict[str, Any], list[tf.Tensor]]:
+    """Return {name: type} and the values, in the same order, of a checkpoint; UserError as Saved raises it."""
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        names = reader.get_variable_to_dtype_map()
+        if object_graph.GRAPH_KEY not in names:
+            raise UserError(f'{prefix} is a TensorFlow 1 checkpoint (it has names, not an object graph); take the '
+                            'TensorFlow 2 one of the same model')
+        return names, tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=list(names), dtypes=list(names.values()),
+                                           shape_and_slices=[''] * len(names))
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise UserError(f'{prefix} is damaged or incomplete ({str(error).splitlines()[0][:200]}); '
+                        'take another checkpoint, or copy it again') from error
+
+
+def _stamp(prefix: str) -> tuple[int, int] | None:
+    """Tell one index file from another one that takes its place."""
+    try:
+        stat = Path(f'{prefix}.index').stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size

@@ -11,6 +11,7 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectG
 
 from object_detection.checkpoints import object_graph
 from object_detection.checkpoints.saved import Saved
+from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
 KEPT = 'average'  # the slot of moving averages: evaluation and export take them
@@ -55,7 +56,7 @@ def remove_slots(prefix: str | Path) -> bool:
         os.utime(temporary / 'merged.index', ns=(stat.st_atime_ns, stat.st_mtime_ns))
         for path in shards(temporary / 'merged', count):
             path.replace(prefix.with_name(path.name.replace('merged', prefix.name)))
-        (temporary / 'merged.index').replace(index)
+        files.replace(temporary / 'merged.index', index)
     except (OSError, tf.errors.OpError) as error:
         if 'No space left' in str(error):
             raise OSError(errno.ENOSPC, 'No space left on device', str(prefix)) from error

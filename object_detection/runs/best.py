@@ -28,6 +28,7 @@ from object_detection.utils.errors import UserError
 
 FOLDER, FILE = 'best', 'best.json'
 _OURS = re.compile(r'ckpt-\d+(\.new)?\.(index|data-\d+-of-\d+)')
+COPY_SECONDS = 600.  # how long another process may copy a checkpoint into best/
 _SAME_SECONDS = 2.  # how exactly file systems keep the time of a copy
 
 
@@ -130,7 +131,7 @@ def follow(record: Record, metric: str = '', strict: bool = False) -> Best | Non
         UserError: see read and resolve.
     """
     folder = record.folder / FOLDER
-    with files.turn(record.folder / '.best.lock'):
+    with files.turn(record.folder / '.best.lock', COPY_SECONDS):
         files.remove_leftovers(folder)
         entries = Record(record.folder).entries  # another process may have evaluated, too
         kept = read(folder)
@@ -224,7 +225,7 @@ def _link(source: Path, target: Path) -> bool:
         else:
             return False
         if not _is(temporary, index := Path(f'{target}.index')):
-            temporary.replace(index)
+            files.replace(temporary, index)
     finally:
         temporary.unlink(missing_ok=True)
     kept = {path.name.replace(source.name, target.name, 1) for path in data}
@@ -242,7 +243,7 @@ def _take(source: Path, target: Path) -> None:
     temporary = target.with_name(f'.{target.name}.take.{os.getpid()}.tmp')
     try:
         _copy(source, temporary)
-        temporary.replace(target)
+        files.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -32,7 +32,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        _replace(temporary, path)
+        replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -47,8 +47,8 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
                     path.unlink()
 
 
-def _replace(temporary: Path, path: Path) -> None:
-    """Rename a file over another one; on Windows, wait until nobody has the old one open."""
+def replace(temporary: Path, path: Path) -> None:
+    """Rename a file over another one; on Windows, wait up to a second until nobody has the old one open."""
     for _ in range(100 if sys.platform == 'win32' else 0):
         with contextlib.suppress(PermissionError):
             temporary.replace(path)

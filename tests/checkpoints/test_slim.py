@@ -125,3 +125,18 @@ def test_a_damaged_one_is_left_alone(tmp_path):
     assert not slim.remove_slots(prefix) and len(names(tmp_path)) == 2
     shutil.copy(data, tmp_path / 'ckpt-2.data-00000-of-00001')
     assert not slim.remove_slots(tmp_path / 'ckpt-2')
+
+
+def test_read_while_it_is_rewritten(tmp_path, monkeypatch):
+    """Another process evaluates it, and has seen the old index."""
+    _, prefix = saved(tmp_path)
+    load, left = tf.train.load_checkpoint, [1]
+
+    def rewritten_then(path):
+        reader = load(path)
+        if left:
+            left.pop()
+            slim.remove_slots(prefix)
+        return reader
+    monkeypatch.setattr(tf.train, 'load_checkpoint', rewritten_then)
+    assert checkpoints.Saved(prefix).step == 1

@@ -99,8 +99,8 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     add = group.add_argument
     args.add_switch(group, 'eval_only', 'evaluate one checkpoint, and train nothing')
     add('--checkpoint', metavar='PATH', help='with --eval_only, what to evaluate instead of the newest in model_dir: '
-        'best (that of best/ there), latest, a checkpoint (.../ckpt-7), a folder of them, or a zoo tarball, unpacked or '
-        'not')
+        'best (that of best/ there), latest, a checkpoint (.../ckpt-7), a folder of them, or a zoo tarball, unpacked '
+        'or not')
     add('--best_metric', metavar='NAME', default='', help='the metric by which best/ is chosen, as TensorBoard calls '
         'it or its end, such as mAP@.50IOU or total_loss (default: that of best/, else the first mAP)')
     add('--patience', type=args.positive_int, metavar='N',

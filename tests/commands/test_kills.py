@@ -5,9 +5,11 @@
 A run of six steps, two checkpoints, and two evaluations is killed one to four times, and then left alone.
 """
 import contextlib
+import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,11 +71,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path):
     assert start(tmp_path, 'calm').wait(timeout=600) == 0, (tmp_path / 'calm.log').read_text()
     duration, expected = time.monotonic() - began, result(tmp_path / 'calm')
     assert [*expected[0]] == ['ckpt-3', 'ckpt-2'] and expected[3] == []
-    while done < kills:
-        model, moments = f'killed{done}', []
+    for number in itertools.count():
+        if done >= kills:
+            break
+        model, moments = f'killed{number}', []
         for _ in range(min(chance.randint(1, 4), kills - done)):
             process = start(tmp_path, model)
-            moments.append((chance.choice([*killed]), chance.uniform(0, 1.1 * duration)))
+            moments.append((chance.choice([*killed]), chance.uniform(0, duration)))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=moments[-1][1])
                 break  # it was done before
@@ -92,4 +96,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(tmp_path):
             assert values.keys() == found[0][name].keys(), says
             for key, value in values.items():
                 np.testing.assert_array_equal(found[0][name][key], value, f'{name} {key}: {says}')
+        shutil.rmtree(tmp_path / model)
+        print(done, end=' ', flush=True)
     print(f'{done} kills ({killed["parent"]} of the command, {killed["worker"]} of its process), all the same weights')

@@ -205,6 +205,18 @@ def test_a_metric_that_the_evaluation_does_not_have(tmp_path):
         train_and_eval_tf2.checked(options('mAP', '--eval_only', '--checkpoint', 'best'))
 
 
+@pytest.mark.parametrize(('options', 'evaluates', 'says'), [
+    (['--patience=3', '--eval_only'], True, '--patience: goes with training and evaluation in turn'),
+    (['--patience=3'], False, '--patience: goes with training and evaluation in turn'),
+    (['--patience=0'], True, '--patience'), (['--keep_optimizer=0'], True, '--keep_optimizer'),
+    (['--best_metric=mAP'], False, '--best_metric: nothing is evaluated here')])
+def test_options_that_do_not_go_together(options, evaluates, says, tmp_path, capsys):
+    path = tiny.write(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        train_and_eval_tf2.parse([f'--model_dir={tmp_path}', f'--pipeline_config_path={path}', *options], '', evaluates)
+    assert end.value.code == 2 and says in capsys.readouterr().err
+
+
 def wait_for_the_lock(folder):
     """The worker of a killed parent ends by itself, a moment later; the lock is the parent's and gone at once."""
     with files.lock(folder):

@@ -32,7 +32,8 @@ class Reports:
 
     def __exit__(self, *_: object) -> None:
         self.write('--ended')
-        self._wait()
+        if self._wait():
+            console.log(f'summary: {self._folder / "summary.html"}')
 
     def write(self, *options: str) -> None:
         """Start to write them, as run.json is now; wait for those that were started before."""
@@ -43,14 +44,17 @@ class Reports:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding='utf-8', errors='replace',
             env={**os.environ, 'PYTHONPATH': path, 'PYTHONIOENCODING': 'utf-8'})
 
-    def _wait(self) -> None:
-        """Wait for the process; warn if it failed, which is no reason to end a training."""
+    def _wait(self) -> bool:
+        """Wait for the process, and return whether it was successful; a failure is no reason to end a training."""
+        code = None
         if self._process:
             _, said = self._process.communicate()
-            if self._process.returncode not in (0, 130):
+            code = self._process.returncode
+            if code not in (0, 130):
                 last = ['its process was ended', *said.strip().splitlines()][-1].removeprefix('error: ')
                 console.warn(f'summary.html of {self._folder} could not be written: {last}')
             self._process = None
+        return code == 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -37,6 +37,8 @@ def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments:
     with tempfile.TemporaryDirectory() as folder, worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
         outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'), on_event)
     kept.end(outcome)
+    if outcome.kind == phases.DONE:
+        screen.show_end(title, kept.entry['seconds'], outcome.peak_memory)
     if outcome.kind == phases.INTERRUPTED:
         raise KeyboardInterrupt
     if outcome.kind == phases.BAD_INPUT:
@@ -77,8 +79,13 @@ def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, train
     if paths.training_checkpoints(options.model_dir):
         for line in changed:
             console.warn(f'the data is not that of the last start: {line}')
+    versions, machine = about.versions(), about.machine()
     record.start(pipeline.to_text(config), **facts, trains=trains, folder=str(Path.cwd()), changes=changed,
-                 versions=about.versions(), machine=about.machine())
+                 versions=versions, machine=machine)
+    hardware = [machine['processor'], f'{machine["cores"]} cores', *machine['gpus']]
+    console.log(f'{record.folder}: start {len(record.content["starts"])}, object-detection '
+                f'{versions["object-detection"]}, TensorFlow {versions["TensorFlow"]}, Python {versions["Python"]}, '
+                f'{", ".join(hardware)}', 'soft')
     return record
 
 
@@ -112,8 +119,9 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
             if prefix.resolve().parent == record.folder.resolve():
                 record.add(title, prefix.name, done['step'], done['metrics'])
             on_evaluated()
-            screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
-            if prefix.name in record.entries:
+            own = prefix.name in record.entries
+            screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record if own else None)
+            if own:
                 keep_best(record, options, strict=True)
             path = prefix  # of the folder's newest: the same one on the training pictures
             if title == 'eval':

@@ -185,7 +185,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
                 if done:  # nothing was, if the checkpoint is damaged and the one before it known
                     record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'])
                     on_evaluated()
-                    screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'])
+                    screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record)
 
     if moved := best.set_aside(options.model_dir):
         console.warn(f'{moved}: here is now the best checkpoint of an earlier training in this model_dir, of which no '

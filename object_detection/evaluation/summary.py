@@ -11,6 +11,7 @@ from typing import Any
 from object_detection.config import pipeline
 from object_detection.evaluation import charts
 from object_detection.evaluation.charts import Line
+from object_detection.runs import best as best_checkpoint
 from object_detection.runs import curves
 from object_detection.runs.metrics import best_of, has_value, is_loss, leading_metrics, short_name
 from object_detection.runs.record import Record, now
@@ -40,8 +41,9 @@ def page(folder: Path) -> str:
     config = config_of(record)
     metrics = list(evaluations[-1]['eval']) if evaluations else []
     leading = leading_metrics(metrics)
-    values = {entry['checkpoint']: entry['eval'].get(leading[0]) for entry in evaluations} if leading else {}
-    best = next((entry for entry in evaluations if entry['checkpoint'] == best_of(leading[0], values)), None
+    if kept := best_checkpoint.read(folder / best_checkpoint.FOLDER):  # chosen by --best_metric
+        leading = [kept.metric, *(name for name in leading if name != kept.metric)]
+    best = next((entry for entry in evaluations if entry['checkpoint'] == _best_at(leading[0], evaluations)), None
                 ) if leading else None
     return pages.render(
         Path(__file__).parent, 'summary_template.html', title=f'Training {folder.resolve().name}', folder=folder,

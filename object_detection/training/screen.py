@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from object_detection.runs import best
-from object_detection.runs.metrics import leading_metrics, short_name, short_names
+from object_detection.runs.metrics import best_of, better, has_value, leading_metrics, short_name, short_names
 from object_detection.runs.record import Record
 from object_detection.utils import console
 
+# Shown in the table of an evaluation besides the headline.
+COMPARED = ('DetectionBoxes_Precision/mAP@.75IOU', 'DetectionBoxes_Recall/AR@100',
+            'DetectionMasks_Precision/mAP@.50IOU')
 HEADLINE = ('DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss')  # printed beside the mAP of each metric
 
 
@@ -28,6 +31,7 @@ class Screen:
         self._bar: Any = None
 
     def __enter__(self) -> 'Screen':
+        console.stage(self._title)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,11 +84,46 @@ class Screen:
         self._bar.update(pictures)
 
 
-def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tuple[str, float]]) -> None:
-    """Print one line about an evaluation: the mAP of each metric, and HEADLINE."""
+def show_end(title: str, seconds: float, peak_memory: int | None) -> None:
+    """Print how long a phase took that is done, and the most memory it had, in bytes."""
+    memory = f', {peak_memory / 1e9:.2f} GB of memory' if peak_memory else ''
+    console.log(f'{title}: done in {console.duration(seconds)}{memory}', 'soft')
+
+
+def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tuple[str, float]],
+                    record: Record | None = None) -> None:
+    """Print one line about an evaluation: the mAP of each metric, and HEADLINE; then a table of what changed.
+
+    Args:
+        record: with this evaluation and those before it; None for no table.
+    """
     chosen = {*leading_metrics(name for name, _ in metrics), *HEADLINE}
     headline = ', '.join(f'{short_name(name)} {value:.4f}' for name, value in metrics if name in chosen)
     console.log(f'{title}: step {step}, {pictures} pictures: {headline}')
+    entries = sorted((entry for entry in record.entries.values() if title in entry and entry['step'] < step),
+                     key=lambda entry: entry['step']) if record else []
+    if entries:
+        rows = [_changed(name, value, step, [(entry['step'], entry[title].get(name)) for entry in entries])
+                for name, value in metrics if name in {*chosen, *COMPARED} and has_value(name, value)]
+        console.table(['metric', f'step {step}', f'since step {entries[-1]["step"]}', 'best', 'at step'], rows)
+
+
+def _changed(name: str, value: float, step: int, before: list[tuple[int, float | None]]) -> list[Any]:
+    """Return the row of one metric: its value, the difference to the evaluation before, the best value and its step.
+
+    before: (step, value) of all earlier evaluations.
+    """
+    known = {at: old for at, old in before if old is not None and has_value(name, old)}
+    last = known.get(before[-1][0])
+    difference = console.Styled('', 'soft')
+    if last is not None:
+        style = 'soft' if value == last else 'good' if better(name, value, last) else 'bad'
+        difference = console.Styled(f'{value - last:+.4f}', style)
+    top = best_of(name, {str(at): old for at, old in [*known.items(), (step, value)]}) or str(step)
+    newest = top == str(step)
+    return [short_name(name), f'{value:.4f}', difference,
+            console.Styled(f'{value if newest else known[int(top)]:.4f}', 'good' if newest else 'soft'),
+            console.Styled('now' if newest else top, 'good' if newest else 'soft')]
 
 
 def show_summary(record: Record) -> None:

@@ -1,9 +1,11 @@
-"""Log lines, tables and progress: drawn with rich on a terminal, plain lines anywhere else.
+"""Log lines, stages, tables and progress: drawn with rich on a terminal, plain lines anywhere else.
 
-Imports rich only when something is drawn on a terminal.
+On a terminal there is color, unless NO_COLOR is set (no-color.org), and one line at most that is redrawn. Nothing is
+printed that the output cannot encode, such as that of a Windows console. Imports rich only for a terminal.
 """
 import contextlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -11,6 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 PLAIN_INTERVAL = 10  # seconds between two progress lines when the output is not a terminal
+
+_STYLES = {'good': 'green', 'bad': 'red', 'soft': 'dim', 'warning': 'yellow'}
+_NUMBER = re.compile(r'[-+]?[\d.]*')
 
 warned: set[str] = set()  # what warn_once logs no more
 _live: Any = None  # the rich console of the progress bar on the screen
@@ -24,14 +29,39 @@ def is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get('TERM') != 'dumb' and 'JPY_PARENT_PID' not in os.environ
 
 
-def log(message: str) -> None:
-    """Print a line that starts with the time of day."""
-    _print(f'{time.strftime("%H:%M:%S")} {message}')
+class Styled(str):
+    """A text with a color where there is color: 'good', 'bad' or 'soft'."""
+
+    style: str
+
+    def __new__(cls, text: str, style: str) -> 'Styled':
+        made = super().__new__(cls, text)
+        made.style = _STYLES[style]
+        return made
+
+
+def log(message: str, style: str = '') -> None:
+    """Print a line that starts with the time of day. style: that of Styled, or 'warning'."""
+    now = time.strftime('%H:%M:%S')
+    if not is_terminal():
+        _print(f'{now} {message}')
+        return
+    from rich.text import Text
+    _draw(Text.assemble((now, 'dim'), ' ', (_printable(message), _STYLES.get(style, ''))))
+
+
+def stage(title: str) -> None:
+    """Begin a new part of the output: a line across the terminal. Anywhere else it needs none, and none is printed."""
+    if is_terminal():
+        from rich.rule import Rule
+        from rich.text import Text
+        _draw(Rule(Text(_printable(title), 'bold'), style='dim', align='left',
+                   characters='-' if _printable('\u2500') != '\u2500' else '\u2500'))
 
 
 def warn(message: str) -> None:
     """Log a warning."""
-    log(f'warning: {message}')
+    log(f'warning: {message}', 'warning')
 
 
 def warn_once(message: str) -> None:
@@ -42,17 +72,21 @@ def warn_once(message: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = '') -> None:
-    """Print rows of values under column names, numbers right-aligned."""
+    """Print rows of values under column names, numbers (also with a sign, as texts) right-aligned."""
     cells = [[_cell(value) for value in row] for row in rows]
-    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
+    right = [all(isinstance(row[i], int | float) or _NUMBER.fullmatch(row[i]) for row in rows)
+             for i in range(len(columns))]
     if is_terminal():
+        from rich import box
         from rich.table import Table
-        drawn = Table(title=title or None)
+        from rich.text import Text
+        drawn = Table(title=_escape(title) or None, title_justify='left', box=box.SIMPLE_HEAD, pad_edge=False,
+                      show_edge=False)
         for name, is_number in zip(columns, right):
-            drawn.add_column(name, justify='right' if is_number else 'left')
+            drawn.add_column(_escape(name), justify='right' if is_number else 'left', overflow='fold')
         for row in cells:
-            drawn.add_row(*map(_escape, row))
-        _rich().print(drawn)
+            drawn.add_row(*(Text(_printable(cell), getattr(cell, 'style', '')) for cell in row))
+        _draw(drawn)
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells)]
     for line in ([[title]] if title else []) + [columns, ['-' * width for width in widths], *cells]:
@@ -68,8 +102,8 @@ def progress(title: str, total: int | None = None, unit: str = 'steps',
         with console.progress('train', 1000, 'steps') as bar:
             bar.update(10, loss=0.5)        # units done so far, and values to show beside them
 
-    On a terminal the bar is redrawn in place; elsewhere, and inside another bar, a line is printed every PLAIN_INTERVAL
-    seconds and at the end, unless the block raises.
+    On a terminal the bar is redrawn in place, and a line takes its place at the end; elsewhere, and inside another bar,
+    a line is printed every PLAIN_INTERVAL seconds and at the end. None is printed at the end if the block raises.
 
     Args:
         total: number of units of work; None if unknown.
@@ -83,8 +117,13 @@ def progress(title: str, total: int | None = None, unit: str = 'steps',
             log(meter.line())
         return
     from rich.progress import BarColumn, Progress, TextColumn
-    bar = Progress(TextColumn('{task.description}', markup=False), BarColumn(bar_width=24),
-                   TextColumn('{task.fields[state]}', markup=False), console=_rich())
+    from rich.table import Column
+    screen = _rich()
+    one_line = Column(no_wrap=True, overflow='ellipsis' if _printable('\u2026') == '\u2026' else 'crop', ratio=1)
+    drawn = BarColumn(min(24, screen.width // 5), complete_style='cyan', finished_style='green', pulse_style='cyan')
+    bar = Progress(TextColumn('{task.description}', markup=False), drawn,
+                   TextColumn('{task.fields[state]}', markup=False, table_column=one_line), console=screen, expand=True,
+                   transient=True)
     task = bar.add_task(title, total=total, completed=start, state='')
     with bar:
         _live = bar.console
@@ -92,6 +131,8 @@ def progress(title: str, total: int | None = None, unit: str = 'steps',
             yield _DrawnBar(meter, bar, task)
         finally:
             _live = None
+    if meter.unprinted:
+        log(meter.line())
 
 
 class _Meter:
@@ -190,12 +231,14 @@ def muffled(when: bool = True) -> Iterator[None]:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, str):  # Styled stays so
+        return value
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
 def _escape(text: str) -> str:
     from rich.markup import escape
-    return escape(text)
+    return escape(_printable(text))
 
 
 def _rich() -> Any:
@@ -203,9 +246,16 @@ def _rich() -> Any:
     return Console(highlight=False)
 
 
+def _draw(thing: Any) -> None:
+    """Print something of rich's, above the progress bar if there is one."""
+    (_live or _rich()).print(thing, soft_wrap=not hasattr(thing, 'columns'), crop=False)
+
+
 def _print(text: str) -> None:
-    if _live is not None:
-        _live.print(text, markup=False, highlight=False)
-        return
-    encoding = sys.stdout.encoding or 'utf-8'  # a pipe on Windows may support few characters
-    print(text.encode(encoding, 'backslashreplace').decode(encoding), flush=True)
+    print(_printable(text), flush=True)
+
+
+def _printable(text: str) -> str:
+    """Replace what the output cannot encode: a pipe or console on Windows may support few characters."""
+    encoding = sys.stdout.encoding or 'utf-8'
+    return text.encode(encoding, 'backslashreplace').decode(encoding)

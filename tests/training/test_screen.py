@@ -49,6 +49,32 @@ def test_one_line_for_each_evaluation(capsys):
             'total_loss 2.0000') in capsys.readouterr().out
 
 
+def test_a_table_says_what_got_better_since_the_evaluation_before_and_what_was_best(tmp_path, capsys):
+    record = Record(tmp_path)
+    names = BOXES, f'{BOXES}@.50IOU', f'{BOXES}@.75IOU', f'{BOXES} (small)', 'Loss/total_loss'
+    for step, values in ((10, (.1, .9, -1., -1., 3.)), (20, (.3, .2, .5, -1., 2.)), (30, (.2, .8, .5, -1., 1.))):
+        record.add('eval', f'ckpt-{step}', step, list(zip(names, values)))
+        screen.show_evaluation('eval', step, 7, list(zip(names, values)), record)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(': ', 1)[1] for line in lines if 'eval: ' in line] == [
+        'step 10, 7 pictures: mAP 0.1000, mAP@.50IOU 0.9000, total_loss 3.0000',
+        'step 20, 7 pictures: mAP 0.3000, mAP@.50IOU 0.2000, total_loss 2.0000',
+        'step 30, 7 pictures: mAP 0.2000, mAP@.50IOU 0.8000, total_loss 1.0000']
+    assert [line.split() for line in lines[-4:]] == [
+        ['mAP', '0.2000', '-0.1000', '0.3000', '20'], ['mAP@.50IOU', '0.8000', '+0.6000', '0.9000', '10'],
+        ['mAP@.75IOU', '0.5000', '+0.0000', '0.5000', '20'], ['total_loss', '1.0000', '-1.0000', '1.0000', 'now']]
+    assert lines[-6].split('  ')[0] == 'metric' and 'since step 20' in lines[-6]
+    assert 'since step 10' in '\n'.join(lines)  # but no table after the first evaluation
+    assert sum(line.startswith('metric') for line in lines) == 2
+
+
+def test_the_end_of_a_phase(capsys):
+    screen.show_end('train', 754.2, 2_340_000_000)
+    screen.show_end('eval', 3., None)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first[9:] == 'train: done in 12:34, 2.34 GB of memory' and second[9:] == 'eval: done in 0:03'
+
+
 def test_losses_of_both_stages_are_told_apart():
     assert screen.short_names(['Loss/RPNLoss/localization_loss', 'Loss/BoxClassifierLoss/localization_loss',
                                'Loss/BoxClassifierLoss/mask_loss', 'Loss/total_loss', 'learning_rate']) == [

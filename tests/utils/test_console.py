@@ -1,4 +1,5 @@
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,67 @@ def test_the_same_warning_is_logged_once(capsys):
         console.warn_once(text)
     assert [line.partition('warning: ')[2] for line in capsys.readouterr().out.splitlines()] == [
         'one of a kind', 'another']
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal of 40 columns; call it with another encoding."""
+    def start(encoding='utf-8'):
+        raw = io.BytesIO()
+        made = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+        made.isatty = lambda: True
+        monkeypatch.setattr(sys, 'stdout', made)
+        return lambda: raw.getvalue().decode(encoding)
+    monkeypatch.setenv('TERM', 'xterm-256color')
+    monkeypatch.setenv('COLUMNS', '40')
+    for name in ('JPY_PARENT_PID', 'NO_COLOR', 'FORCE_COLOR'):
+        monkeypatch.delenv(name, raising=False)
+    return start
+
+
+def draw():
+    """Everything that the console draws."""
+    console.stage('evaluation')
+    console.warn('careful, Größe \u2192 5 [red]')
+    console.table(['metric', 'change \u2192'], [['mAP', console.Styled('+0.1', 'good')],
+                                               ['loss', console.Styled('-0.2000', 'bad')]], title='Step \u2192 7')
+    with console.progress('train', 1000, 'steps') as bar:
+        bar.update(10, loss=0.123456, another_long_value=1234567.)
+
+
+def test_colors_mark_what_is_better(terminal):
+    text = terminal()
+    draw()
+    assert '\x1b[32m' in text() and '\x1b[31m' in text() and '\x1b[33m' in text()  # green, red, a yellow warning
+    assert 'careful, Größe \u2192 5 [red]' in text() and '\u2500' in text()
+
+
+def test_no_color(terminal, monkeypatch):
+    monkeypatch.setenv('NO_COLOR', '1')
+    text = terminal()
+    draw()
+    assert not [code for code in re.findall(r'\x1b\[([\d;]*)m', text()) if re.search(r'(^|;)(3[0-7]|9\d|38)', code)]
+    assert '+0.1' in text()
+
+
+def test_a_narrow_terminal_keeps_one_live_line(terminal):
+    text = terminal()
+    draw()
+    plain = re.sub(r'\x1b\[[\d;?]*[a-zA-Z]', '', text())
+    live = [line for line in re.split(r'[\r\n]', plain) if line.startswith('train ')]
+    assert live and max(map(len, live)) <= 40 and any('10/1000 st' in line for line in live)
+
+
+@pytest.mark.parametrize('encoding', ['cp1252', 'ascii'])
+def test_a_windows_console_gets_only_what_it_can_print(terminal, encoding):
+    text = terminal(encoding)
+    draw()
+    assert r'\u2192' in text() and 'mAP' in text()  # nothing raised
+
+
+def test_in_a_pipe_nothing_is_colored(capsys):
+    draw()
+    text = capsys.readouterr().out
+    assert '\x1b' not in text and text.splitlines()[1:5] == [
+        'Step \u2192 7', 'metric  change \u2192', '------  --------', 'mAP         +0.1']
+    assert 'evaluation' not in text

@@ -29,6 +29,9 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
     if message := remote(pattern):
         yield 'error', message
         return
+    if message := files.refused(pattern):
+        yield 'error', message
+        return
     if Path(pattern).is_dir():
         yield 'error', f'{pattern}: is a folder; name the records in it{files.contents(pattern)}'
         return
@@ -55,6 +58,9 @@ def checkpoint(prefix: str) -> Iterator[tuple[str, str]]:
     """Check the prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
     yield from _control_characters(prefix)
     if message := remote(prefix):
+        yield 'error', message
+        return
+    if message := files.refused(f'{prefix}.index'):
         yield 'error', message
         return
     path = Path(prefix)

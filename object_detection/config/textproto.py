@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from object_detection.utils.errors import UserError
-from object_detection.utils.files import existing_file
+from object_detection.utils.files import read_bytes
 
 _TOKEN = re.compile(r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
                     r"""|(?P<word>[\w.+\-/]+)|(?P<mark>.)""", re.VERBOSE)
@@ -50,7 +50,7 @@ _AnyMessage = TypeVar('_AnyMessage', bound=Message)
 
 def read_text(path: str | Path) -> str:
     """Return the text of a file; UserError if it is missing or not UTF-8."""
-    data = existing_file(path).read_bytes()
+    data = read_bytes(path)
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):
         raise UserError(f'{path}: is UTF-16 text; save it as UTF-8')
     try:

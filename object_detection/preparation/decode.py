@@ -18,6 +18,7 @@ import simplejpeg
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from object_detection.preparation.depth import eight_bits
+from object_detection.utils.limits import MOST_PIXELS, MOST_PIXELS_OPENED
 
 with contextlib.suppress(ImportError):  # optional: HEIC pictures of iPhones
     from pillow_heif import register_heif_opener
@@ -28,7 +29,6 @@ pyvips.cache_set_max(0)  # no picture comes twice
 # Image.init(), where available. EPS, WMF and the like are left out because reading them starts other programs.
 COMMON = ('JPEG', 'PNG', 'GIF', 'BMP', 'DIB', 'PPM')
 RARE = ('TIFF', 'WEBP', 'AVIF', 'HEIF', 'JPEG2000', 'ICO', 'QOI')
-MOST_PIXELS = 256_000_000  # a 200-megapixel phone passes; a decompression bomb does not
 COLOR_SPACES = {'RGB': 'RGB', 'L': 'GRAY'}  # of JPEGs: Pillow's name -> simplejpeg's
 LEAST_SIDE = 16
 BLOCKS_KEPT = 16  # memory blocks reused for the next picture, which halves the time of small ones
@@ -41,7 +41,7 @@ KINDS = ((b'<!doctype', 'a web page'), (b'<html', 'a web page'), (b'<svg', 'an S
          (b'%pdf', 'a PDF document'), (b'pk\x03\x04', 'a ZIP archive'), (b'\x1f\x8b', 'a gzip archive'),
          (b'\x1aE\xdf\xa3', 'a video'), (b'rar!', 'a RAR archive'), (b'%!ps', 'PostScript'), (b'8bps', 'Photoshop'))
 
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns from here and refuses from twice this
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS_OPENED // 2  # Pillow warns from here and refuses from twice this
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 warnings.filterwarnings('ignore', module=r'PIL\..*')  # odd metadata of pictures that decode well
 Image.core.set_blocks_max(BLOCKS_KEPT)
@@ -75,7 +75,7 @@ def decode(data: bytes, mindim: int | None = None, bits: int | None = None) -> D
     try:
         decoded = _decode(data, mindim, bits)
     except Image.DecompressionBombError as error:
-        raise Unusable(f'more than {MOST_PIXELS // 10**6} megapixels') from error
+        raise Unusable(f'more than {MOST_PIXELS_OPENED // 10**6} megapixels') from error
     except UnidentifiedImageError as error:
         raise Unusable(_kind(data)) from error
     except DECODER_ERRORS as error:
@@ -101,6 +101,9 @@ def _decode(data, mindim, bits=None):
         small, note = _shrink_jpeg(data, image, size), None
         if not small:
             small, note = _shrink(image, size, data, bits)
+        if size[0] * size[1] > .99 * MOST_PIXELS and size != (width, height):
+            note = note or (f'shrunk to {size[0]}x{size[1]}: TensorFlow decodes at most {MOST_PIXELS / 1e6:.1f} '
+                            'megapixels')
         upright = _turn(_to_srgb(small, profile), turned)
         if turned > 4:
             width, height = height, width
@@ -116,11 +119,17 @@ def _open(data):
 
 
 def shrunk(width: int, height: int, mindim: int | None) -> tuple[int, int]:
-    """Return (width, height) with the shorter side shrunk to mindim; never larger than before."""
+    """Return (width, height) with the shorter side shrunk to mindim; never larger than before.
+
+    Without it, or if that is not enough, both are shrunk until TensorFlow can decode the picture.
+    """
     shorter = min(width, height)
-    if not mindim or shorter <= mindim:
-        return width, height
-    return round(width * mindim / shorter), round(height * mindim / shorter)
+    if mindim and shorter > mindim:
+        width, height = round(width * mindim / shorter), round(height * mindim / shorter)
+    if width * height > MOST_PIXELS:
+        scale = (MOST_PIXELS / (width * height)) ** .5
+        width, height = int(width * scale), int(height * scale)
+    return width, height
 
 
 def _shrink(image, size, data, bits):

@@ -6,7 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
-MOST_PIXELS = 256_000_000
+from object_detection.utils.limits import MOST_PIXELS_OPENED
+
 # EXIF orientation -> what turns the stored picture upright.
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -26,8 +27,8 @@ class Runs:
     def __post_init__(self) -> None:
         """Raise a ValueError unless the counts fill the window."""
         _, _, width, height = self.window
-        if not 0 < width * height <= MOST_PIXELS or not len(self.counts) or self.counts.min() < 0 \
-                or self.counts.max() > MOST_PIXELS or self.counts.sum() != width * height:
+        if not 0 < width * height <= MOST_PIXELS_OPENED or not len(self.counts) or self.counts.min() < 0 \
+                or self.counts.max() > MOST_PIXELS_OPENED or self.counts.sum() != width * height:
             raise ValueError(f'runs that do not fill {width}x{height}')
 
     def pixels(self) -> np.ndarray:

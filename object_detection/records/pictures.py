@@ -9,9 +9,9 @@ from typing import NamedTuple
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from object_detection.utils.limits import MOST_JPEG_BYTES, MOST_PIXELS, MOST_PIXELS_OPENED
+
 BROKEN = 'the picture cannot be decoded'
-MOST_PIXELS = 256_000_000  # a decompression bomb has more
-MOST_JPEG_BYTES = 1 << 29  # a decoded JPEG must be smaller than this for TensorFlow: 178.9 megapixels
 _DECODABLE = ('JPEG', 'PNG', 'GIF', 'BMP', 'WEBP')
 _NAMES = {'jpg': 'JPEG', 'jpeg': 'JPEG', 'png': 'PNG', 'gif': 'GIF', 'bmp': 'BMP', 'webp': 'WEBP'}  # of image/format
 _BYTES = {b'/9j/': 'base64 text', b'iVBORw0KGgo': 'base64 text', b'<': 'text with tags', b'%PDF': 'a PDF document',
@@ -24,7 +24,7 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, ArithmeticError, struct.error, zlib.error)
 _DARK = 1 << 13  # the upper 8 of 16 bits are below 32: nearly black
 
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns from here and refuses from twice this
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS_OPENED // 2  # Pillow warns from here and refuses from twice this
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 
@@ -70,7 +70,7 @@ def examine(data: bytes, declared: str = '', channels: int = 3) -> Picture:
             orientation = image.getexif().get(0x0112, 1)
             found = list(_colors(data, kind, image) if kind != 'JPEG' else _damage(data, image))
     except Image.DecompressionBombError:
-        return Picture(None, [fatal(BROKEN, f'more than {MOST_PIXELS // 10 ** 6} megapixels')])
+        return Picture(None, [fatal(BROKEN, f'more than {MOST_PIXELS_OPENED // 10 ** 6} megapixels')])
     except UnidentifiedImageError:
         return Picture(None, [fatal(BROKEN, _no_picture(data))])
     except _DECODER_ERRORS as error:
@@ -91,6 +91,8 @@ def _refusal(data: bytes, kind: str, image: Image.Image, channels: int) -> Fault
     if kind == 'JPEG' and width * height * channels >= MOST_JPEG_BYTES:
         return fatal(BROKEN, f'{width}x{height}: TensorFlow decodes JPEGs of less than '
                      f'{MOST_JPEG_BYTES // channels / 1e6:.1f} megapixels')
+    if width * height > MOST_PIXELS and kind != 'JPEG':
+        return fatal(BROKEN, f'{width}x{height}: at most {MOST_PIXELS / 1e6:.1f} megapixels')
     if channels == 1 and (kind not in ('PNG', 'JPEG') or image.mode == 'CMYK'):
         return fatal(f'a mask is {image.mode if kind == "JPEG" else kind}; masks are PNGs')
     if kind == 'BMP':

@@ -18,7 +18,7 @@ def scalars(folder: str | Path) -> dict[str, Curve]:
     last checkpoint; the points of the later file count.
     """
     points: dict[str, dict[int, float]] = {}
-    for path in sorted(Path(folder).glob('*tfevents*'), key=_age):
+    for path in sorted((path for path in Path(folder).glob('*tfevents*') if path.is_file()), key=_age):
         fresh = list(_scalars(path))
         if fresh:
             first = min(step for _, step, _ in fresh)

@@ -191,10 +191,10 @@ _ADVICE = 'move the file away, and the run continues from its checkpoints with a
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(files.read_bytes(path).decode('utf-8'))
     except json.JSONDecodeError as error:
         raise UserError(f'{path}:{error.lineno}:{error.colno}: is not JSON ({error.msg}); {_ADVICE}') from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of text that is not UTF-8, of numbers with thousands of digits
         raise UserError(f'{path}: is not JSON ({error}); {_ADVICE}') from error
 
 

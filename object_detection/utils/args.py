@@ -70,6 +70,8 @@ def existing_file(text: str) -> Path:
 
 def folder_path(text: str) -> Path:
     """Argument type: a folder that exists or can be made."""
+    if message := files.refused(text):
+        raise argparse.ArgumentTypeError(message)
     path = Path(text)
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f'{path}: is a file; give a folder')

@@ -1,10 +1,14 @@
 """UserError, the exception for a user's mistake, and how a command ends on it."""
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from object_detection.utils import stop
+
+# Why a system refuses a path: permissions, a file system that cannot be written to, names that are too long, ...
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
 
 class UserError(Exception):
@@ -22,9 +26,9 @@ class UserError(Exception):
 def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command's main(argv) and exit with the code it returns.
 
-    A UserError, a full disk (OSError 28) and a package that is not installed become messages on stderr and code 1;
-    Ctrl-C and SIGTERM code 130, even where main was done before it noticed. Any other exception is a bug and keeps its
-    traceback.
+    A UserError, a full disk, a path that the system refuses (REFUSALS), and a package that is not installed become
+    messages on stderr and code 1; Ctrl-C and SIGTERM code 130, even where main was done before it noticed. Any other
+    exception is a bug and keeps its traceback.
     """
     with stop.command() as requests:
         try:
@@ -54,7 +58,11 @@ def _code(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str
         print(f'error: {sys.executable} lacks the packages of requirements.txt ({error!s}). Run make setup once, and '
               '. .venv/bin/activate in every new terminal (Windows: see README.md)', file=sys.stderr)
     except OSError as error:
-        if error.errno != 28:
+        if error.errno in REFUSALS and error.filename:
+            print(f'error: {error.filename}: {error.strerror}; check the path, and what you may do there',
+                  file=sys.stderr)
+            return 1
+        if error.errno != errno.ENOSPC:
             raise
         print(f'error: no space left on the device while writing {error.filename or "a file"}; '
               'free some and run the same command again', file=sys.stderr)

@@ -68,9 +68,35 @@ def naming_file(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
+def refused(path: str | os.PathLike) -> str | None:
+    """Return a message if the system refuses a path (too long, a NUL in it, too many links, a folder that may not be
+    entered), of which Path.exists raises an exception or says nothing; else None."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        text = str(path)
+        shown = text if len(text) <= 200 and text.isprintable() else f'{text[:200]!r}{"..." * (len(text) > 200)}'
+        return f'{shown}: does not exist: {getattr(error, "strerror", None) or error}'
+    return None
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Return the content of a file; UserError if there is none, or it cannot be read, or is not a regular file."""
+    path = existing_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read: {error.strerror}') from error
+
+
 def existing_file(path: str | os.PathLike) -> Path:
-    """Return the path of a file that exists and can be read; UserError with similar names otherwise."""
-    path = Path(path)
+    """Return the path of a file that exists and can be read; UserError with similar names otherwise.
+
+    Everything that is read goes through here or read_bytes: opening a pipe or a device would wait forever.
+    """
+    path = _accepted(path)
     if path.is_dir():
         raise UserError(f'{path}: is a folder; give a file{contents(path)}')
     if not path.exists():
@@ -84,7 +110,7 @@ def existing_file(path: str | os.PathLike) -> Path:
 
 def existing_dir(path: str | os.PathLike) -> Path:
     """Return the path of a folder that exists; UserError with similar names otherwise."""
-    path = Path(path)
+    path = _accepted(path)
     if not path.exists():
         raise UserError(missing(path))
     if not path.is_dir():
@@ -98,7 +124,7 @@ def vacant_dir(path: str | os.PathLike, ignored: Collection[str] = ()) -> Path:
     Args:
         ignored: names of entries that may be there.
     """
-    path = Path(path)
+    path = _accepted(path)
     with writing_to(path):
         present = sorted({entry.name for entry in path.iterdir()} - set(ignored)) if path.is_dir() else []
     if present:
@@ -128,10 +154,16 @@ def writing_to(folder: str | os.PathLike) -> Iterator[None]:
 
 def make_dir(folder: str | os.PathLike) -> Path:
     """Make a folder and its parents if they are missing, and return its path; UserError if that fails."""
-    folder = Path(folder)
+    folder = _accepted(folder)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _accepted(path: str | os.PathLike) -> Path:
+    if message := refused(path):
+        raise UserError(message)
+    return Path(path)
 
 
 def missing(path: str | os.PathLike) -> str:

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from object_detection.utils import console, endings, environment, files, machine, stop
-from object_detection.utils.errors import UserError
+from object_detection.utils.errors import REFUSALS, UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
 BAD_INPUT, DISK_FULL, KILLED, HUNG, BUG = 'bad input', 'disk full', 'killed', 'hung', 'bug'
@@ -355,6 +355,8 @@ def _attempt(phase: Callable[[], dict | None]) -> Outcome:
             raise
         return Outcome(OUT_OF_MEMORY, 'main memory ran out: there was none for a new thread')
     except OSError as error:
+        if error.errno in REFUSALS and error.filename:
+            return Outcome(BAD_INPUT, f'{error.filename}: {error.strerror}; check the path, and what you may do there')
         if error.errno != errno.ENOSPC:
             raise
         return Outcome(DISK_FULL, f'no space left on the device while writing {error.filename or "a file"}')

@@ -179,3 +179,22 @@ def test_what_a_killed_process_left_goes_away_at_the_next_start(tmp_path):
     with files.lock(tmp_path):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {running.name, '.mine.tmp', 'run.json.7.tmp', '.lock'}
+
+
+@pytest.mark.parametrize('path', ['a\0b', 'x' * 5000, 'x' * 300, 'd/' * 3000])
+def test_paths_that_the_system_refuses(path):
+    for function in (files.existing_file, files.existing_dir, files.vacant_dir, files.make_dir, files.read_bytes):
+        with pytest.raises(UserError, match='does not exist') as raised:
+            function(path)
+        assert len(str(raised.value)) < 300
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no pipes in the file system')
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'zero').symlink_to('/dev/zero')
+    for name in ('pipe', 'zero'):
+        with pytest.raises(UserError, match='is not a regular file'):
+            files.read_bytes(tmp_path / name)
+    with pytest.raises(UserError, match='is a folder'):
+        files.read_bytes(tmp_path)

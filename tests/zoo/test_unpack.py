@@ -1,7 +1,10 @@
 """Tarballs that are broken or try to write outside of the folder."""
+import contextlib
+import gzip
 import io
 import tarfile
 
+import numpy as np
 import pytest
 
 from object_detection.zoo import unpack
@@ -96,3 +99,47 @@ def test_a_tar_that_is_not_compressed(open_up):
         pass
     with pytest.raises(unpack.Damaged):
         open_up(buffer.getvalue())
+
+
+@pytest.mark.parametrize('names', [['m/' + 'a' * 300], ['m/q', 'm/q/x'], ['m/' + 'd/' * 3000 + 'x']])
+def test_names_that_the_system_refuses(names, open_up):
+    with pytest.raises(unpack.Damaged, match='which? |it holds'):
+        open_up(tarball(dict.fromkeys(names, b'x'), folder=''))
+    assert sorted(path.name for path in open_up.folder.rglob('*')) == ['a.tar.gz', 'inner']
+
+
+def test_a_header_that_fills_the_memory(open_up):
+    """A PAX header of 1 GB of zeros, which tarfile would read into memory as a whole, is a tarball of 1 MB."""
+    header = tarfile.TarInfo('././@PaxHeader')
+    header.type, header.size = tarfile.XHDTYPE, 1 << 30
+    data = io.BytesIO()
+    with gzip.GzipFile(fileobj=data, mode='wb', compresslevel=1) as stream:
+        stream.write(header.tobuf())
+        for _ in range(256):
+            stream.write(bytes(1 << 20))
+    with pytest.raises(unpack.Damaged, match='unpacks to more than'):
+        open_up(data.getvalue())
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_flipped_and_cut_tarballs(seed, open_up):
+    """Anything but Damaged is a bug; gzip's checksum finds every flip."""
+    random = np.random.default_rng(seed)
+    data = bytearray(tarball())
+    if seed % 2:
+        del data[int(random.integers(0, len(data))):]
+    else:
+        data[int(random.integers(10, len(data)))] ^= 1 << int(random.integers(8))
+    with pytest.raises(unpack.Damaged):
+        open_up(bytes(data))
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_damaged_headers(seed, open_up):
+    """Tar headers with garbage in them, in intact gzip: unpacked, or Damaged."""
+    random = np.random.default_rng(seed)
+    data = bytearray(gzip.decompress(tarball()))
+    for _ in range(4):
+        data[512 * int(random.integers(4)) + int(random.integers(512))] = int(random.integers(256))
+    with contextlib.suppress(unpack.Damaged):
+        open_up(gzip.compress(bytes(data)))

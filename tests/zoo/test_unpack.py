@@ -103,7 +103,7 @@ def test_a_tar_that_is_not_compressed(open_up):
 
 @pytest.mark.parametrize('names', [['m/' + 'a' * 300], ['m/q', 'm/q/x'], ['m/' + 'd/' * 3000 + 'x']])
 def test_names_that_the_system_refuses(names, open_up):
-    with pytest.raises(unpack.Damaged, match='which? |it holds'):
+    with pytest.raises(unpack.Damaged, match='it holds'):
         open_up(tarball(dict.fromkeys(names, b'x'), folder=''))
     assert sorted(path.name for path in open_up.folder.rglob('*')) == ['a.tar.gz', 'inner']
 

@@ -75,8 +75,9 @@ def read(folder: str | Path) -> Best | None:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         best = Best(path.parent, str(content['checkpoint']), Path(content['files']).name, int(content['step']),
-                    str(content['metric']), float(content['value']), dict(content['metrics']))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+                    str(content['metric']), float(content['value']),
+                    {name: value if value is None else float(value) for name, value in content['metrics'].items()})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f'{path}: is not what was written there ({type(error).__name__}: {error}); move the folder '
                         'away, and the best of the checkpoints that are left is chosen anew') from error
     return best if Path(f'{best.prefix}.index').is_file() else None

@@ -270,7 +270,8 @@ def test_a_damaged_json(run):
     run.saved(2, .5)
     run.follow()
     path = run.folder / 'best' / 'best.json'
-    for text in ('{', '[]', '{"checkpoint": 3}', '[' * 100_000):
+    whole = path.read_text()
+    for text in ('{', '[]', '{"checkpoint": 3}', '[' * 100_000, whole.replace(': 1.0', ': "much"'), '\xff'):
         path.write_text(text)
         with pytest.raises(UserError, match=r'best\.json: is not what was written there .* move the folder away'):
             run.follow()

@@ -71,7 +71,7 @@ def test_eager_train_step_equals_the_step_of_training(path, unpad):
 
     as_reference = inputs.train_input(config.train_config, config.train_input_reader, config.model, model)
     for batch, (features, groundtruth) in zip(dataset.take(2), as_reference):
-        expected = trained(*batch)
+        expected = trained([batch])
         given = eager(features, groundtruth)
         global_step.assign_add(1)
         assert given.keys() == expected.keys()

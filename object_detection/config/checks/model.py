@@ -92,7 +92,8 @@ def _image_size(size: tuple[int, int], section: Any, extractor: Extractor) -> Fa
         yield 'image_resizer', (f'makes images of {height}x{width}; for "{section.type}" height and width must be '
                                 f'multiples of {extractor.multiple}')
     low, high = _levels(section, extractor) if extractor.pyramid else (0, 0)
-    if extractor.pyramid and max(low, high) < MOST_LEVELS and not getattr(section, 'use_explicit_padding', False):
+    counted = 0 <= min(low, high) <= max(low, high) < MOST_LEVELS
+    if extractor.pyramid and counted and not getattr(section, 'use_explicit_padding', False):
         top, pad = min(high, FPN_TOP) if extractor.pyramid == 'fpn' else high, max(section.pad_to_multiple, 1)
         sides = [-(-side // pad) * pad for side in size]
         if any(-(-side // 2 ** level) % 2 for side in sides for level in range(low, top)):
@@ -128,6 +129,18 @@ def _shared_predictor(model: protos.Ssd) -> Faults:
             yield 'box_predictor.weight_shared_convolutional_box_predictor', (
                 'needs the same number of anchors at each location of all feature maps; anchor_generator gives '
                 f'{counts}')
+
+
+def _towers(predictor: protos.WeightSharedConvolutionalBoxPredictor) -> Faults:
+    if predictor.depth < 1 and predictor.num_layers_before_predictor > 0:
+        yield 'depth', (f'is {predictor.depth}; it must be at least 1, the channels of the '
+                        f'{predictor.num_layers_before_predictor} layers before the predictor')
+
+
+def _width(extractor: protos.SsdFeatureExtractor) -> Faults:
+    if extractor.min_depth < 1 and 0 < extractor.depth_multiplier < 1 / 16:
+        yield 'min_depth', (f'is {extractor.min_depth}; with depth_multiplier {extractor.depth_multiplier:g} it must '
+                            'be at least 1, or convolutions have no channels')
 
 
 def _one_size(model: protos.Ssd | protos.CenterNet) -> Faults:
@@ -226,6 +239,8 @@ RULES: dict[str, list[Rule]] = {
     'KeypointEstimation': [
         chooses('loss.classification_loss', _HEATMAP), chooses('loss.localization_loss', *_CENTER_NET_LOCALIZATION),
         one_of('candidate_ranking_mode', *RANKINGS)],
+    'WeightSharedConvolutionalBoxPredictor': [_towers],
+    'SsdFeatureExtractor': [_width],
     'PredictionHeadParams': [_head],
     'FasterRcnnFeatureExtractor': [
         limit(lambda stride: stride == 16, 'supported: 16')('first_stage_features_stride')],

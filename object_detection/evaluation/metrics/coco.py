@@ -54,7 +54,9 @@ class Annotations:
         self._append(self._detections, {**detections, 'score': scores})
 
     def compare(self, kind: str, sigmas: np.ndarray | None = None) -> COCOeval_faster:
-        """Run COCOeval.
+        """Run COCOeval on the classes that have groundtruth; the others are in no mean.
+
+        Its tables and their copies take 400 kB for each class: 10,000 would take 4 GB.
 
         Args:
             kind: 'bbox', 'segm' or 'keypoints'.
@@ -64,6 +66,9 @@ class Annotations:
         """
         evaluation = COCOeval_faster(self._coco(self._groundtruth), self._coco(self._detections), kind,
                                      kpt_oks_sigmas=sigmas)
+        present = {annotation['category_id'] for annotation in self._groundtruth}
+        evaluation.params.catIds = [number for number in evaluation.params.catIds if number in present] or \
+            evaluation.params.catIds[:1]
         evaluation.evaluate()
         evaluation.accumulate()
         return evaluation
@@ -124,9 +129,10 @@ class Coco:
         """Return (name, value) of each metric; the names are TensorBoard tags."""
         evaluation = self._annotations.compare('segm' if self._masks else 'bbox')
         metrics = [(name, table_mean(evaluation, *entry)) for name, entry in SUMMARY.items()]
-        for index, category in enumerate(evaluation.params.catIds if self._per_category else ()):
-            name = self._categories[category]
-            values = [(metric, table_mean(evaluation, *entry, index)) for metric, entry in SUMMARY.items()]
+        indices = {category: index for index, category in enumerate(evaluation.params.catIds)}
+        for category, name in sorted(self._categories.items()) if self._per_category else ():
+            values = [(metric, table_mean(evaluation, *entry, indices[category]) if category in indices else -1.)
+                      for metric, entry in SUMMARY.items()]
             metrics.append((f'PerformanceByCategory/mAP/{name}', values[0][1]))
             if self._all_per_category:
                 metrics += [(f'{metric} ByCategory/{name}', value) for metric, value in values]

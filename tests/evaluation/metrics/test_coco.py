@@ -133,3 +133,22 @@ def test_no_masks_at_all():
     coco.add({'boxes': box, 'classes': [1], 'is_crowd': [0], 'masks': 0 * mask, 'instance_mask_weights': [0.]},
              {'boxes': box, 'classes': [1], 'scores': [.9], 'masks': mask})
     assert set(dict(coco.evaluate()).values()) == {-1.}
+
+
+def test_classes_without_groundtruth_take_no_memory_and_change_nothing():
+    """10,000 classes, of which two have groundtruth: tables of two classes, and the means of a run with two classes."""
+    boxes = np.array([[0, 0, 10, 10], [20, 20, 40, 40]], np.float32)
+    groundtruth = {'boxes': boxes, 'classes': np.array([7, 9000]), 'is_crowd': np.zeros(2, bool)}
+    detections = {'boxes': np.concatenate([boxes + 1, boxes]), 'classes': np.array([7, 9000, 12, 7]),
+                  'scores': np.array([.9, .8, .7, .6])}
+
+    def evaluated(categories):
+        metric = Coco(categories, per_category=True)
+        metric.add(groundtruth, detections)
+        return metric._annotations.compare('bbox').eval['precision'].shape[2], dict(metric.evaluate())
+
+    (classes, many), (_, few) = (evaluated({number: str(number) for number in ids})
+                                 for ids in (range(1, 10_001), (7, 9000)))
+    assert classes == 2
+    assert {name: many[name] for name in few} == few
+    assert len(many) == 12 + 10_000 and many['DetectionBoxes_PerformanceByCategory/mAP/12'] == -1

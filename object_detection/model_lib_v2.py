@@ -78,8 +78,8 @@ def train_loop(pipeline_config_path: str | Path, model_dir: str | Path, config_o
 
         with _stop_on_signals() as stopping:
             train(report, stopping, pipeline.to_text(config), model_dir, num_steps, checkpoint_every_n,
-                  checkpoint_max_to_keep or sys.maxsize, num_steps_per_iteration, record_summaries=record_summaries,
-                  to_the_end=True)
+                  checkpoint_max_to_keep or sys.maxsize, log_every_n=num_steps_per_iteration,
+                  record_summaries=record_summaries, to_the_end=True)
     if performance_summary_exporter and points:
         rates = [point['rate'] for point in points]
         performance_summary_exporter({

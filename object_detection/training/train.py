@@ -27,9 +27,8 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, keep_optimizer: int | None = None,
-          log_every_n: int = 100, seed: int = 0,
-          cpus: int | None = None, record_summaries: bool = True, to_the_end: bool = False,
-          accumulate: int = 1) -> dict[str, Any]:
+          log_every_n: int = 100, seed: int = 0, cpus: int | None = None, record_summaries: bool = True,
+          to_the_end: bool = False, accumulate: int = 1) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:

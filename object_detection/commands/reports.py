@@ -5,6 +5,7 @@
 Both need packages that the parent of a training should not load (matplotlib, mlflow), so a process of their own writes
 them, beside the training.
 """
+import argparse
 import os
 import subprocess
 import sys
@@ -20,11 +21,11 @@ class Reports:
     """Write the reports of a model_dir again and again; a context manager, whose end writes them a last time.
 
     Args:
-        options: further options of this module's command.
+        tracker: where else to write to: 'mlflow', or '' for nowhere.
     """
 
-    def __init__(self, model_dir: str | Path, options: Sequence[str] = ()) -> None:
-        self._folder, self._options = Path(model_dir), list(options)
+    def __init__(self, model_dir: str | Path, tracker: str = '') -> None:
+        self._folder, self._tracker = Path(model_dir), tracker
         self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> 'Reports':
@@ -40,7 +41,8 @@ class Reports:
         self._wait()
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
         self._process = subprocess.Popen(
-            [sys.executable, '-m', __name__, str(self._folder), *self._options, *options], stdin=subprocess.DEVNULL,
+            [sys.executable, '-m', __name__, str(self._folder), *options,
+             *(['--tracker', self._tracker] if self._tracker else [])], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding='utf-8', errors='replace',
             env={**os.environ, 'PYTHONPATH': path, 'PYTHONIOENCODING': 'utf-8'})
 
@@ -52,7 +54,8 @@ class Reports:
             code = self._process.returncode
             if code not in (0, 130):
                 last = ['its process was ended', *said.strip().splitlines()][-1].removeprefix('error: ')
-                console.warn(f'summary.html of {self._folder} could not be written: {last}')
+                what = f'summary.html or the run in {self._tracker}' if self._tracker else 'summary.html'
+                console.warn(f'{what} of {self._folder} could not be written: {last}')
             self._process = None
         return code == 0
 
@@ -61,11 +64,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = args.Parser('Write summary.html of a model_dir from its run.json and TensorBoard files.')
     parser.add_argument('model_dir', type=Path, help='the model_dir of a training or evaluation')
     parser.add_argument('--ended', action='store_true', help='the run has ended')
+    add_tracker(parser)
     options = parser.parse_args(argv)
     if not (options.model_dir / 'run.json').is_file():
         raise errors.UserError(f'{options.model_dir}: has no run.json; give the --model_dir of train_and_eval_tf2.py')
     from object_detection.evaluation import summary
-    console.log(f'{summary.write(options.model_dir)} is written')
+    page = summary.write(options.model_dir)
+    console.log(f'{page} is written')
+    if options.tracker:
+        from object_detection.runs import tracker
+        tracker.demand()
+        tracker.log(options.model_dir, page, options.ended)
+
+
+def add_tracker(parser: argparse.ArgumentParser) -> None:
+    """Add --tracker."""
+    parser.add_argument('--tracker', choices=['mlflow'], default='', help='write config, metrics, and summary.html to '
+                        'MLflow, too, which MLFLOW_TRACKING_URI names')
 
 
 def run() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.commands.reports import Reports
+from object_detection.commands.reports import Reports, add_tracker
 from object_detection.commands.runs import (
     PRELOAD,
     begin,
@@ -31,7 +31,7 @@ from object_detection.commands.runs import (
     unpacked,
 )
 from object_detection.config import paths
-from object_detection.runs import best
+from object_detection.runs import best, tracker
 from object_detection.runs.record import Record
 from object_detection.training import screen
 from object_detection.utils import args, console, errors, files, phases
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
         evaluate: evaluate each checkpoint after it was written.
     """
     options = parse(argv, description, evaluate)
+    if options.tracker:
+        tracker.demand()
     try:
         with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
             config, facts = checked(options)
@@ -59,13 +61,13 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
             if evaluated := checkpoint_to_evaluate(options):
                 with unpacked(evaluated) as path:
                     record = begin(config, facts, options, trains=False)
-                    with Reports(options.model_dir) as reports:
+                    with Reports(options.model_dir, options.tracker) as reports:
                         evaluate_folder(worker, config, path, options, record, reports.write)
                 return
             with files.lock(options.model_dir, 'this model_dir'):
                 keep_config(config, options)
                 record = begin(config, facts, options, trains=True)
-                with Reports(options.model_dir) as reports:
+                with Reports(options.model_dir, options.tracker) as reports:
                     train_and_evaluate(worker, config, options, record, evaluate, reports.write)
     finally:
         if options.alert:
@@ -94,6 +96,7 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     add('--log_every_n', type=args.positive_int, default=100, metavar='N',
         help='steps from one point in TensorBoard to the next')
     args.add_switch(parser, 'record_summaries', 'write pictures of the first batch for TensorBoard', default=True)
+    add_tracker(parser)
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
     add = group.add_argument

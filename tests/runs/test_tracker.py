@@ -1,0 +1,86 @@
+"""--tracker mlflow: what is in MLflow equals run.json and the TensorBoard files, and a resume continues the run."""
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from object_detection.commands import reports, train_and_eval_tf2
+from object_detection.evaluation import summaries
+from object_detection.runs import tracker
+from object_detection.runs.record import Record
+from object_detection.utils import phases
+from object_detection.utils.errors import UserError
+from tests.support import tiny
+
+MAP, LOSS = 'DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss'
+DATA = {'digest': 'aa', 'records': 5, 'bytes': 9, 'labels': {}, 'files': [{'path': 'x', 'records': 5, 'digest': 'b'}]}
+needed = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ('mlflow', 'sqlalchemy', 'alembic')),
+                            reason="MLflow is not installed here (pip install '.[mlflow]')")
+
+
+def train(folder, steps, rate, outcome=phases.DONE):
+    """A start that trained these steps and evaluated the last one."""
+    record = Record(folder)
+    record.start(f'train_config {{ batch_size: 4 optimizer {{ adam_optimizer {{ epsilon: {rate} }} }} }}',
+                 {'train_input_reader': DATA}, trains=True, command=['train', 'x'], changes=[], warnings=[],
+                 versions={'Python': '3.12'},
+                 machine={'processor': 'Z80', 'cores': 2, 'memory_gb': None, 'gpus': [], 'system': 'CP/M'})
+    record.phase('train').end(phases.Outcome(outcome, data={'step': steps[-1]}))
+    record.add('eval', f'ckpt-{steps[-1]}', steps[-1], [(MAP, steps[-1] / 100), (LOSS, float('nan'))])
+    with summaries.Writer(folder / 'train') as writer:
+        for step in steps:
+            writer.scalars(step, [(LOSS, 1 / step)])
+
+
+@needed
+def test_parameters_metrics_and_artifacts(tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+    uri = f'sqlite:///{(tmp_path / "mlflow.db").as_posix()}'
+    monkeypatch.setenv('MLFLOW_TRACKING_URI', uri)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / 'model'
+    train(folder, [10, 20], 1e-8)
+    reports.main([str(folder), '--tracker', 'mlflow'])
+    client = MlflowClient(uri)
+    known = json.loads((folder / 'run.json').read_text())['mlflow']
+    run = client.get_run(known['run_id'])
+    assert run.info.status == 'RUNNING' and run.info.run_name == 'model'
+    assert run.data.params == {'train_config.batch_size': '4', 'train_config.optimizer.adam_optimizer.epsilon': '1e-08'}
+
+    train(folder, [15, 20, 30], 1e-6, phases.NOT_FINITE)  # steps 15 and 20 once more, after a kill
+    reports.main([str(folder), '--tracker', 'mlflow', '--ended'])
+    assert [found.info.run_id for found in client.search_runs([run.info.experiment_id])] == [run.info.run_id]
+    run = client.get_run(known['run_id'])
+    assert run.info.status == 'FAILED'
+    assert run.data.tags['changed.train_config.optimizer.adam_optimizer.epsilon'] == '1e-06'
+    assert (run.data.tags['Python'], run.data.tags['data.train_input_reader']) == ('3.12', 'aa')
+
+    def history(tag):
+        return [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, tag)]
+
+    assert history('eval/DetectionBoxes_Precision/mAP_.50IOU') == [(20, .2), (30, .3)]
+    assert history(f'train/{LOSS}') == [(10, pytest.approx(.1)), (20, pytest.approx(.05)), (30, pytest.approx(1 / 30))]
+    assert f'eval/{LOSS}' not in run.data.metrics
+    assert {entry.path for entry in client.list_artifacts(run.info.run_id)} == {
+        'summary.html', 'pipeline.config', 'run.json'}
+    kept = client.download_artifacts(run.info.run_id, 'pipeline.config', str(tmp_path))
+    assert 'epsilon: 1e-06' in Path(kept).read_text(encoding='utf-8')
+
+
+def test_without_mlflow_it_is_one_line_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracker.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(phases, 'Worker', lambda preload: pytest.fail('a process was started'))
+    config = tiny.write(tmp_path)
+    with pytest.raises(UserError, match=r"MLflow is not installed; pip install '\.\[mlflow\]'"):
+        train_and_eval_tf2.main(['--model_dir', str(tmp_path / 'model'), '--pipeline_config_path', str(config),
+                                 '--tracker=mlflow'])
+    assert not (tmp_path / 'model').exists()
+
+
+def test_another_tracker_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        reports.main([str(tmp_path), '--tracker', 'wandb'])
+    assert end.value.code == 2 and "invalid choice: 'wandb'" in capsys.readouterr().err
+
+

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from object_detection import records
-from object_detection.commands import preflight
+from object_detection.commands import preflight, prepare_data
 from object_detection.config import label_map, pipeline
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
@@ -150,3 +150,47 @@ def tried_out(paths, folder):
         wrong |= {Path(path).name: f'the process ended with {run.returncode}: {run.stderr[-1500:]}' for path in crashed}
         todo = [path for path in todo if path not in ended and path not in crashed] if lines else []
     return wrong
+
+
+BOX = '<bndbox><xmin>10</xmin><ymin>12</ymin><xmax>60</xmax><ymax>50</ymax></bndbox>'
+ANNOTATIONS = {
+    'a/0.xml': '<annotation>\n<filename>0.jpg</filename>\n<size><width>80</width><height>60</height></size>\n<object>\n'
+               f'<name>a</name>\n{BOX}\n</object>\n</annotation>\n',
+    'a/0.txt': '0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.9 0.1 0.9 0.9\n',
+    'ann.json': json.dumps({
+        'images': [{'id': 1, 'file_name': 'a/0.jpg', 'width': 80, 'height': 60}],
+        'categories': [{'id': 1, 'name': 'a', 'keypoints': ['l', 'r']}],
+        'annotations': [{'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [5, 5, 30, 20], 'iscrowd': 0,
+                         'keypoints': [6, 6, 2, 9, 9, 1], 'segmentation': [[5, 5, 35, 5, 35, 25]]},
+                        {'id': 2, 'image_id': 1, 'category_id': 1, 'bbox': [5, 5, 30, 20], 'iscrowd': 1,
+                         'segmentation': {'size': [60, 80], 'counts': [100, 200, 4500]}}]}, indent=1),
+    'ann.csv': 'filename,width,height,class,xmin,ymin,xmax,ymax\n0.jpg,80,60,a,5,6,30,40\n1.jpg,80,60,b,5,6,30,40\n',
+    'cvat.xml': '<annotations>\n<version>1.1</version>\n<image id="0" name="a/0.jpg" width="80" height="60">\n'
+                '<box label="a" xtl="5" ytl="6" xbr="30" ybr="40" occluded="0">\n</box>\n<polygon label="b" '
+                'points="1,2;30,4;20,30">\n</polygon>\n<mask label="a" rle="3, 5, 2" left="1" top="2" width="5" '
+                'height="2">\n</mask>\n</image>\n</annotations>\n',
+    'data.yaml': 'path: .\ntrain: a\nval: b\nnames:\n  0: a\n  1: b\nkpt_shape: [2, 3]\n',
+    'classes.txt': 'a\nb\n',
+}
+
+
+@pytest.mark.parametrize('name', ANNOTATIONS)
+def test_annotations(name, random, tmp_path):
+    """40 mutants of each format: prepare_data.py ends with a message or with records."""
+    wrong = {}
+    for number in range(40):
+        folder = tmp_path / str(number)
+        for label in 'ab':
+            (folder / label).mkdir(parents=True)
+            for picture in range(2):
+                example = tiny.example(np.random.default_rng(picture + ord(label)), '', 1)
+                (folder / label / f'{picture}.jpg').write_bytes(example.encoded)
+        if name in ('data.yaml', 'classes.txt'):
+            (folder / 'a/0.txt').write_text(ANNOTATIONS['a/0.txt'], encoding='utf-8')
+        source = ANNOTATIONS[name]
+        (folder / name).write_bytes(mutants.text(random, source).encode('utf-8', 'surrogatepass') if number % 4 else
+                                    mutants.data(random, source.encode()))
+        with ends_in_time(wrong, f'{folder / name}'):
+            prepare_data.main(['--dataset', str(folder), '--output', str(tmp_path / f'out{number}'), '--boxes', 'whole',
+                               '--workers', '1', '--split', '.5', '--near_duplicates', 'off'])
+    assert not wrong, '\n\n'.join(f'{name} (seed {SEED}): {end}' for name, end in wrong.items())

@@ -15,6 +15,7 @@ LIST_SUFFIXES = ('.names', '.labels')
 DEFAULTS = 'predefined_classes.txt'  # LabelImg's; counts where there is no other list
 NOTES = 'notes.json'  # Label Studio's
 YAML = ('.yaml', '.yml')
+MOST_DIGITS = 6  # of a class number, and of a number of keypoints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,9 +118,10 @@ def _from_yaml(file):
     names, shape = data.get('names'), data.get('kpt_shape', ['0', '3'])
     if not names:
         return None
-    if isinstance(names, dict) and not all(key.isdecimal() for key in names):
+    if isinstance(names, dict) and not all(key.isdecimal() and len(key) <= MOST_DIGITS for key in names):
         raise Unreadable('the keys of names are not class numbers')
-    if isinstance(names, str) or not isinstance(shape, list) or len(shape) != 2 or not ''.join(shape).isdecimal():
+    if isinstance(names, str) or not isinstance(shape, list) or len(shape) != 2 or not (
+            shape[0].isdecimal() and len(shape[0]) <= MOST_DIGITS and shape[1] in ('2', '3')):
         raise Unreadable('names is not a list, or kpt_shape is not [number of keypoints, 2 or 3]')
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
     return Known({int(number): composed(name) for number, name in pairs}, file, int(shape[0]), int(shape[1]))

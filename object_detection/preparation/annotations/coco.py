@@ -121,8 +121,11 @@ def decoded(text: str) -> list[int]:
 def _keypoints(values: Any, names: Any) -> tuple[tuple[float, float, int], ...]:
     if not values:
         return ()
-    if not isinstance(values, list) or len(values) % 3 or len(values) != 3 * len(names or ()):
-        raise Unreadable(f'with {len(values) / 3:g} keypoints, of which its category names {len(names or ())}')
+    names = names if isinstance(names, list) else []
+    if not isinstance(values, list):
+        raise Unreadable('with keypoints that are no list')
+    if len(values) % 3 or len(values) != 3 * len(names):
+        raise Unreadable(f'with {len(values) / 3:g} keypoints, of which its category names {len(names)}')
     numbers = [number(value) for value in values]
     return tuple((x, y, int(visible) if visible in (0, 1, 2) else 0)
                  for x, y, visible in zip(numbers[::3], numbers[1::3], numbers[2::3]))

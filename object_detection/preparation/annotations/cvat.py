@@ -73,6 +73,8 @@ def _outlined(name, outline):
 def _turned(points, values):
     """Turn points [N, 2] around their middle by the `rotation` of a shape, in degrees, clockwise."""
     angle = math.radians(number(values.get('rotation', 0)))
+    if not math.isfinite(angle):
+        raise Unreadable('an object has a rotation that is no number')
     middle = points.mean(axis=0)
     x, y = (points - middle).T
     return middle + np.stack([x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)], 1)

@@ -62,4 +62,5 @@ def _box(values):
 def _keypoints(values, each):
     """Return ((x, y, visibility), ...); without visibility, a point at 0, 0 is not labeled."""
     points = (values[i:i + each] for i in range(0, len(values), each))
-    return tuple((x, y, int(visible[0]) if visible else 2 * (x != 0 or y != 0)) for x, y, *visible in points)
+    return tuple((x, y, (int(visible[0]) if visible[0] in (0, 1, 2) else 0) if visible else 2 * (x != 0 or y != 0))
+                 for x, y, *visible in points)

@@ -1,7 +1,7 @@
 """The names of YOLO's class numbers come from a file that lists them, in any of the usual forms, or not at all."""
 import pytest
 
-from object_detection.preparation.annotations import data_yaml
+from object_detection.preparation.annotations import class_names, data_yaml
 from object_detection.preparation.annotations.class_names import ClassNames
 from object_detection.preparation.annotations.entry import Unreadable
 from object_detection.utils.errors import UserError
@@ -88,3 +88,11 @@ def test_yaml(text, expected):
 def test_yaml_of_a_split():
     text = 'path: ../pets  # here\ntrain: ../train/images\nval:\n  - a.txt\n  - b.txt\ntest: &x y\n'
     assert data_yaml.read(text) == {'path': '../pets', 'train': '../train/images', 'val': ['a.txt', 'b.txt']}
+
+
+@pytest.mark.parametrize('text', ['names: [a]\nkpt_shape: [2, 0]', 'names: [a]\nkpt_shape: [' + '9' * 5000 + ', 2]',
+                                  'names:\n  ' + '9' * 5000 + ': a'])
+def test_numbers_of_a_yaml_out_of_range(text, tmp_path):
+    (tmp_path / 'data.yaml').write_text(text)
+    with pytest.raises(Unreadable, match=r'kpt_shape is not|class numbers'):
+        class_names._from_yaml(tmp_path / 'data.yaml')

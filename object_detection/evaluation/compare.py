@@ -15,11 +15,10 @@ from object_detection.evaluation import charts, summary
 from object_detection.evaluation.charts import Line
 from object_detection.records.fingerprint import changes
 from object_detection.runs import curves
-from object_detection.runs.metrics import best_of, better, has_value, is_loss, leading_metrics, short_name
+from object_detection.runs.metrics import best_of, better, class_of, has_value, is_loss, leading_metrics, short_name
 from object_detection.runs.record import Record, now
 from object_detection.utils import args, console, errors, files, pages
 
-_CLASS = 'ByCategory/'  # in the name of a metric of one class: DetectionBoxes_PerformanceByCategory/mAP/dog
 _CURVES = ('Loss/total_loss', 'learning_rate')
 
 
@@ -77,9 +76,9 @@ def write(runs: Sequence[Run], path: Path) -> None:
     files.write_text(path, pages.render(
         Path(__file__).parent, 'compare_template.html', title=' and '.join(run.name for run in runs), runs=runs,
         written=now(), config=config_rows(runs), about=list(_about(runs)), data=list(_data(runs)),
-        metrics=[row for row in rows if _CLASS not in row['name']],
-        classes=[row for row in rows if _CLASS in row['name']],
-        charts=list(_charts(runs)), has_value=has_value, is_loss=is_loss, short=short_name))
+        metrics=[row for row in rows if not class_of(row['name'])],
+        classes=[row for row in rows if class_of(row['name'])],
+        charts=list(_charts(runs)), has_value=has_value, is_loss=is_loss, class_of=class_of))
 
 
 def metric_rows(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
@@ -158,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs = load(options.runs)
     write(runs, options.output)
     rows = [(short_name(row['name']), *(_printed(row, number) for number in range(len(runs))))
-            for row in metric_rows(runs) if _CLASS not in row['name']]
+            for row in metric_rows(runs) if not class_of(row['name'])]
     console.table(['metric', *(f'{run.name}, step {run.best["step"]}' if run.best else run.name for run in runs)], rows)
     console.log(f'{options.output} is written')
 

@@ -13,12 +13,11 @@ from object_detection.evaluation import charts
 from object_detection.evaluation.charts import Line
 from object_detection.runs import best as best_checkpoint
 from object_detection.runs import curves
-from object_detection.runs.metrics import best_of, has_value, is_loss, leading_metrics, short_name
+from object_detection.runs.metrics import best_of, class_of, has_value, is_loss, leading_metrics, short_name
 from object_detection.runs.record import Record, now
 from object_detection.utils import console, files, pages
 
 NAME = 'summary.html'
-TITLES = {'eval': 'test pictures', 'eval_train': 'training pictures'}
 _COLUMNS = 9  # metrics in the table of all evaluations
 _EVALS = ('eval', 'eval_train')
 _ABSENT: dict[str, Any] = {'from_step': None, 'step': None, 'seconds': None, 'peak_memory': None, 'device': '',
@@ -39,7 +38,7 @@ def page(folder: Path) -> str:
     phases = [{**_ABSENT, **phase} for phase in content['phases']]
     evaluations = evaluations_of(record)
     config = config_of(record)
-    metrics = list(evaluations[-1]['eval']) if evaluations else []
+    metrics = [name for name in evaluations[-1]['eval'] if not class_of(name)] if evaluations else []
     leading = leading_metrics(metrics)
     if kept := best_checkpoint.read(folder / best_checkpoint.FOLDER):  # chosen by --best_metric
         leading = [kept.metric, *(name for name in leading if name != kept.metric)]
@@ -50,10 +49,11 @@ def page(folder: Path) -> str:
         written=now(), evaluations=evaluations, metrics=metrics,
         columns=_columns(metrics, evaluations), leading=leading, best=best, short=short_name,
         is_loss=is_loss, has_value=has_value, charts=list(_charts(folder, evaluations, leading, best)), phases=phases,
-        totals=list(_totals(phases)), starts=content['starts'], config=config,
+        totals=list(_totals(phases)), classes=_classes(best or (evaluations[-1] if evaluations else {'eval': {}})),
+        starts=content['starts'], config=config,
         num_steps=pipeline.parse(config).train_config.num_steps if config else None,
         data=list(_data(folder, record)), warnings=list(_warnings(content)), duration=console.duration,
-        state=_state(phases), titles=TITLES, best_at=lambda name: _best_at(name, evaluations))
+        state=_state(phases), best_at=lambda name: _best_at(name, evaluations))
 
 
 def evaluations_of(record: Record) -> list[dict[str, Any]]:
@@ -117,6 +117,16 @@ def _charts(folder: Path, evaluations: list[dict[str, Any]], leading: list[str],
     for name, title in (('learning_rate', 'Learning rate'), ('steps_per_sec', 'Steps per second')):
         if trained.get(name):
             yield title, charts.chart([Line(title, trained[name], 2)], title)
+
+
+def _classes(entry: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[tuple[str, float | None]]]]]:
+    """Return (names of metrics, [(class, [(metric, its value)])]) of an evaluation that has metrics of each class."""
+    values: dict[str, dict[str, tuple[str, float | None]]] = {}
+    for metric, value in entry['eval'].items():
+        if found := class_of(metric):
+            values.setdefault(found[1], {})[found[0]] = (metric, value)
+    names = list(dict.fromkeys(name for row in values.values() for name in row))
+    return names, [(label, [row.get(name, (name, None)) for name in names]) for label, row in values.items()]
 
 
 def _totals(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

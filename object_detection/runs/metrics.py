@@ -25,6 +25,21 @@ def short_name(metric: str) -> str:
     return metric
 
 
+def class_of(metric: str) -> tuple[str, str] | None:
+    """Return (name of the metric, class) of a metric of one class; None for any other metric.
+
+    They are called DetectionBoxes_PerformanceByCategory/mAP/dog, DetectionBoxes_Recall/AR@100 ByCategory/dog, and
+    PascalBoxes_PerformanceByCategory/AP@0.5IOU/dog.
+    """
+    group, marked, rest = metric.partition('ByCategory/')
+    if not marked:
+        return None
+    if group.endswith('_Performance'):
+        name, _, label = rest.partition('/')
+        return name, label
+    return short_name(group.strip()), rest
+
+
 def is_loss(metric: str) -> bool:
     """Return whether a smaller value of the metric is a better one."""
     return metric.startswith('Loss/')

@@ -61,14 +61,16 @@ def peak_memory(process: int | None = None) -> int | None:
     """
     if sys.platform == 'win32':
         return _windows_peak(process or os.getpid())
-    if process is None:
-        import resource
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
     try:
-        lines = Path(f'/proc/{process}/status').read_text(encoding='ascii', errors='replace').splitlines()
+        lines = Path(f'/proc/{process or "self"}/status').read_text(encoding='ascii', errors='replace').splitlines()
     except OSError:  # it has ended, or this is macOS
+        lines = []
+    if found := next((int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM:')), None):
+        return found
+    if process is not None:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM:')), None)
+    import resource  # on Linux, it would count what the parent had when it started this process
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
 def runs(process: int) -> bool:

@@ -52,7 +52,8 @@ def test_the_page(folders, tmp_path, capsys):
         ['metric', *head], [MAP, '0.5000', '0.7500', '+0.2500', 'no value', ''],
         [SMALL, 'no groundtruth', 'no groundtruth', '', 'no value', ''],
         [LOSS, '2.0000', '2.0000', '+0.0000', 'no value', '']]
-    assert rows(html, 'classes') == [['class', *head], ['dog &lt;b&gt;', '0.2500', '0.1250', '-0.1250', 'no value', '']]
+    assert rows(html, 'classes') == [
+        ['class', *head], ['dog &lt;b&gt; mAP', '0.2500', '0.1250', '-0.1250', 'no value', '']]
     assert re.findall(r'class="n (good|out)">([^<]*)<', html) == [('good', '+0.2500'), ('out', '-0.1250')]
     assert rows(html, 'config')[1:] == [['train_config.optimizer.adam_optimizer.epsilon', '1e-08', '1e-06', '1e-08']]
     assert rows(html, 'about')[1:] == [['NumPy', '', '2.3', '']]

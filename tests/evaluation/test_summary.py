@@ -103,6 +103,17 @@ def test_a_run_without_anything_to_show(tmp_path):
     assert 'Curves' not in html and 'id="metrics"' not in html and 'Last start' in html
 
 
+def test_metrics_of_each_class(tmp_path):
+    record = Record(tmp_path)
+    record.add('eval', 'ckpt-2', 5, [(MAP, .5), ('DetectionBoxes_PerformanceByCategory/mAP/a/<b>', .25),
+                                     ('DetectionBoxes_PerformanceByCategory/mAP/cat', -1.),
+                                     ('DetectionBoxes_Recall/AR@100 ByCategory/cat', .75)])
+    html = summary.write(tmp_path).read_text(encoding='utf-8')
+    assert rows(html, 'classes') == [['class', 'mAP', 'AR@100'], ['a/&lt;b&gt;', '0.2500', 'no value'],
+                                     ['cat', 'no groundtruth', '0.7500']]
+    assert [row[0] for row in rows(html, 'metrics')] == ['metric', MAP]
+
+
 @browser.needed
 def test_in_a_browser(run, tmp_path):
     page = summary.write(run)

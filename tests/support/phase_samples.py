@@ -103,3 +103,12 @@ def noisy(report, stopping, lines):
     for line in lines:
         os.write(2, line)
     return {}
+
+
+def holds_memory(report, stopping, megabytes, seconds=0., killed=False):
+    """Hold memory for some seconds, and perhaps be killed then."""
+    held = bytearray(megabytes * 1_000_000)
+    held[::4096] = b'x' * len(held[::4096])
+    time.sleep(seconds)
+    if killed:
+        os.kill(os.getpid(), signal.SIGKILL)

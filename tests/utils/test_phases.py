@@ -32,6 +32,17 @@ def test_events_and_data(tmp_path, monkeypatch):
     assert json.loads((tmp_path / 'outcome.json').read_text())['kind'] == phases.DONE
 
 
+def test_the_peak_memory_of_a_process(tmp_path):
+    small, large = (run(phase_samples.count, tmp_path, to=1), run(phase_samples.holds_memory, tmp_path, megabytes=150))
+    assert 5e6 < small.peak_memory < large.peak_memory and 140e6 < large.peak_memory - small.peak_memory < 200e6
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='elsewhere only a process itself knows its peak')
+def test_the_peak_memory_of_a_process_that_was_killed(tmp_path):
+    outcome = run(phase_samples.holds_memory, tmp_path, megabytes=150, seconds=2.5, killed=True)
+    assert outcome.kind == phases.KILLED and outcome.peak_memory > 150e6
+
+
 @pytest.mark.parametrize('phase, kind, message, data', [
     (phase_samples.bad_input, phases.BAD_INPUT, 'no such file\nno such label', {}),
     (phase_samples.not_finite, phases.NOT_FINITE, 'the loss is nan', {'step': 3}),

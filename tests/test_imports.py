@@ -38,6 +38,7 @@ FLOORS = (
     ('object_detection.checkpoints',),
     ('object_detection.evaluation',),
     ('object_detection.training', 'object_detection.export'),
+    ('object_detection.inference',),
     ('object_detection.preparation', 'object_detection.zoo'),
     ('object_detection.commands',),
     REFERENCE,

@@ -121,7 +121,8 @@ def _serve(pipe, folder, kept):
     end_with_parent()
     environment.prepare_tensorflow()
     with console.muffled():
-        from object_detection.preparation.saved_model import Unfit, load
+        from object_detection.inference.saved_model import Unfit
+        from object_detection.preparation.saved_model import load
     try:
         model = load(folder)
     except Unfit as error:

@@ -83,7 +83,8 @@ def from_json(text: str, where: str) -> Description:
             raise UserError(f'{where}: {FILE} inside has version {version!r}, and this version of the package reads '
                             f'{_VERSION}; export the model again, or install the package that wrote it')
         given: dict[str, Any] = content.pop('input')
-        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
+                                  for name, value in given.items()}
         labels = {int(number): name for number, name in content.pop('labels').items()}
         return Description(input=Input(**values), labels=labels, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

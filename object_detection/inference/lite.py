@@ -20,7 +20,7 @@ class LiteRunner:
         description: what the file says of itself.
     """
 
-    batch = 1
+    batch: int | None = 1
 
     def __init__(self, path: Path, labels: dict[int, str], threads: int | None = None) -> None:
         """Load the file; UserError if it does not describe itself, or LiteRT refuses it.

@@ -64,7 +64,9 @@ def evaluations(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, trains: bool) -> Record:
-    """Add the start of this command to run.json, and return it; warn if a run continues with other data.
+    """Add the start of this command to run.json, and return it; warn if a run continues with other data or seed.
+
+    If it trains, options.seed becomes the seed of the run.
 
     Args:
         config: TrainEvalPipelineConfig, checked.
@@ -79,6 +81,8 @@ def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, train
     if paths.training_checkpoints(options.model_dir):
         for line in changed:
             console.warn(f'the data is not that of the last start: {line}')
+    if trains:
+        options.seed = facts['seed'] = _seed(record, options)
     versions, machine = about.versions(), about.machine()
     record.start(pipeline.to_text(config), **facts, trains=trains, folder=str(Path.cwd()), changes=changed,
                  versions=versions, machine=machine)
@@ -87,6 +91,17 @@ def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, train
                 f'{versions["object-detection"]}, TensorFlow {versions["TensorFlow"]}, Python {versions["Python"]}, '
                 f'{", ".join(hardware)}', 'soft')
     return record
+
+
+def _seed(record: Record, options: argparse.Namespace) -> int:
+    """Return --seed; without it that of the last start that trained, else 0. Warn if a run continues with another."""
+    before = (record.last_start() or {}).get('seed', 0)
+    if options.seed is None:
+        return before
+    if options.seed != before and paths.training_checkpoints(options.model_dir):
+        console.warn(f'--seed {options.seed}: this run began with {before}; from here on the order of its records and '
+                     'its random numbers are others')
+    return options.seed
 
 
 def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options: argparse.Namespace,

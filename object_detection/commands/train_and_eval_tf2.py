@@ -96,6 +96,8 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     add('--log_every_n', type=args.positive_int, default=100, metavar='N',
         help='steps from one point in TensorBoard to the next')
     args.add_switch(parser, 'record_summaries', 'write pictures of the first batch for TensorBoard', default=True)
+    add('--seed', type=args.seed, metavar='N', help='of initial values, order of the records, augmentation and dropout '
+        '(default: that of the run in model_dir, else 0)')
     add_tracker(parser)
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
@@ -178,7 +180,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,
-                'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries}
+                'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries, 'seed': options.seed}
 
     def evaluate(checkpoint):
         for title, arguments in (evaluations(options) if evaluates else {}).items():

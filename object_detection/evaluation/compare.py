@@ -105,12 +105,12 @@ def config_rows(runs: Sequence[Run]) -> list[tuple[str, list[str | None]]]:
 
 
 def _about(runs: Sequence[Run]) -> Iterator[tuple[str, list[str]]]:
-    """Yield (what, [value of each run]) of versions and machines that differ."""
+    """Yield (what, [value of each run]) of versions, machines and seeds that differ."""
     def facts(run):
         machine = run.start.get('machine', {})
         return {**run.start.get('versions', {}), 'processor': machine.get('processor', ''),
                 'cores': str(machine.get('cores', '')), 'GPUs': ', '.join(machine.get('gpus', [])),
-                'system': machine.get('system', '')}
+                'system': machine.get('system', ''), 'seed': str(run.start.get('seed', ''))}
     known = [facts(run) for run in runs]
     for name in dict.fromkeys(name for one in known for name in one):
         if len({one.get(name, '') for one in known}) > 1:

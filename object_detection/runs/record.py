@@ -2,7 +2,7 @@
 
     {"format": 1,
      "starts": [{"started", "process", "command", "folder", "trains", "versions", "machine", "config", "data",
-                 "changes", "warnings"}],               each time that a command began to work on the model_dir
+                 "changes", "warnings", "seed"}],       each time that a command began to work on the model_dir
      "configs": {digest: text},                         the resolved pipeline.configs that `starts` name
      "data": {digest: fingerprint},                     the data sets that `starts` name; see records.fingerprint
      "phases": [{"title", "start", "started", "seconds", "outcome", "message", "from_step", "step", "checkpoint",

@@ -21,7 +21,7 @@ Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.train_datas
 
 def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimizer | MovingAverage, step: tf.Variable,
                train_config: protos.TrainConfig, strategy: tf.distribute.Strategy, spec: Any,
-               count: int = 1) -> Callable[[list[Batch]], Tensors]:
+               count: int = 1, seed: int = 0) -> Callable[[list[Batch]], Tensors]:
     """Trace the training step: forward pass, losses, gradients, update.
 
     Args:
@@ -30,6 +30,7 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
         spec: (features, groundtruth) of a part, as tf.TypeSpecs.
         count: the number of equal parts that a batch comes in, one after the other on the device. Their gradients add
             up to those of the whole batch, but batch normalization that is not frozen takes the moments of each part.
+        seed: of dropout and of the samples that a loss draws; below 2**31.
     Returns:
         fn(the parts of a batch) -> {name: scalar}: the losses before the update, with Loss/total_loss. It updates
         the variables and adds 1 to step. On several devices each computes its share of a part, and all make the same
@@ -42,7 +43,7 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
     def forward(features, groundtruth):
         shapes = features['true_image_shape']
         inputs = model.normalize(features['image'], shapes)
-        with core.randomness(step.read_value()):
+        with core.randomness(step.read_value() + (seed << 32)):
             predictions = model.predict(inputs, shapes, training=True, groundtruth=groundtruth)
             return model.loss(predictions, shapes, groundtruth)
 

@@ -36,6 +36,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         keep_optimizer: the slots of the optimizer are kept in the newest this many checkpoints; None: in all of them.
         cpus: see devices.strategy.
         record_summaries: write the first images of the batch for TensorBoard; numbers are written always.
+        seed: of initial values, order of the records, augmentation, dropout and samples; below 2**31.
         to_the_end: do not stop at the next checkpoint, but train to num_steps.
         accumulate: compute each batch in this many parts and add up their gradients.
     Events:
@@ -142,7 +143,8 @@ class _Run:
             reading = pool.submit(self.next_batch, step)
             saving = None if self.checkpoint else pool.submit(self.save)  # ckpt-1 has step 0, as in the reference
             self.train_step = trace_step(self.model, self.variables, self.optimizer, self.step,
-                                         self.config.train_config, self.strategy, dataset.element_spec, self.count)
+                                         self.config.train_config, self.strategy, dataset.element_spec, self.count,
+                                         self.seed)
             self.batch = reading.result()
             if saving:
                 saving.result()

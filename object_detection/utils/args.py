@@ -88,6 +88,11 @@ def count(text: str) -> int:
     return _number(text, int, 0, None, 'a whole number of at least 0')
 
 
+def seed(text: str) -> int:
+    """Argument type: a whole number from 0 to 2**31 - 1."""
+    return _number(text, int, 0, 2**31 - 1, 'a whole number from 0 to 2147483647')
+
+
 def fraction(text: str) -> float:
     """Argument type: a number from 0 to 1."""
     return _number(text, float, 0, 1, 'a number from 0 to 1')

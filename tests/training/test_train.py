@@ -79,6 +79,14 @@ def test_a_resume_from_a_checkpoint_without_the_state_of_the_optimizer_says_so(c
     assert log.of('restored')[0]['step'] == 2 and data['step'] == 5 and data['checkpoint'] == str(tmp_path / 'ckpt-4')
 
 
+def test_another_seed_is_another_run(straight, config, tmp_path):
+    log, _ = run(tmp_path, config, 2, seed=2**31 - 1)
+    start, other = (checkpoints.Saved(folder / 'ckpt-1').values for folder in (straight[0], tmp_path))
+    kernels = [key for key in start if '/kernel/.ATT' in key]
+    assert kernels and not any(np.array_equal(start[key], other[key]) for key in kernels)
+    assert log.losses()[1] != straight[1][1]
+
+
 def test_nothing_left_to_do(straight, config):
     log, data = run(straight[0], config, 8)
     assert data['trained'] == 0 and data['step'] == 8 and not log.of('saved')

@@ -20,7 +20,6 @@ from object_detection.builders import (
 )
 from object_detection.config import label_map, pipeline
 from object_detection.core import preprocessor
-from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
 from object_detection.utils.errors import UserError
 from tests.support import tiny
 
@@ -113,7 +112,7 @@ def test_dataset_builder(config, tmp_path):
     names = [example['filename'].numpy().decode() for example in dataset_builder.build(reader)]
     assert names == [f'test{number}.jpg' for number in range(5)]
     batch = next(iter(dataset_builder.build(reader, batch_size=2, transform_input_data_fn=lambda example: {
-        'image': example['image'], 'count': example['num_groundtruth_boxes']})))
+        'image': example['image'], 'count': tf.shape(example['groundtruth_boxes'])[0]})))
     assert batch['image'].shape == (2, 60, 80, 3) and batch['count'].numpy().tolist() == [0, 1]
     with pytest.raises(ValueError, match='input_reader_config not of type'):
         dataset_builder.build(config)
@@ -121,22 +120,6 @@ def test_dataset_builder(config, tmp_path):
         dataset_builder.build(protos.InputReader())
     with pytest.raises(UserError, match='reduce_to_frame_fn is for videos'):
         dataset_builder.build(reader, reduce_to_frame_fn=lambda example: example)
-
-
-def test_tf_example_decoder(tmp_path):
-    label_map.write(tmp_path / 'map.pbtxt', ['square', 'bar'])
-    example = tiny.example(np.random.default_rng(2), 'a.jpg', 2)
-    example.texts[1] = 'circle'  # not in the label map
-    decoded = TfExampleDecoder(label_map_proto_file=str(tmp_path / 'map.pbtxt')).decode(
-        tf.constant(example.to_bytes()))
-    np.testing.assert_allclose(decoded['groundtruth_boxes'], example.boxes[:1], rtol=1e-6)
-    assert decoded['groundtruth_classes'].numpy().tolist() == example.labels[:1]
-    assert decoded['num_groundtruth_boxes'] == 1 and decoded['source_id'] == b'a.jpg'
-    assert decoded['original_image_spatial_shape'].numpy().tolist() == [60, 80]
-    assert decoded['groundtruth_is_crowd'].numpy().tolist() == [False]
-    assert len(TfExampleDecoder().decode(example.to_bytes())['groundtruth_boxes']) == 2  # without a map, by id
-    with pytest.raises(UserError, match='does not support load_dense_pose, load_track_id; leave it out'):
-        TfExampleDecoder(load_track_id=True, load_dense_pose=True)
 
 
 @pytest.mark.parametrize(('text', 'size', 'true_shape'), [

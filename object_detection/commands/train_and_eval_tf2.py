@@ -36,6 +36,7 @@ from object_detection.runs.record import Record
 from object_detection.training import screen
 from object_detection.utils import args, console, errors, files, phases
 
+PRECISIONS = 'auto', 'float32', 'mixed_bfloat16', 'mixed_float16'  # see training/mixed_precision.py
 SAMPLE, SECONDS = 300, 1.  # records of each reader to look at at the start, and the longest time for it
 START = 'ckpt-1'  # the checkpoint of step 0, which training writes before its first step; not worth an evaluation
 TENSORFLOW_1 = 'is a flag of TensorFlow 1 scripts (train.py, eval.py, model_main.py); '
@@ -98,6 +99,9 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     args.add_switch(parser, 'record_summaries', 'write pictures of the first batch for TensorBoard', default=True)
     add('--seed', type=args.seed, metavar='N', help='of initial values, order of the records, augmentation and dropout '
         '(default: that of the run in model_dir, else 0)')
+    add('--precision', choices=PRECISIONS, help='what the network computes in while it trains; variables, losses and '
+        'checkpoints are float32 in any case. auto: mixed_bfloat16 where the hardware has it, else float32 (default: '
+        'auto if train_config.use_bfloat16 is set, else float32)')
     add_tracker(parser)
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
@@ -180,7 +184,8 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,
-                'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries, 'seed': options.seed}
+                'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries, 'seed': options.seed,
+                'precision': options.precision}
 
     def evaluate(checkpoint):
         for title, arguments in (evaluations(options) if evaluates else {}).items():

@@ -31,7 +31,6 @@ NO_EFFECT = {
         InputReader.num_prefetch_batches InputReader.num_readers InputReader.read_block_length''',
     'every epoch is one permutation of all records, so no buffer is needed':
         'InputReader.shuffle_buffer_size InputReader.filenames_shuffle_buffer_size',
-    'it is for TPUs; on other devices the reference trains in float32 too': 'TrainConfig.use_bfloat16',
     'padding has weight 0 here, so it need not be removed': 'TrainConfig.unpad_groundtruth_tensors',
     'all variables exist before the checkpoint is restored': 'TrainConfig.run_fine_tune_checkpoint_dummy_computation',
     'max_number_of_boxes of the input_reader is used': 'TrainConfig.max_number_of_boxes',

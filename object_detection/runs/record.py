@@ -6,7 +6,7 @@
      "configs": {digest: text},                         the resolved pipeline.configs that `starts` name
      "data": {digest: fingerprint},                     the data sets that `starts` name; see records.fingerprint
      "phases": [{"title", "start", "started", "seconds", "outcome", "message", "from_step", "step", "checkpoint",
-                 "pictures", "device", "peak_memory", "warnings"}],
+                 "pictures", "device", "precision", "peak_memory", "warnings"}],
      "checkpoints": {"ckpt-7": {"step": 700, "eval": {metric: value}, "eval_train": {...}}}}
 
 A metric without a value is null. A phase whose outcome is null is running, or its command was killed.
@@ -147,6 +147,8 @@ class PhaseRecord:
                 warnings.append(values['text'])
         elif name == 'started':
             self.entry['from_step'] = values['step']
+        elif name == 'precision':
+            self.entry['precision'] = values['precision']
         elif name == 'device':
             self.entry['device'] = values['device'] + (f' x {values["count"]}' if values['count'] > 1 else '')
         elif name in ('restored', 'saved', 'progress', 'evaluated'):

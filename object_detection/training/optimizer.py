@@ -28,7 +28,10 @@ class Optimizer(tf.Module, abc.ABC):
         slot_names: the reference's names.
         decay: divides the learning rate by 1 + decay * iterations, like the `decay` of Keras.
         hypers: further scalars to save in checkpoints, {name: value}.
+    Attributes:
+        loss_scale: the LossScale (training/mixed_precision.py) that is saved with it; None for none.
     """
+    loss_scale: tf.Module | None = None
 
     def __init__(self, variables: Sequence[tf.Variable], learning_rate: schedules.Schedule, slot_names: Iterable[str],
                  decay: float = 0., **hypers: float):
@@ -77,11 +80,13 @@ class Optimizer(tf.Module, abc.ABC):
         rate = self.learning_rate(step)
         if self._hypers.decay:
             rate /= 1. + self._hypers.decay * tf.cast(self.iter, tf.float32)
-        iteration = self.iter.assign_add(1, read_value=True)
+        iteration = self.iter.read_value() + 1
+        # Not assign_add: with several devices that is no op inside a tf.cond.
+        tf.raw_ops.AssignVariableOp(resource=self.iter.handle, value=iteration)
         update = self._update_function(rate, tf.cast(iteration, tf.float32))
         for gradient, variable in zip(gradients, variables):
             if gradient is not None:
-                update(variable, tf.cast(gradient, variable.dtype))
+                update(variable, core.cast(gradient, variable.dtype))
 
     def reset_hypers(self) -> None:
         """Set the saved scalars to the values of the config again, after a restore."""
@@ -132,8 +137,9 @@ class RMSProp(Optimizer):
 
         def without(variable, gradient):
             square = self.get_slot(variable, 'rms')
-            square.assign(rho * square + (1. - rho) * gradient * gradient, read_value=False)
-            variable.assign_sub(rate * gradient / (tf.sqrt(square) + epsilon), read_value=False)
+            mean = rho * square.read_value() + (1. - rho) * gradient * gradient
+            tf.raw_ops.AssignVariableOp(resource=square.handle, value=mean)
+            tf.raw_ops.AssignSubVariableOp(resource=variable.handle, value=rate * gradient / (tf.sqrt(mean) + epsilon))
         return with_momentum if self._hypers.momentum else without
 
 
@@ -163,7 +169,11 @@ class MovingAverage(tf.Module):
     After step n: average += (1 - d) * (variable - average), with d = min(decay, (1 + n) / (10 + n)). The averages
     start at 0 and are close to the variables after the first step. Evaluation and export use them if the config sets
     use_moving_averages.
+
+    Attributes:
+        loss_scale: as that of Optimizer.
     """
+    loss_scale: tf.Module | None = None
 
     def __init__(self, optimizer: Optimizer, variables: Sequence[tf.Variable], decay: float):
         super().__init__()

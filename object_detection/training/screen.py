@@ -45,6 +45,10 @@ class Screen:
         if self._title == 'train':
             console.log(f'device: {device}' + (f', {count} of them' if count > 1 else ''))
 
+    def _precision(self, precision):
+        if precision != 'float32':
+            console.log(f'precision: {precision}')
+
     def _restored(self, checkpoint, step):
         console.log(f'{self._title}: {checkpoint}, step {step}')
         if self._title != 'train':

@@ -9,6 +9,7 @@ import tensorflow as tf
 from object_detection import checkpoints, protos
 from object_detection.layers import core, parts
 from object_detection.models.detector import Detector, Tensors
+from object_detection.training.mixed_precision import LossScale
 from object_detection.training.optimizer import MovingAverage, Optimizer, clip_by_global_norm
 from object_detection.utils.errors import UserError
 
@@ -21,7 +22,8 @@ Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.train_datas
 
 def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimizer | MovingAverage, step: tf.Variable,
                train_config: protos.TrainConfig, strategy: tf.distribute.Strategy, spec: Any,
-               count: int = 1, seed: int = 0) -> Callable[[list[Batch]], Tensors]:
+               count: int = 1, seed: int = 0, dtype: tf.DType = tf.float32, loss_scale: LossScale | None = None
+               ) -> Callable[[list[Batch]], Tensors]:
     """Trace the training step: forward pass, losses, gradients, update.
 
     Args:
@@ -31,6 +33,8 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
         count: the number of equal parts that a batch comes in, one after the other on the device. Their gradients add
             up to those of the whole batch, but batch normalization that is not frozen takes the moments of each part.
         seed: of dropout and of the samples that a loss draws; below 2**31.
+        dtype: that the network computes in.
+        loss_scale: for float16; a step whose gradients are not finite changes nothing but it and `step`.
     Returns:
         fn(the parts of a batch) -> {name: scalar}: the losses before the update, with Loss/total_loss. It updates
         the variables and adds 1 to step. On several devices each computes its share of a part, and all make the same
@@ -44,7 +48,7 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
         shapes = features['true_image_shape']
         inputs = model.normalize(features['image'], shapes)
         with core.randomness(step.read_value() + (seed << 32)):
-            predictions = model.predict(inputs, shapes, training=True, groundtruth=groundtruth)
+            predictions = model.predict(core.cast(inputs, dtype), shapes, training=True, groundtruth=groundtruth)
             return model.loss(predictions, shapes, groundtruth)
 
     def losses_and_gradients(features, groundtruth):
@@ -53,16 +57,25 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
             tape.watch(variables)
             losses = model.with_total_loss(forward(features, groundtruth), train_config.add_regularization_loss)
             losses = {name: loss / shares for name, loss in losses.items()} if shares > 1 else losses
-        return losses, tape.gradient(losses['Loss/total_loss'], variables)
+            total = losses['Loss/total_loss']
+            total = loss_scale.scaled(total) if loss_scale else total
+        return losses, tape.gradient(total, variables)
 
     def update(gradients):
+        if loss_scale:
+            gradients, finite = loss_scale.unscaled(gradients)
+            tf.cond(finite, lambda: apply(gradients), lambda: None)
+        else:
+            apply(gradients)
+        step.assign_add(1, read_value=False)
+
+    def apply(gradients):
         if multiplier:
             gradients = [g * multiplier if g is not None and id(v) in biases else g
                          for g, v in zip(gradients, variables)]
         if train_config.gradient_clipping_by_norm > 0:
             gradients = clip_by_global_norm(gradients, train_config.gradient_clipping_by_norm)
         optimizer.apply(gradients, variables, step)
-        step.assign_add(1, read_value=False)
 
     def on_device(features, groundtruth):
         losses, gradients = losses_and_gradients(features, groundtruth)

@@ -15,7 +15,7 @@ from object_detection.config import label_map, pipeline
 from object_detection.evaluation import summaries
 from object_detection.layers import devices
 from object_detection.models import build
-from object_detection.training import optimizer
+from object_detection.training import mixed_precision, optimizer
 from object_detection.training.monitor import Monitor, check_weights
 from object_detection.training.step import trace_step, trainable
 from object_detection.utils.errors import UserError
@@ -28,7 +28,7 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, keep_optimizer: int | None = None,
           log_every_n: int = 100, seed: int = 0, cpus: int | None = None, record_summaries: bool = True,
-          to_the_end: bool = False, accumulate: int = 1) -> dict[str, Any]:
+          to_the_end: bool = False, accumulate: int = 1, precision: str | None = None) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
@@ -39,8 +39,11 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         seed: of initial values, order of the records, augmentation, dropout and samples; below 2**31.
         to_the_end: do not stop at the next checkpoint, but train to num_steps.
         accumulate: compute each batch in this many parts and add up their gradients.
+        precision: auto, float32, mixed_bfloat16 or mixed_float16; None: what train_config.use_bfloat16 says. See
+            mixed_precision.resolve.
     Events:
-        device(device, count); restored(checkpoint, step), fine_tuned(checkpoint, table, reshaped), warning(text);
+        device(device, count); precision(precision); restored(checkpoint, step), fine_tuned(checkpoint, table,
+        reshaped), warning(text);
         started(step, target); progress(step, loss, steps_per_second) twice a second; log(step, steps_per_second,
         values: {tag: number}) every log_every_n steps; saved(checkpoint, step); slimmed(checkpoints): which have lost
         the slots of the optimizer.
@@ -55,7 +58,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
         with without_gc():
             run = _Run(config, strategy, Path(model_dir), (checkpoint_max_to_keep, keep_optimizer), seed, report,
-                       accumulate)
+                       accumulate, mixed_precision.resolve(precision, config.train_config.use_bfloat16))
             start = step = run.restore()
             if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
@@ -98,7 +101,7 @@ def _check_divisible(batch_size, devices, count):
 class _Run:
     """What lives as long as the phase: model, optimizer, data, checkpoints."""
 
-    def __init__(self, config, strategy, folder, kept, seed, report, count):
+    def __init__(self, config, strategy, folder, kept, seed, report, count, precision):
         self.config, self.strategy, self.folder, self.seed, self.report = config, strategy, folder, seed, report
         self.batch_size, self.count = config.train_config.batch_size, count
         _check_divisible(self.batch_size, strategy.num_replicas_in_sync, count)
@@ -107,6 +110,10 @@ class _Run:
         self.model = build.build(config.model, seed)
         self.variables = trainable(self.model, config.train_config)
         self.optimizer = optimizer.build(config.train_config.optimizer, list(self.model.trainable_variables))
+        if precision == mixed_precision.FLOAT16:
+            self.optimizer.loss_scale = mixed_precision.LossScale()  # so its checkpoint keys are those of Keras
+        self.dtype = mixed_precision.DTYPES[precision]
+        report('precision', precision=precision)
         self.manager = checkpoints.Manager(folder, self.step, self.model, self.optimizer, *kept)
         self.checkpoint = None  # prefix of the newest
 
@@ -144,7 +151,7 @@ class _Run:
             saving = None if self.checkpoint else pool.submit(self.save)  # ckpt-1 has step 0, as in the reference
             self.train_step = trace_step(self.model, self.variables, self.optimizer, self.step,
                                          self.config.train_config, self.strategy, dataset.element_spec, self.count,
-                                         self.seed)
+                                         self.seed, self.dtype, self.optimizer.loss_scale)
             self.batch = reading.result()
             if saving:
                 saving.result()

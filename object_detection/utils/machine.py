@@ -43,6 +43,17 @@ def processor() -> str:
     return next(filter(None, names), None) or platform.processor() or platform.machine()
 
 
+def has_bfloat16() -> bool:
+    """Return whether the processor has instructions for bfloat16; False where the system does not tell."""
+    try:
+        text = Path('/proc/cpuinfo').read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        return False
+    flags = next((line.partition(':')[2].split() for line in text.splitlines()
+                  if line.partition(':')[0].strip() in ('flags', 'Features')), [])  # Features: on ARM
+    return not {'avx512_bf16', 'amx_bf16', 'bf16'}.isdisjoint(flags)
+
+
 def main_memory() -> float | None:
     """Return the GB of main memory; None where the system does not tell."""
     if sys.platform == 'win32':

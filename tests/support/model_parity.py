@@ -48,10 +48,10 @@ class Comparison:
         return max(getattr(self, kind).values(), key=lambda pair: pair[0] / pair[1])
 
 
-def build_model(golden, path, make=build.build):
+def build_model(golden, path, make=build.build, trained=True):
     """The model of a config with the golden's resizer and weights, and its variables by checkpoint key.
 
-    make: function of the config's model section.
+    make: function of the config's model section. trained: False keeps the initial weights.
     """
     model_config = pipeline.read(path).model
     section = getattr(model_config, model_config.WhichOneof('model'))
@@ -61,7 +61,7 @@ def build_model(golden, path, make=build.build):
         section.first_stage_minibatch_size = 100000
     model = make(model_config)
     variables = parity.variables_by_key(model=model)
-    weights = golden.weights()
+    weights = golden.weights() if trained else {}
     parity.assign({key: variable for key, variable in variables.items() if key in weights}, weights)
     return model, variables
 
@@ -74,7 +74,7 @@ def compare(name, folder=None, make=build.build, loss=lambda model, *arguments: 
     """
     golden = parity.Golden(name, folder)
     model, variables = build_model(golden, parity.config_path(name), make)
-    groundtruth = _groundtruth(golden, model.num_classes)
+    truth = groundtruth(golden, model.num_classes)
     trainable = {key: variable for key, variable in variables.items() if variable.trainable}
 
     @tf.function(autograph=False)
@@ -82,7 +82,7 @@ def compare(name, folder=None, make=build.build, loss=lambda model, *arguments: 
         inputs, shapes = model.preprocess(images)
         with tf.GradientTape() as tape:
             predictions = model.predict(inputs, shapes)
-            losses = loss(model, predictions, shapes, groundtruth)
+            losses = loss(model, predictions, shapes, truth)
             regularization = tf.add_n(model.regularization_losses() or [0.])
             total = tf.add_n([*losses.values(), regularization])
         gradients = tape.gradient(total, list(trainable.values()))
@@ -110,7 +110,7 @@ def compare(name, folder=None, make=build.build, loss=lambda model, *arguments: 
                                 if (expected.get(key) is None) != (key not in norms)))
 
 
-def _groundtruth(golden, num_classes):
+def groundtruth(golden, num_classes):
     with_keypoints = 'kpts' in golden.name  # then all objects are of class 0
     boxes, classes = golden.groundtruth(1 if with_keypoints else num_classes)
     truth = {'groundtruth_boxes': tf.stack(boxes), 'groundtruth_classes': tf.one_hot(np.stack(classes), num_classes),

@@ -149,4 +149,4 @@ class CenterNetHead(core.Network):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """[B, h, w, in_channels] -> float32 [B, h, w, out_channels]."""
-        return tf.cast(self._parts.layers(x), tf.float32)
+        return core.cast(self._parts.layers(x), tf.float32)

@@ -95,5 +95,6 @@ class MaskHead(core.Layer):
     def __call__(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Region features [R, h, w, in_channels] -> mask logits [R, num_classes or 1, mask height, mask width]."""
         if self._size:
-            features = tf.raw_ops.ResizeBilinear(images=features, size=self._size, align_corners=True)
+            resized = tf.raw_ops.ResizeBilinear(images=features, size=self._size, align_corners=True)  # float32
+            features = core.cast(resized, features.dtype)
         return tf.transpose(self._mask_predictor_layers(features, training), [0, 3, 1, 2])

@@ -61,7 +61,7 @@ class UpsamplingFPN(_Neck):
 
 
 def _upsample_bilinear(x):
-    return tf.image.resize(x, 2 * tf.shape(x)[1:3], 'bilinear')
+    return core.cast(tf.image.resize(x, 2 * tf.shape(x)[1:3], 'bilinear'), x.dtype)  # the kernel returns float32
 
 
 class Deconvolution(_Neck):
@@ -105,5 +105,5 @@ class Conv2DTranspose(core.Layer):
         shape = tf.shape(x)
         static = x.shape
         size = [shape[0], *(self.strides * (static[axis] or shape[axis]) for axis in (1, 2)), self.kernel.shape[2]]
-        x = tf.nn.conv2d_transpose(x, tf.cast(self.kernel, x.dtype), size, self.strides, 'SAME')
-        return tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+        x = tf.nn.conv2d_transpose(x, core.cast(self.kernel, x.dtype), size, self.strides, 'SAME')
+        return tf.nn.bias_add(x, core.cast(self.bias, x.dtype))

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from object_detection.layers import core
 from object_detection.layers.feature_extractors.faster_rcnn import TwoStageFeatureExtractor
 from object_detection.layers.heads.mask_rcnn import MaskRCNNBoxPredictor
 from object_detection.models.detector import Detector, Predictions, Tensors
@@ -70,7 +71,7 @@ class FasterRCNN(Detector):
         image_size = tuple(inputs.shape[1:3] if None not in inputs.shape[1:3] else tf.unstack(tf.shape(inputs))[1:3])
         maps = self._feature_extractor.feature_maps(inputs, training)
         features = [self._first_stage_box_predictor_first_conv(x, training) for x in maps]
-        encodings, objectness = (tf.cast(x, tf.float32) for x in self._first_stage_box_predictor(
+        encodings, objectness = (core.cast(x, tf.float32) for x in self._first_stage_box_predictor(
             features, training).values())
         anchors, inside = self._first_stage.generate_anchors(maps, image_size, training)
         if inside is not None:
@@ -84,7 +85,7 @@ class FasterRCNN(Detector):
                 drawing(objectness, 1))
         normalized = to_normalized(boxes, image_size)
         regions = self._region_features(maps, normalized, image_size, training)
-        refined, classes = (_per_image(tf.cast(x, tf.float32), boxes.shape[1])
+        refined, classes = (_per_image(core.cast(x, tf.float32), boxes.shape[1])
                             for x in self._mask_rcnn_box_predictor(regions, training))
         predictions = {
             'rpn_box_predictor_features': features, 'rpn_features_to_crop': maps, 'feature_maps': maps,
@@ -146,7 +147,7 @@ class FasterRCNN(Detector):
 
     def _mask_logits(self, regions: tf.Tensor, count: int, training: bool) -> tf.Tensor:
         """Predict the masks of regions, [B * count, h, w, C]: float32 [B, count, ...]."""
-        return _per_image(tf.cast(self._mask_rcnn_box_predictor.masks(regions, training), tf.float32), count)
+        return _per_image(core.cast(self._mask_rcnn_box_predictor.masks(regions, training), tf.float32), count)
 
     def _detections_with_masks(self, predictions: Predictions, true_image_shapes: tf.Tensor, image_size: ImageSize
                                ) -> Tensors:

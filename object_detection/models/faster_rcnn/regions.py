@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from object_detection.boxes import ops
+from object_detection.layers import core
 
 CANONICAL_SIZE = 224  # a region of this many pixels a side is cut from the last level but one (Lin et al. 2017)
 
@@ -84,13 +85,14 @@ def crop(images: tf.Tensor, boxes: tf.Tensor, image_indices: tf.Tensor, size: tu
         clamp: TensorFlow's kernel reads zeros where rounding pushes a sample beyond the last pixel; with `clamp` it
             reads the last pixel, as the reference does with use_matmul_crop_and_resize.
     Returns:
-        float32 [R, *size, C].
+        [R, *size, C] in the dtype of the images.
     """
     if clamp:
         height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))
         images = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]])
         boxes *= tf.tile(tf.stack([(height - 1.) / height, (width - 1.) / width]), [2])
-    return tf.image.crop_and_resize(images, boxes, image_indices, size)
+    regions = tf.image.crop_and_resize(core.cast(images, tf.float32), boxes, image_indices, size)  # none for bfloat16
+    return core.cast(regions, images.dtype)
 
 
 def stack_levels(maps: list[tf.Tensor], boxes: tf.Tensor, levels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.targets import TargetAssigner, Targets
-from object_detection.layers import parts
+from object_detection.layers import core, parts
 from object_detection.layers.feature_extractors.base import FeatureExtractor
 from object_detection.models.detector import Detector, Predictions, Tensors, detection_dict, trim_padding
 from object_detection.models.losses import HardExampleMiner
@@ -90,7 +90,7 @@ class SSD(Detector):
         anchors = tf.constant(self._anchors.generate([tuple(x.shape[1:3]) for x in maps], tuple(inputs.shape[1:3])))
         return {'preprocessed_inputs': inputs, 'feature_maps': maps, 'anchors': anchors,
                 'final_anchors': tf.tile(anchors[tf.newaxis], [tf.shape(inputs)[0], 1, 1]),
-                **{name: tf.cast(value, tf.float32) for name, value in heads.items()}}
+                **{name: core.cast(value, tf.float32) for name, value in heads.items()}}
 
     def postprocess(self, predictions: Predictions, true_image_shapes: tf.Tensor) -> Tensors:
         """As Detector.postprocess.

@@ -292,7 +292,7 @@ def test_untouched_zoo_config_passes_the_model_part_only():
                     ('eval_input_reader[0].tf_record_input_reader.input_path[0]', f'{path}:189: ')]
     notes = {finding.field for finding in found if finding.severity == 'note'}
     assert notes == {'model.ssd.matcher.argmax_matcher.use_matmul_gather', 'model.ssd.inplace_batchnorm_update',
-                     'train_config.sync_replicas', 'train_config.startup_delay_steps', 'train_config.use_bfloat16',
+                     'train_config.sync_replicas', 'train_config.startup_delay_steps',
                      'train_config.replicas_to_aggregate', 'train_config.unpad_groundtruth_tensors'}
 
 

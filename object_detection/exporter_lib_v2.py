@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from object_detection import checkpoints, protos
+from object_detection.builders import checked
 from object_detection.config import checks
 from object_detection.export import INPUT_TYPES, output_folder, saved_model
 from object_detection.models import build
@@ -23,15 +24,15 @@ def export_inference_graph(input_type: str, pipeline_config: protos.TrainEvalPip
         use_side_inputs: not supported, nor are the arguments after it.
     Raises:
         ValueError: there is no such input_type.
-        UserError: something in the model section is wrong or not supported, the checkpoint does not fit the model or
-            is damaged, or the folder is not empty.
+        ConfigError: something in the model section is wrong or not supported.
+        UserError: the checkpoint does not fit the model or is damaged, or the folder is not empty.
     """
     del side_input_shapes, side_input_types, side_input_names
     if input_type not in INPUT_TYPES:
         raise ValueError(f'Unrecognized `input_type` {input_type!r}; allowed: {", ".join(INPUT_TYPES)}')
     if use_side_inputs:
         raise UserError('use_side_inputs is for Context R-CNN, which is not supported; leave it out')
-    checks.demand(checks.check_model(pipeline_config))
+    checked.demand(checks.check_model(pipeline_config))
     output_folder.check(output_directory)
     checkpoint = checkpoints.load(trained_checkpoint_dir)
     model = build.build(pipeline_config.model)

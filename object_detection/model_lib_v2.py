@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection import checkpoints, model_lib, protos
+from object_detection.builders import checked
 from object_detection.commands import runs
 from object_detection.config import checks, label_map, pipeline
 from object_detection.core import learning_phase
@@ -28,7 +29,7 @@ from object_detection.evaluation import drawing, evaluator, metrics
 from object_detection.evaluation.samples import samples
 from object_detection.training import screen
 from object_detection.training.train import train
-from object_detection.utils import config_util, console, files, phases, stop
+from object_detection.utils import config_util, files, phases, stop
 from object_detection.utils.errors import UserError
 
 NUM_STEPS_PER_ITERATION = 100
@@ -62,7 +63,7 @@ def train_loop(pipeline_config_path: str | Path, model_dir: str | Path, config_o
         OutOfMemory, NotFinite (utils/phases.py): earlier checkpoints are as they were.
     """
     config = _read(pipeline_config_path, config_override, use_tpu, {**kwargs, 'train_steps': train_steps})
-    _demand([*checks.check_model_dir(model_dir), *checks.check_model(config), *checks.check_training(config)])
+    checked.demand([*checks.check_model_dir(model_dir), *checks.check_model(config), *checks.check_training(config)])
     num_steps = config.train_config.num_steps
     if not num_steps:
         raise UserError('train_config.num_steps is 0, which means forever; set it, or give train_steps')
@@ -123,7 +124,7 @@ def eval_continuously(pipeline_config_path: str | Path, config_override: Any = N
         chosen = protos.InputReader.FromString(config.eval_input_reader[eval_index].SerializeToString())
         del config.eval_input_reader[:]
         config.eval_input_reader.append(chosen)
-    _demand([*checks.check_model(config), *checks.check_evaluation(config)])
+    checked.demand([*checks.check_model(config), *checks.check_evaluation(config)])
     if save_final_config:
         config_util.save_pipeline_config(config, model_dir or folder)
     for prefix in runs.checkpoints(folder, math.inf if timeout is None else timeout):
@@ -261,12 +262,6 @@ def _read(path: str | Path, override: Any, use_tpu: bool, kwargs: dict[str, Any]
     configs = config_util.get_configs_from_pipeline_file(path, text)
     return config_util.create_pipeline_proto_from_configs(
         config_util.merge_external_params_with_configs(configs, None, kwargs))
-
-
-def _demand(findings: list[checks.Finding]) -> None:
-    for finding in checks.demand(findings):
-        if finding.severity == 'warning':
-            console.warn(str(finding))
 
 
 @contextlib.contextmanager

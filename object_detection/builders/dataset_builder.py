@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import protos
+from object_detection.builders import checked
 from object_detection.config import checks
 from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
 from object_detection.inputs.dataset import examples
@@ -28,13 +29,13 @@ def build(input_reader_config: protos.InputReader, batch_size: int | None = None
         reduce_to_frame_fn: for videos, which are not supported.
     Raises:
         ValueError: input_reader_config is no InputReader message, or names no records.
-        UserError: something in it is wrong or not supported.
+        ConfigError: something in it is wrong or not supported.
     """
     if not isinstance(input_reader_config, protos.InputReader):
         raise ValueError('input_reader_config not of type input_reader_pb2.InputReader.')
     if not input_reader_config.tf_record_input_reader.input_path:
         raise ValueError('At least one input path must be specified in `input_reader_config`.')
-    checks.demand(checks.check_inputs(protos.TrainEvalPipelineConfig(train_input_reader=input_reader_config)))
+    checked.demand(checks.check_inputs(protos.TrainEvalPipelineConfig(train_input_reader=input_reader_config)))
     if reduce_to_frame_fn:
         raise UserError('reduce_to_frame_fn is for videos (tf.SequenceExample), which are not supported')
     decoder = TfExampleDecoder(

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import inputs, protos
-from object_detection.builders import model_builder
+from object_detection.builders import checked, model_builder
 from object_detection.builders.dataset_builder import per_replica
 from object_detection.config import checks, label_map
 from object_detection.core import preprocessor
@@ -47,10 +47,10 @@ def train_input(train_config: protos.TrainConfig, train_input_config: protos.Inp
             _keypoint_visibilities bool [B, M, K].
     Raises:
         TypeError: a config is no message of its type.
-        UserError: something in them is wrong or not supported.
+        ConfigError: something in them is wrong or not supported.
     """
     config = _config(model_config, train_config=train_config, train_input_reader=train_input_config)
-    checks.demand(checks.check_inputs(config))
+    checked.demand(checks.check_inputs(config))
     model = model or model_builder.build(model_config, is_training=True)
     dataset = inputs.train_dataset(config, *_resizer_and_labels(model_config, train_input_config),
                                    batch_size=_batch_size(params, train_config, input_context))
@@ -68,7 +68,7 @@ def eval_input(eval_config: protos.EvalConfig, eval_input_config: protos.InputRe
     drop_remainder is false.
     """
     config = _config(model_config, eval_config=eval_config, eval_input_reader=[eval_input_config])
-    checks.demand(checks.check_inputs(config))
+    checked.demand(checks.check_inputs(config))
     model = model or model_builder.build(model_config, is_training=False)
     batch_size = _batch_size(params, eval_config, input_context)
     dataset = inputs.eval_dataset(config, eval_input_config, *_resizer_and_labels(model_config, eval_input_config),

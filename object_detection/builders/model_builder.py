@@ -10,7 +10,7 @@
 import tensorflow as tf
 
 from object_detection import protos
-from object_detection.builders import variable_names
+from object_detection.builders import checked, variable_names
 from object_detection.config import checks
 from object_detection.meta_architectures.center_net_meta_arch import CenterNetMetaArch
 from object_detection.meta_architectures.detector_model import DetectorModel
@@ -31,12 +31,12 @@ def build(model_config: protos.DetectionModel, is_training: bool, add_summaries:
         add_summaries: accepted; the models write no summaries.
     Raises:
         ValueError: model_config is no DetectionModel message.
-        UserError: everything in it that is wrong or not supported.
+        ConfigError: everything in it that is wrong or not supported.
     """
     del add_summaries
     if not isinstance(model_config, protos.DetectionModel):
         raise ValueError('model_config not of type model_pb2.DetectionModel.')
-    checks.demand(checks.check_model(protos.TrainEvalPipelineConfig(model=model_config)))
+    checked.demand(checks.check_model(protos.TrainEvalPipelineConfig(model=model_config), is_training))
     seed = int(tf.random.uniform([], maxval=2 ** 31 - 1, dtype=tf.int32))
     detector = models.build(model_config, seed)
     variable_names.apply(detector)

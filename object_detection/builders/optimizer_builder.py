@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import protos
+from object_detection.builders import checked
 from object_detection.config import checks
 from object_detection.layers.core import Untracked
 from object_detection.training import optimizer as optimizers
@@ -89,9 +90,9 @@ def build(config: protos.Optimizer, global_step: tf.Variable | None = None
         The optimizer, and a list with its learning rate: a float32 scalar if it is constant, else a function that
         returns what it is now.
     Raises:
-        UserError: something in the message is wrong or not supported.
+        ConfigError: something in the message is wrong or not supported.
     """
-    checks.demand(checks.check_part(config, 'optimizer'))
+    checked.demand(checks.check_part(config, 'optimizer'))
     optimizer = Optimizer(config, global_step)
     schedule = getattr(config, config.WhichOneof('optimizer')).learning_rate
     if schedule.WhichOneof('learning_rate') == 'constant_learning_rate':

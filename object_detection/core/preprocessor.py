@@ -7,7 +7,8 @@ The functions are the options of train_config.data_augmentation_options, and the
 may also have the reference's names, such as area_range=(0.1, 1) for min_area and max_area.
 """
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -24,6 +25,11 @@ SAMPLE_FIELDS = {  # entry of a sample (inputs/sample.py): the reference's name
     'difficult': Fields.groundtruth_difficult, 'group_of': Fields.groundtruth_group_of,
     'keypoints': Fields.groundtruth_keypoints, 'keypoint_visibilities': Fields.groundtruth_keypoint_visibilities,
     'masks': Fields.groundtruth_instance_masks, 'mask_weights': Fields.groundtruth_instance_mask_weights}
+_FOLLOWING_FIELDS = (  # other entries with a row per object, which follows its object
+    Fields.groundtruth_confidences, Fields.multiclass_scores, Fields.groundtruth_label_weights,
+    Fields.groundtruth_track_ids, Fields.groundtruth_keypoint_weights, Fields.groundtruth_keypoint_depths,
+    Fields.groundtruth_keypoint_depth_weights, Fields.groundtruth_dp_num_points, Fields.groundtruth_dp_part_ids,
+    Fields.groundtruth_dp_surface_coords)
 
 _RESIZE = 'object_detection.builders.image_resizer_builder builds functions that resize'
 _ABSENT = {
@@ -32,10 +38,13 @@ _ABSENT = {
     **dict.fromkeys(('retain_boxes_above_threshold', 'random_pad_to_aspect_ratio', 'convert_class_logits_to_softmax',
                      'image_to_float', 'one_hot_encoding'), 'it is no option of data_augmentation_options here')}
 
-_PAIRS = {  # argument of the reference's function: fields of the option
+PAIRS = {  # argument of the reference's function: fields of the option
     'aspect_ratio_range': ('min_aspect_ratio', 'max_aspect_ratio'), 'area_range': ('min_area', 'max_area'),
     'target_size': ('target_height', 'target_width'), 'min_image_size': ('min_image_height', 'min_image_width'),
     'max_image_size': ('max_image_height', 'max_image_width'), 'dropped_label': ('label',)}
+OPERATION_PAIRS = {**PAIRS, 'pad_color': ('pad_color_r', 'pad_color_g', 'pad_color_b')}  # in operations of ssd_...
+_METHODS = {**{getattr(tf.compat.v1.image.ResizeMethod, name.upper()): name for name in (
+    'bilinear', 'nearest_neighbor', 'bicubic', 'area')}, tf.image.ResizeMethod.NEAREST_NEIGHBOR: 'nearest_neighbor'}
 
 
 def preprocess(tensor_dict: Mapping[str, tf.Tensor],
@@ -46,7 +55,9 @@ def preprocess(tensor_dict: Mapping[str, tf.Tensor],
     Args:
         tensor_dict: as TfExampleDecoder.decode returns it, but
             image: [1, H, W, 3], 0..255, of any dtype; it may be missing for augmentations that change objects only.
-            Objects may lack everything but boxes and classes; keys that are none of SAMPLE_FIELDS are kept as they are.
+            Objects may lack everything but boxes and classes. Of other entries with a row per object, such as
+            groundtruth_confidences, rows are dropped and repeated with the objects; what is in them stays, also
+            coordinates of DensePose. Everything else is kept as it is.
         preprocess_options: functions of this module with their keyword arguments, or from preprocessor_builder.build.
         func_arg_map: accepted; every augmentation changes whatever there is.
         preprocess_vars_cache: not supported.
@@ -57,7 +68,8 @@ def preprocess(tensor_dict: Mapping[str, tf.Tensor],
     image = tensor_dict.get(Fields.image)
     if image is not None and len(image.shape) != 4:
         raise ValueError('images in tensor_dict should be rank 4')
-    fields = {name: field for name, field in SAMPLE_FIELDS.items() if field in tensor_dict}
+    known = {**SAMPLE_FIELDS, **{field: field for field in _FOLLOWING_FIELDS}}
+    fields = {name: field for name, field in known.items() if field in tensor_dict}
     sample = {name: tf.convert_to_tensor(tensor_dict[field]) for name, field in fields.items()}
     if image is not None:
         sample['image'] = sample['image'][0]
@@ -99,14 +111,39 @@ def _step(function: Callable[..., Sample]) -> Callable[..., Sample]:
         if not isinstance(random, Random):
             raise TypeError(f'{function.__name__} is for preprocess(tensor_dict, [({function.__name__}, {{}})]), or '
                             'object_detection.inputs.augment_input_data; it does not take the tensors themselves')
-        for pair in _PAIRS.keys() & arguments.keys():
-            values = arguments.pop(pair)
-            arguments.update(zip(_PAIRS[pair], values if isinstance(values, (list, tuple)) else [values], strict=True))
-        if arguments.get('method') == tf.image.ResizeMethod.NEAREST_NEIGHBOR:  # the others are called as in the option
-            arguments['method'] = 'nearest_neighbor'
-        return function(sample, random, **arguments)
+        return function(sample, random, **_as_option(function, arguments))
 
     return step
+
+
+def _as_option(function: Callable[..., Sample], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the reference's function as the fields of the option; None stands for the default."""
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    parameters = inspect.signature(function).parameters
+    if 'operations' in parameters:  # the reference takes a list for each field instead, with an entry per operation
+        lists = {name: arguments.pop(name) for name in list(arguments) if name not in parameters}
+        operations = [_split(dict(zip(lists, values, strict=True)), OPERATION_PAIRS)
+                      for values in zip(*lists.values(), strict=True)]
+        defaults = parameters['operations'].default
+        if len(operations) == len(defaults):
+            operations = [{**default, **operation} for default, operation in zip(defaults, operations, strict=True)]
+        if operations:
+            if missing := defaults[0].keys() - operations[0].keys() - {'min_aspect_ratio', 'max_aspect_ratio'}:
+                raise ValueError(f'{function.__name__}: {len(operations)} operations without '
+                                 f'{", ".join(sorted(missing))}; give them, or {len(defaults)} operations')
+            arguments['operations'] = operations
+    arguments = _split(arguments, PAIRS)
+    if 'method' in arguments:
+        arguments['method'] = _METHODS.get(arguments['method'], arguments['method'])
+    return arguments
+
+
+def _split(arguments: dict[str, Any], pairs: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in arguments.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        fields.update(zip(pairs[name], values, strict=True) if name in pairs else [(name, value)])
+    return fields
 
 
 _STEPS = {name: _step(function) for name, function in OPTIONS.items()}

@@ -1,4 +1,5 @@
 """A detector of object_detection.models, called as the TF2 Object Detection API calls its models."""
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ _GROUNDTRUTH = {  # entry of the groundtruth that Detector.loss takes: field of 
     'groundtruth_instance_mask_weights': BoxListFields.mask_weights,
     'groundtruth_keypoints': BoxListFields.keypoints,
     'groundtruth_keypoint_visibilities': BoxListFields.keypoint_visibilities}
+# Parts of one object in the order in which the reference lists their variables; parts that are not named come last.
+_ORDER = (
+    '_first_stage_box_predictor_first_conv', '_first_stage_box_predictor', '_mask_rcnn_box_predictor',
+    '_box_predictor', '_box_prediction_head', '_class_prediction_head', '_prediction_heads', '_third_stage_heads',
+    '_base_tower_layers_for_heads', '_coarse_feature_layers', '_efficientnet', 'classification_backbone',
+    '_fpn_features_generator', 'top_layers', 'residual_blocks', 'conv_layers', 'node_input_blocks',
+    'node_combine_op')
 
 
 class DetectorModel(DetectionModel):
@@ -121,6 +129,19 @@ class DetectorModel(DetectionModel):
         return {name: self if part is detector else part for name, part in objects.items()}
 
     @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        """All variables, in the order of the reference's Keras model: those that are not trained are last."""
+        return self.trainable_variables + self.non_trainable_variables
+
+    @property
+    def trainable_variables(self) -> tuple[tf.Variable, ...]:
+        return tuple(variable for variable in _variables(self, set()) if variable.trainable)
+
+    @property
+    def non_trainable_variables(self) -> tuple[tf.Variable, ...]:
+        return tuple(variable for variable in _variables(self, set()) if not variable.trainable)
+
+    @property
     def weights(self) -> list[tf.Variable]:
         """All variables, as of a Keras layer."""
         return list(self.variables)
@@ -159,6 +180,16 @@ class DetectorModel(DetectionModel):
         return {'num_groundtruth_boxes': counts,
                 **{name: tf.stack([_pad(values, rows) for values in lists[field]])
                    for name, field in _GROUNDTRUTH.items() if field in lists}}
+
+
+def _variables(part: Any, seen: set[int]) -> Iterator[tf.Variable]:
+    """Yield the variables below a part of a model, depth first."""
+    children = tf.train.TrackableView.children(part)
+    for name in sorted(children, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER)):
+        child = children[name]
+        if id(child) not in seen:
+            seen.add(id(child))
+            yield from [child] if isinstance(child, tf.Variable) else _variables(child, seen)
 
 
 def _shapes(true_image_shapes: Any) -> tf.Tensor:

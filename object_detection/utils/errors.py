@@ -23,6 +23,10 @@ class UserError(Exception):
         super().__init__('\n'.join(self.findings))
 
 
+class ConfigError(UserError, ValueError):
+    """A UserError about what a config says; also a ValueError, which the TF2 Object Detection API raises there."""
+
+
 def run_main(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command's main(argv) and exit with the code it returns.
 

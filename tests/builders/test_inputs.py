@@ -20,6 +20,8 @@ from object_detection.builders import (
 )
 from object_detection.config import label_map, pipeline
 from object_detection.core import preprocessor
+from object_detection.inputs import augmentation
+from object_detection.inputs.augmentation.random import Random
 from object_detection.utils.errors import UserError
 from tests.support import tiny
 
@@ -135,6 +137,8 @@ def test_image_resizer_builder(text, size, true_shape):
     image, masks, shape = resize(tf.fill([50, 25, 3], 7), masks=tf.ones([2, 50, 25]))
     assert masks.shape == (2, *size) and float(tf.reduce_sum(masks)) == 2 * np.prod(true_shape[:2])
     assert float(tf.reduce_max(image)) == 7 and shape.numpy().tolist() == true_shape
+    images, shape = resize(np.full([2, 50, 25, 3], 7))
+    assert images.shape == (2, *size, 3) and shape.numpy().tolist() == true_shape
 
 
 def test_mistakes_in_an_image_resizer():
@@ -232,3 +236,80 @@ def test_augmentations_that_are_not_here():
         preprocessor.resize_to_range  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
         preprocessor.nothing  # noqa: B018
+
+
+def test_rows_of_other_entries_follow_their_objects():
+    example = {**example_of([[0., 0., .1, .1], [0., 0., 1., 1.]]), 'groundtruth_confidences': tf.constant([.2, .7]),
+               'multiclass_scores': tf.constant([[1., 2.], [3., 4.]])}
+    doubled = preprocessor.preprocess(example, [(preprocessor.random_self_concat_image, {
+        'concat_vertical_probability': 0., 'concat_horizontal_probability': 1.})])
+    np.testing.assert_allclose(doubled['groundtruth_confidences'], [.2, .7, .2, .7])
+    assert doubled['multiclass_scores'].numpy().tolist() == [[1, 2], [3, 4], [1, 2], [3, 4]]
+    example['groundtruth_boxes'] = tf.constant([[0., 0., .1, .1], [.2, .2, .9, .9]])
+    cropped = preprocessor.preprocess(example, [(preprocessor.random_crop_to_aspect_ratio, {'aspect_ratio': .1})])
+    assert len(cropped['multiclass_scores']) == len(cropped['groundtruth_boxes'])
+
+
+@pytest.mark.parametrize(('text', 'expected'), [
+    ('random_crop_image { max_area: 0.5 }', {
+        'min_object_covered': 1., 'aspect_ratio_range': (.75, 1.33), 'area_range': (.1, .5), 'overlap_thresh': .3,
+        'clip_boxes': True, 'random_coef': 0.}),
+    ('random_pad_image { min_image_height: 9 min_image_width: 8 }', {
+        'min_image_size': (9, 8), 'max_image_size': None, 'pad_color': None}),
+    ('random_horizontal_flip { }', {'keypoint_flip_permutation': None, 'probability': .5}),
+    ('resize_image { new_height: 3 new_width: 4 method: AREA }', {'new_height': 3, 'new_width': 4, 'method': 3}),
+    ('drop_label_probabilistically { label: 2 drop_probability: 0.25 }', {'dropped_label': 2, 'drop_probability': .25}),
+    ('remap_labels { original_labels: [1, 2] new_label: 3 }', {'original_labels': [1, 2], 'new_label': 3}),
+    ('random_adjust_hue { }', {}), ('ssd_random_crop { }', {}),
+    ('ssd_random_crop_pad { operations { min_area: 0.5 max_area: 1 min_aspect_ratio: 0.5 max_aspect_ratio: 2 '
+     'pad_color_r: 1 min_padded_size_ratio: [1, 2] max_padded_size_ratio: [2, 3] } }', {
+        'min_object_covered': [0.], 'aspect_ratio_range': [(.5, 2.)], 'area_range': [(.5, 1.)],
+        'overlap_thresh': [0.], 'clip_boxes': [True], 'random_coef': [0.], 'min_padded_size_ratio': [(1, 2)],
+        'max_padded_size_ratio': [(2, 3)], 'pad_color': [(1., 0., 0.)]})])
+def test_options_become_arguments_of_the_reference(text, expected):
+    _, arguments = option(text)
+    assert arguments.keys() == expected.keys()
+    for name, value in expected.items():
+        assert arguments[name] == (pytest.approx(value) if isinstance(value, float) else value) or np.allclose(
+            arguments[name], value)
+
+
+AREA = 'min_area: 0.5 max_area: 1'
+RANGES = f'{AREA} min_aspect_ratio: 0.5 max_aspect_ratio: 2'
+
+
+@pytest.mark.parametrize('text', [
+    'random_crop_image { random_coef: 1 }', 'random_pad_image { min_image_height: 3 min_image_width: 5 }',
+    'resize_image { new_height: 3 new_width: 4 method: BICUBIC }', 'random_rotation90 { probability: 0 }',
+    'random_resize_method { target_height: 3 target_width: 4 }',
+    f'ssd_random_crop {{ operations {{ {RANGES} random_coef: 1 }} operations {{ {RANGES} min_object_covered: 0.3 }} }}',
+    f'ssd_random_crop_pad {{ operations {{ {RANGES} random_coef: 1 pad_color_r: 1 min_padded_size_ratio: [1, 1] '
+    'max_padded_size_ratio: [2, 2] } }',
+    f'ssd_random_crop_fixed_aspect_ratio {{ operations {{ {AREA} random_coef: 1 }} aspect_ratio: 2 }}',
+    'ssd_random_crop_pad_fixed_aspect_ratio { aspect_ratio: 2 }'])
+def test_arguments_of_the_reference_do_what_the_option_does(text):
+    step = text_format.Parse(text, protos.PreprocessingStep())
+    function, fields = augmentation.function_of(step)
+    example = example_of([[0., 0., 1., 1.]])
+    sample = {'image': tf.cast(example['image'][0], tf.float32), 'boxes': example['groundtruth_boxes'],
+              'classes': example['groundtruth_classes']}
+    tf.random.set_seed(5)
+    expected = function(sample, Random(0, tf.random.uniform([], maxval=2 ** 62, dtype=tf.int64)), **fields)
+    tf.random.set_seed(5)
+    example['image'] = tf.cast(example['image'], tf.float32)
+    augmented = preprocessor.preprocess(example, [option(text)])
+    np.testing.assert_array_equal(augmented['image'][0], expected['image'])
+    np.testing.assert_array_equal(augmented['groundtruth_boxes'], expected['boxes'])
+
+
+def test_lists_of_fewer_operations_than_the_default():
+    example = example_of([[0., 0., 1., 1.]])
+    untouched = preprocessor.preprocess(example, [(preprocessor.ssd_random_crop, {
+        'min_object_covered': [0., .5], 'random_coef': [1., 1.], 'area_range': [(.1, 1.)] * 2, 'clip_boxes': [True] * 2,
+        'overlap_thresh': [0., .5]})])
+    np.testing.assert_array_equal(untouched['image'], example['image'])
+    with pytest.raises(ValueError, match='zip'):
+        preprocessor.preprocess(example, [(preprocessor.ssd_random_crop, {
+            'min_object_covered': [0., .5], 'random_coef': [1.]})])
+    with pytest.raises(ValueError, match=r'2 operations without clip_boxes, max_area, min_area, .*, or 7 operations'):
+        preprocessor.preprocess(example, [(preprocessor.ssd_random_crop, {'min_object_covered': [0., .5]})])

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection import protos
+from object_detection import checkpoints, protos
 from object_detection.builders import model_builder, variable_names
 from object_detection.config import pipeline
-from object_detection.utils.errors import UserError
+from object_detection.utils.errors import ConfigError, UserError
 from tests.support import tiny
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
+ORDER = json.loads((GOLDEN / 'variable_order.json').read_text())
 NAMES = json.loads((GOLDEN / 'variable_names.json').read_text())
 
 
@@ -51,3 +52,23 @@ def test_other_variables_are_called_by_their_checkpoint_key(tmp_path):
     assert [v.name for v in backbone.trainable_variables][-1].startswith(
         '_feature_extractor/classification_backbone/layer_with_weights-')
     assert len({v.name for v in model.variables}) == len(model.variables)
+
+
+def test_mistakes_are_value_errors_too():
+    config = pipeline.read(GOLDEN / 'faster_rcnn_resnet50_v1.config').model
+    config.faster_rcnn.first_stage_max_proposals = 10
+    with pytest.raises(ValueError, match=r'second_stage_batch_size: is .*, more than first_stage_max_proposals, 10'):
+        model_builder.build(config, is_training=True)
+    config.faster_rcnn.first_stage_nms_iou_threshold = 1.1
+    with pytest.raises(ConfigError, match=r'first_stage_nms_iou_threshold: is 1\.1'):
+        model_builder.build(config, is_training=False)
+
+
+@pytest.mark.parametrize('name', ORDER)
+def test_order_of_the_variables(name):
+    model = model_builder.build(pipeline.read(GOLDEN / f'{name}.config').model, is_training=False)
+    key = {id(variable): key for key, variable in checkpoints.keys(model).items()}
+    ours = [key[id(variable)] for variable in model.variables]
+    assert ours == [sorted(ours)[place] for place in ORDER[name]]
+    assert model.trainable_variables == model.variables[:len(model.trainable_variables)]
+    assert not any(variable.trainable for variable in model.non_trainable_variables)

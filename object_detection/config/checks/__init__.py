@@ -1,7 +1,7 @@
 """What is wrong with the content of a pipeline.config: all of it at once, without TensorFlow.
 
 Builders and layers take a config that has passed. An export needs check_model only; training and evaluation
-need check. In a program of your own, checks.demand(checks.check_model(config)) raises one UserError with all errors.
+need check. In a program of your own, checks.demand(checks.check_model(config)) raises one ConfigError with all errors.
 """
 import itertools
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from object_detection.config.checks import augmentation, evaluation, model, rang
 from object_detection.config.checks.findings import Finding, demand, error, located, merged
 from object_detection.config.checks.readers import label_map_of
 from object_detection.config.checks.rules import apply, chooses
+from object_detection.config.checks.training import RULES_OF_MODEL as rules_of_training
 from object_detection.config.pipeline import Config
 
 __all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_inputs', 'check_model', 'check_model_dir',
@@ -33,9 +34,15 @@ def check(config: Config, path: str | Path | None = None, eval_on_train_data: bo
     return located(findings, path) if path else findings
 
 
-def check_model(config: Config) -> list[Finding]:
-    """Return findings about the model section, which is all that an export needs."""
-    return _in_range([*apply(model.RULES, config.model, 'model'), *check_fields(config, 'model')],
+def check_model(config: Config, training: bool = False) -> list[Finding]:
+    """Return findings about the model section, which is all that an export needs.
+
+    Args:
+        training: also about what only training needs of it, as check_training.
+    """
+    rules = [model.RULES, rules_of_training] if training else [model.RULES]
+    return _in_range([*(finding for table in rules for finding in apply(table, config.model, 'model')),
+                      *model.assumed(config.model), *check_fields(config, 'model')],
                      [*ranges.faults(config.model, 'model'), *ranges.crowded(config.model, 'model')])
 
 

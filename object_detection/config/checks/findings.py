@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from object_detection.config import textproto
-from object_detection.utils.errors import UserError
+from object_detection.utils.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def demand(findings: Iterable[Finding]) -> list[Finding]:
-    """Raise one UserError with all errors, if there are any; return the other findings."""
+    """Raise one ConfigError with all errors, if there are any; return the other findings."""
     findings = list(findings)
     if errors := [str(finding) for finding in findings if finding.severity == 'error']:
-        raise UserError(errors)
+        raise ConfigError(errors)
     return findings

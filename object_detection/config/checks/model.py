@@ -1,11 +1,13 @@
 """Rules about the model section."""
 import difflib
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from object_detection import protos
 from object_detection.config import label_map, paths
 from object_detection.config.checks.extractors import TYPES, Extractor
+from object_detection.config.checks.findings import Finding
 from object_detection.config.checks.rules import Faults, Rule, at_most, chooses, limit, one_of
 from object_detection.config.pipeline import fixed_size
 from object_detection.utils.errors import UserError
@@ -207,6 +209,17 @@ def _keypoints(model: protos.CenterNet) -> Faults:
                          ('keypoint', [str(index) for item in items for index in item.keypoints.values()])):
         if repeated := [value for value, count in Counter(values).items() if count > 1]:
             yield 'keypoint_estimation_task', f'more than one has {what} {", ".join(repeated)}'
+
+
+def assumed(section: protos.DetectionModel) -> Iterator[Finding]:
+    """Yield notes about what is taken for fields that are not configured."""
+    center_net = section.center_net
+    path = center_net.keypoint_label_map_path
+    if (not path or paths.is_placeholder(path)) and any(
+            label_map.keypoint_class(path, task.keypoint_class_name, task.keypoint_label_to_std)
+            for task in center_net.keypoint_estimation_task):
+        yield Finding('note', 'model.center_net.keypoint_label_map_path',
+                      f'is {path or "not set"}; the keypoints of COCO are taken: {", ".join(label_map.COCO_KEYPOINTS)}')
 
 
 def _head(message: protos.CenterNet.PredictionHeadParams) -> Faults:

@@ -80,12 +80,15 @@ def pad_pixels(sample: Sample, top: int | tf.Tensor, left: int | tf.Tensor, heig
     Args:
         color: float32 [3], fill color (the image becomes float32); None: black.
     """
+    def margins(size):
+        return [top, height - top - size[0]], [left, width - left - size[1]]
+
     size = tf.shape(sample['image'])
-    rows, columns = [top, height - top - size[0]], [left, width - left - size[1]]
+    rows, columns = margins(size)
     out = dict(sample, image=tf.pad(sample['image'], [rows, columns, [0, 0]]))
     if color is not None:
         inside = tf.pad(tf.ones(size[:2], tf.bool), [rows, columns])[..., tf.newaxis]
         out['image'] = tf.where(inside, tf.cast(out['image'], tf.float32), color)
     if 'masks' in sample:
-        out['masks'] = tf.pad(sample['masks'], [[0, 0], rows, columns])
+        out['masks'] = tf.pad(sample['masks'], [[0, 0], *margins(tf.shape(sample['masks'])[1:])])
     return out

@@ -267,3 +267,9 @@ print(errors[0], 'tensorflow' in sys.modules)
     assert said.startswith(f'{GOLDEN}/ssd_mobilenet_v2.config:{number}: model.ssd.feature_extractor.type: is '
                            '"ssd_mobilnet_v2"; did you mean ssd_mobilenet_v2_keras? ')
     assert said.endswith('False\n')
+
+
+def test_keypoints_of_coco_are_taken_with_a_note():
+    config = center_net('hourglass_10', BOXES + made.TASK % ('pose', '/m/01g317', ''), 'PATH_TO_BE_CONFIGURED')
+    note, = (found for found in checks.check_model(config) if found.field.endswith('keypoint_label_map_path'))
+    assert note.severity == 'note' and 'PATH_TO_BE_CONFIGURED; the keypoints of COCO are taken: nose, ' in note.message

@@ -27,8 +27,8 @@ _MODULES = {
     'object_detection.models has the architectures, and object_detection.builders.model_builder builds them':
         'meta_architectures.deepmac_meta_arch meta_architectures.rfcn_meta_arch',
     'use object_detection.checkpoints': 'utils.model_util',
-    'exporter_main_v2 writes a SavedModel, which tf.lite.TFLiteConverter reads':
-        'export_tflite_graph_tf2 export_tflite_graph_lib_tf2',
+    'the command export_tflite_graph_tf2 writes a .tflite and a SavedModel that tf.lite.TFLiteConverter reads':
+        'export_tflite_graph_lib_tf2',
     _BUILDERS: 'builders.anchor_generator_builder builders.box_coder_builder builders.box_predictor_builder '
                'builders.hyperparams_builder builders.losses_builder builders.matcher_builder '
                'builders.post_processing_builder builders.region_similarity_calculator_builder '
@@ -47,7 +47,8 @@ _MODULES = {
              'models.ssd_mobilenet_v2_fpn_keras_feature_extractor models.ssd_mobilenet_v2_keras_feature_extractor '
              'models.ssd_resnet_v1_fpn_keras_feature_extractor utils.spatial_transform_ops utils.patch_ops',
     _TF1: 'builders.graph_rewriter_builder builders.input_reader_builder core.batcher core.prefetcher '
-          'export_inference_graph export_tflite_ssd_graph export_tflite_ssd_graph_lib exporter inference legacy '
+          'export_inference_graph export_tflite_ssd_graph export_tflite_ssd_graph_lib exporter legacy '
+          'inference.detection_inference inference.infer_detections '
           'model_hparams model_main model_tpu_main tpu_exporters utils.context_manager '
           'models.embedded_ssd_mobilenet_v1_feature_extractor models.faster_rcnn_inception_resnet_v2_feature_extractor '
           'models.faster_rcnn_inception_v2_feature_extractor models.faster_rcnn_mobilenet_v1_feature_extractor '

@@ -42,7 +42,8 @@ FLOORS = (
     ('object_detection.preparation', 'object_detection.zoo'),
     ('object_detection.commands',),
     REFERENCE,
-    ('object_detection.model_main_tf2', 'object_detection.exporter_main_v2'),  # python -m, as with the reference
+    ('object_detection.model_main_tf2', 'object_detection.exporter_main_v2',
+     'object_detection.export_tflite_graph_tf2'),  # python -m, as with the reference
     ('demo', *SCRIPTS),
     ('benchmarks',),
 )

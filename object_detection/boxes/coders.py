@@ -20,7 +20,7 @@ class FasterRcnnCoder:
     code_size = 4
 
     def __init__(self, scales: Iterable[float] = (10., 10., 5., 5.)) -> None:
-        self._scales = tuple(scales)
+        self.scales = tuple(scales)
 
     def encode(self, boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
         """Boxes and anchors float [..., 4], in one unit -> encodings [..., 4]."""
@@ -29,12 +29,12 @@ class FasterRcnnCoder:
         anchor_height, anchor_width = anchor_height + EPSILON, anchor_width + EPSILON
         return tf.stack([(y - anchor_y) / anchor_height, (x - anchor_x) / anchor_width,
                          tf.math.log((height + EPSILON) / anchor_height),
-                         tf.math.log((width + EPSILON) / anchor_width)], -1) * self._scales
+                         tf.math.log((width + EPSILON) / anchor_width)], -1) * self.scales
 
     def decode(self, encodings: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
         """Encodings and anchors float [..., 4] -> boxes [..., 4] in the unit of the anchors."""
         anchor_y, anchor_x, anchor_height, anchor_width = ops.center_and_size(anchors)
-        ty, tx, th, tw = tf.unstack(encodings / self._scales, axis=-1)
+        ty, tx, th, tw = tf.unstack(encodings / self.scales, axis=-1)
         return ops.from_center_and_size(ty * anchor_height + anchor_y, tx * anchor_width + anchor_x,
                                         tf.exp(th) * anchor_height, tf.exp(tw) * anchor_width)
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from object_detection.utils import files
 
 PARTIAL = '.export.partial'  # subfolder for what is not finished
-PARTS = ('checkpoint', 'pipeline.config', 'saved_model')  # moved up in this order: without the last it is no export
-_MOVING = 'moving'  # a file in PARTIAL from when all parts are finished
+# The names that exports have. They are moved up in this order: the last one of an export makes it complete.
+PARTS = ('checkpoint', 'pipeline.config', 'label_map.pbtxt', 'README.md', 'run.json', 'summary.html',
+         'saved_model', 'model.tflite', 'model.onnx')
+_MOVING = 'moving'  # a file in PARTIAL from when all parts are finished; it lists them
 
 
 def check(folder: str | Path) -> None:
@@ -24,7 +26,7 @@ def check(folder: str | Path) -> None:
 
 @contextlib.contextmanager
 def atomic(folder: str | Path) -> Iterator[Path]:
-    """Yield a folder for PARTS, which move to `folder` if the block succeeds and are deleted if it does not.
+    """Yield a folder for some of PARTS, which move to `folder` if the block succeeds and are deleted if it does not.
 
     The yielded folder lies inside `folder`, which may be the current folder, a mount point or a link and therefore
     cannot be replaced. No file is renamed to an existing name, which Windows does not allow.
@@ -42,8 +44,9 @@ def atomic(folder: str | Path) -> Iterator[Path]:
                 _remove(folder / name)
             partial.mkdir()
         yield partial
-        (partial / _MOVING).touch()
-        for name in PARTS:
+        parts = [name for name in PARTS if (partial / name).exists()]
+        files.write_text(partial / _MOVING, '\n'.join(parts))
+        for name in parts:
             (partial / name).rename(folder / name)
             moved.append(folder / name)
     except BaseException:
@@ -63,11 +66,11 @@ def _leftovers(folder: Path) -> list[str]:
     if not partial.is_dir() or partial.is_symlink():
         return []
     inside = {path.name for path in partial.iterdir()}
-    if any(name not in (*PARTS, _MOVING) and not re.fullmatch(r'\.pipeline\.config\.\d+\.tmp', name)
-           for name in inside):
+    if any(name not in (*PARTS, _MOVING) and not re.fullmatch(r'\..+\.\d+\.tmp', name) for name in inside):
         return []  # not ours
-    if _MOVING in inside and PARTS[-1] in inside:
-        return [*(name for name in PARTS if name not in inside and (folder / name).exists()), PARTIAL]
+    parts = (partial / _MOVING).read_text('utf-8').splitlines() if _MOVING in inside else []
+    if parts and parts[-1] in inside:
+        return [*(name for name in parts if name in PARTS and name not in inside and (folder / name).exists()), PARTIAL]
     return [PARTIAL]
 
 

@@ -51,6 +51,18 @@ class Runner(Protocol):
         """Detect objects in pictures, uint8 [H, W, 3], RGB, upright. Their sizes may differ."""
 
 
+class Limited:
+    """A Runner that returns the `most` best detections of another one."""
+
+    def __init__(self, runner: Runner, most: int) -> None:
+        self.name, self.batch, self.labels = runner.name, runner.batch, runner.labels
+        self._runner, self._most = runner, most
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """As Runner.detect."""
+        return [found.select(np.arange(min(len(found), self._most))) for found in self._runner.detect(images)]
+
+
 def from_outputs(outputs: Mapping[str, np.ndarray], i: int, first_class: int = 1) -> Detections:
     """Return the detections in picture i of a batch.
 

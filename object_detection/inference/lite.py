@@ -10,7 +10,7 @@ import numpy as np
 from object_detection.export import description
 from object_detection.inference import images as pixels
 from object_detection.inference.detections import Detections, from_outputs
-from object_detection.utils import environment, errors
+from object_detection.utils import console, environment, errors
 
 
 class LiteRunner:
@@ -33,8 +33,9 @@ class LiteRunner:
         self.labels = labels or self.description.labels
         threads = 1 if self.description.regular_nms else threads or os.cpu_count() or 1
         try:
-            self._interpreter = interpreter(path, threads)
-            self._interpreter.allocate_tensors()
+            with console.muffled():
+                self._interpreter = interpreter(path, threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise errors.UserError(f'{path}: LiteRT cannot load it: {str(error).splitlines()[0]}') from error
         self._input = self._interpreter.get_input_details()[0]

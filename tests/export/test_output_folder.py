@@ -8,9 +8,10 @@ import pytest
 from object_detection.export import output_folder
 from object_detection.utils.errors import UserError
 
+PARTS = ['checkpoint', 'pipeline.config', 'saved_model']  # of the export that `write` makes, as they are moved
+
 
 def write(partial):
-    """The parts of an export."""
     (partial / 'pipeline.config').write_text('ours')
     for name in ('checkpoint', 'saved_model'):
         (partial / name).mkdir()
@@ -36,7 +37,7 @@ def test_folders_that_are_accepted(place, tmp_path, monkeypatch):
     with output_folder.atomic(place) as partial:
         write(partial)
         assert names(Path(place)) == [output_folder.PARTIAL]
-    assert names(Path(place)) == list(output_folder.PARTS)
+    assert names(Path(place)) == PARTS
     assert (tmp_path / 'link').is_symlink() == (place == 'link')
 
 
@@ -62,22 +63,22 @@ def test_the_next_export_works_after_a_kill(moved, tmp_path):
         (partial / 'checkpoint').rename(tmp_path / 'gone')
         output_folder._remove(tmp_path / 'gone')
     else:
-        (partial / 'moving').touch()
-        for name in output_folder.PARTS[:moved]:
+        (partial / 'moving').write_text('\n'.join(PARTS))
+        for name in PARTS[:moved]:
             (partial / name).rename(tmp_path / name)
     assert not (tmp_path / 'saved_model').exists()
     with output_folder.atomic(tmp_path) as partial:
         write(partial)
-    assert names(tmp_path) == list(output_folder.PARTS)
+    assert names(tmp_path) == PARTS
 
 
 def test_a_finished_export_is_kept_if_only_the_cleanup_was_killed(tmp_path):
     write(tmp_path)
     (tmp_path / output_folder.PARTIAL).mkdir()
-    (tmp_path / output_folder.PARTIAL / 'moving').touch()
+    (tmp_path / output_folder.PARTIAL / 'moving').write_text('\n'.join(PARTS))
     with pytest.raises(UserError, match='is not empty'):
         output_folder.check(tmp_path)
-    assert names(tmp_path) == [output_folder.PARTIAL, *output_folder.PARTS]
+    assert names(tmp_path) == [output_folder.PARTIAL, *PARTS]
 
 
 def test_a_failure_while_parts_are_moved_leaves_the_folder_as_it_was(tmp_path, monkeypatch):

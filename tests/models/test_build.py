@@ -35,7 +35,7 @@ def test_what_the_config_says_reaches_the_model():
     settings = model._loss_settings
     assert settings.classification_weight == 2. and settings.classification == losses.Focal(2., .75)
     assert settings.normalize_localization_by_code_size and settings.encode_background_as_zeros
-    assert model._non_max_suppression == nms.NonMaxSuppression(np.float32(1e-8), np.float32(.6))
+    assert model.non_max_suppression == nms.NonMaxSuppression(np.float32(1e-8), np.float32(.6))
     inputs, shapes = model.preprocess(tf.zeros([1, 50, 40, 3]))
     predictions = model.predict(inputs, shapes)
     assert predictions['class_predictions_with_background'].shape[-1] == 3

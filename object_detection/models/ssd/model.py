@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from object_detection.boxes.anchors import AnchorGenerator
+from object_detection.boxes.coders import BoxCoder
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.targets import TargetAssigner, Targets
 from object_detection.layers import core, parts
@@ -59,7 +60,7 @@ class SSD(Detector):
         super().__init__(num_classes, resizer)
         self._feature_extractor, self._box_predictor = feature_extractor, box_predictor
         self._anchors, self._target_assigner, self._loss_settings = anchors, target_assigner, loss
-        self._non_max_suppression, self._score_converter = non_max_suppression, score_converter
+        self.non_max_suppression, self._score_converter = non_max_suppression, score_converter
         self._background_class = background_class
 
     def normalize(self, images: tf.Tensor, true_image_shapes: tf.Tensor) -> tf.Tensor:
@@ -100,10 +101,10 @@ class SSD(Detector):
             input, and raw_detection_scores: float32 [B, A, C], before NMS.
         """
         boxes = self._decode(predictions)
-        scores = self._score_converter(predictions['class_predictions_with_background'])
+        scores = self.scores(predictions)
         window = self._window(predictions['preprocessed_inputs'], true_image_shapes)
         class_scores = scores[..., 1:] if self._background_class else scores
-        return detection_dict(self._non_max_suppression(boxes, class_scores, window), boxes, scores)
+        return detection_dict(self.non_max_suppression(boxes, class_scores, window), boxes, scores)
 
     def loss(self, predictions: Predictions, true_image_shapes: tf.Tensor, groundtruth: Tensors) -> Tensors:
         """As Detector.loss.
@@ -130,6 +131,15 @@ class SSD(Detector):
                 tf.reduce_sum(localization) * (settings.localization_weight / (normalizer * code_size)),
                 'Loss/classification_loss':
                 tf.reduce_sum(classification) * (settings.classification_weight / normalizer)}
+
+    def scores(self, predictions: Predictions) -> tf.Tensor:
+        """Return the scores of all anchors and classes, float32 [B, A, C]; C counts the background if it is a class."""
+        return self._score_converter(predictions['class_predictions_with_background'])
+
+    @property
+    def box_coder(self) -> BoxCoder:
+        """How `box_encodings` are relative to the anchors."""
+        return self._target_assigner.coder
 
     def _decode(self, predictions: Predictions) -> tf.Tensor:
         """Decode the boxes, float32 [B, A, 4], normalized to the input."""

@@ -1,0 +1,188 @@
+"""What becomes of a detector in other formats: does it convert, what does it find, how fast, how large?
+
+    python -m benchmarks.formats models/*/pipeline.config --pictures FOLDER     # minutes per model on two cores
+
+Each model is a pipeline.config, with the weights of checkpoint/ beside it or random ones. Its SavedModel's detections
+above --min_score (the 10 best of a picture that has none) are the groundtruth: mAP 1 means the same detections. Random
+weights give detections whose scores hardly differ, so their order, and with it mAP, says little; but equal boxes and
+scores say that the conversion is right. Boxes are compared in pixels of the picture, for detections that have a
+counterpart of the same class with an IoU of at least 0.5.
+
+Writes OUTPUT/formats.json, and OUTPUT/formats.md, the table of docs/export.md.
+"""
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from object_detection.utils import environment
+
+QUANTIZATIONS = {'.tflite float': ('none', True, None), '.tflite float, scores > .01': ('none', True, .01),
+                 '.tflite int8, scores > .01': ('int8', True, .01), '.tflite float16': ('float16', True, .01),
+                 '.tflite dynamic': ('dynamic', True, .01), '.tflite float, fast NMS': ('none', False, None),
+                 '.tflite int8, fast NMS': ('int8', False, None)}
+ONNX = {'ONNX': 'class'}
+FORMATS = (*QUANTIZATIONS, *ONNX)
+DETECTIONS = 100
+WIDTH, HEIGHT = 640, 480  # of drawn pictures
+
+
+def pictures(folder: str, count: int) -> list[np.ndarray]:
+    """Return pictures, uint8 [H, W, 3]: those of a folder, or drawn ones."""
+    from PIL import Image, ImageOps
+    if folder:
+        paths = sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in ('.jpg', '.jpeg', '.png'))
+        step = max(len(paths) // count, 1)
+        return [np.asarray(ImageOps.exif_transpose(Image.open(path)).convert('RGB')) for path in paths[::step][:count]]
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(count):
+        image = rng.integers(0, 60, (HEIGHT, WIDTH, 3), np.uint8)
+        for _ in range(6):
+            top, left = rng.integers(0, HEIGHT - 100), rng.integers(0, WIDTH - 100)
+            image[top:top + rng.integers(30, 100), left:left + rng.integers(30, 100)] = rng.integers(80, 255, 3)
+        drawn.append(image)
+    return drawn
+
+
+def measure(config_path: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row for the SavedModel and each format of one model."""
+    environment.prepare_tensorflow()
+    from object_detection import checkpoints
+    from object_detection.config import pipeline
+    from object_detection.inference import checkpoint
+    from object_detection.models import build
+    config = pipeline.read(config_path)
+    model = build.build(config.model)
+    beside = Path(config_path).parent / 'checkpoint'
+    if beside.is_dir():
+        checkpoints.restore_model(model, checkpoints.load(beside), config.eval_config.use_moving_averages)
+    images = pictures(options.pictures, options.count)
+    expected, milliseconds = _run(checkpoint.runner_of(model, 'SavedModel', {}), images)
+    name = Path(config_path).stem if Path(config_path).stem != 'pipeline' else Path(config_path).parent.name
+    about = {'model': name, 'weights': 'trained' if beside.is_dir() else 'random'}
+    rows = [{**about, 'format': 'SavedModel', 'milliseconds': milliseconds}]
+    for kind in options.formats:
+        with tempfile.TemporaryDirectory() as folder:
+            row = {**about, 'format': kind}
+            start = time.perf_counter()
+            try:
+                path = _convert(model, config, kind, Path(folder), images)
+                row |= {'megabytes': path.stat().st_size / 1e6, 'conversion': time.perf_counter() - start}
+                from object_detection.inference.load import load
+                found, row['milliseconds'] = _run(load(path), images)
+                row |= _compare(expected, found, images, model.num_classes, options.min_score)
+            except Exception as error:  # what a library raises when it cannot convert is a result
+                row['fails'] = str(error).strip().splitlines()[0][:200]
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    return rows
+
+
+def _convert(model, config, kind, folder, images):
+    """Write the file of a format; UserError if it cannot be."""
+    from object_detection import records
+    from object_detection.config import checks
+    from object_detection.export import limits
+    if kind in ONNX:
+        from object_detection.export import onnx
+        checks.demand(limits.onnx(config))
+        return onnx.write(model, config, folder / 'out', onnx.Options(nms=ONNX[kind]), None, '')
+    from object_detection.export import tflite
+    checks.demand(limits.lite(config))
+    quantize, regular, threshold = QUANTIZATIONS[kind]
+    if quantize == 'int8':
+        config = type(config).FromString(config.SerializeToString())
+        config.train_input_reader.tf_record_input_reader.input_path[:] = [str(folder / 'records')]
+        with records.Writer(str(folder / 'records')) as writer:
+            for number, image in enumerate(images):
+                writer.write(records.Example(_png(image), *image.shape[:2], filename=f'{number}', format='png',
+                                             boxes=[(.1, .1, .9, .9)], labels=[1]).to_bytes())
+    keypoints = bool(config.model.center_net.keypoint_estimation_task)
+    return tflite.write(model, config, folder / 'out', tflite.Options(
+        DETECTIONS, regular, keypoints, quantize, calibration_pictures=len(images),
+        score_threshold=threshold), None, '')
+
+
+def _png(image):
+    import tensorflow as tf
+    return tf.io.encode_png(image).numpy()
+
+
+def _run(runner, images):
+    """Return the detections in each picture, and the median time in milliseconds."""
+    found, times = [], []
+    runner.detect(images[:1])
+    for image in images:
+        start = time.perf_counter()
+        found += runner.detect([image])
+        times.append(time.perf_counter() - start)
+    return found, float(np.median(times)) * 1000
+
+
+def _compare(expected, found, images, num_classes, min_score):
+    """Return mAP against the expected detections, and the largest differences of boxes in pixels, and of scores."""
+    from object_detection.evaluation.metrics import Coco
+    from object_detection.preparation.boxes import iou
+    coco = Coco({number: str(number) for number in range(1, num_classes + 1)})
+    pixels, scores, lost, total = [0.], [0.], 0, 0
+    for wanted, got, image in zip(expected, found, images):
+        size = np.tile(np.array(image.shape[:2], np.float32), 2)
+        kept = wanted.select(wanted.scores >= min_score)
+        kept = kept if len(kept) else wanted.select(np.arange(min(10, len(wanted))))
+        none = np.zeros(len(kept), bool)
+        coco.add({'boxes': kept.boxes * size, 'classes': kept.classes, 'is_crowd': none, 'difficult': none,
+                  'group_of': none},
+                 {'boxes': got.boxes * size, 'classes': got.classes, 'scores': got.scores})
+        total += len(kept)
+        for i in range(len(kept)):
+            same = [j for j in range(len(got)) if got.classes[j] == kept.classes[i]
+                    and iou(tuple(got.boxes[j]), tuple(kept.boxes[i])) >= .5]
+            if not same:
+                lost += 1
+                continue
+            j = min(same, key=lambda j: float(np.abs(got.boxes[j] - kept.boxes[i]).max()))
+            pixels.append(float(np.abs((got.boxes[j] - kept.boxes[i]) * size).max()))
+            scores.append(float(abs(got.scores[j] - kept.scores[i])))
+    return {'mAP': dict(coco.evaluate())['DetectionBoxes_Precision/mAP'], 'detections': total, 'lost': lost,
+            'box_pixels': max(pixels), 'score': max(scores)}
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Return the table of all rows."""
+    lines = ['| model | format | works | mAP | boxes, px | scores | ms | MB |', '|---|---|---|---|---|---|---|---|']
+    for row in rows:
+        numbers = [f'{row[name]:{form}}' if name in row else '' for name, form in (
+            ('mAP', '.3f'), ('box_pixels', '.3f'), ('score', '.0e'), ('milliseconds', '.1f'), ('megabytes', '.1f'))]
+        works = row.get('fails') or ('yes' if 'lost' not in row or not row['lost'] else
+                                     f'yes; {row["lost"]} of {row["detections"]} not found')
+        lines.append(f'| {row["model"]} ({row["weights"]}) | {row["format"]} | {works} | {" | ".join(numbers)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='pipeline.config files')
+    parser.add_argument('--pictures', default='', metavar='FOLDER', help='drawn ones unless given')
+    parser.add_argument('--count', type=int, default=50, help='pictures')
+    parser.add_argument('--min_score', type=float, default=.3)
+    parser.add_argument('--formats', nargs='+', choices=FORMATS, default=FORMATS)
+    parser.add_argument('--output', type=Path, default=Path('out/formats'))
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for path in options.configs:
+        with multiprocessing.get_context('spawn').Pool(1) as pool:  # a fresh process returns the memory
+            rows += pool.apply(measure, (path, options))
+        (options.output / 'formats.json').write_text(json.dumps(rows, indent=1))
+        (options.output / 'formats.md').write_text(markdown(rows))
+    print(markdown(rows))
+
+
+if __name__ == '__main__':
+    main()

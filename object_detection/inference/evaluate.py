@@ -1,0 +1,93 @@
+"""The metrics of any detector on records: those of the evaluation phase, without its losses."""
+import dataclasses
+import itertools
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from object_detection import inputs, protos
+from object_detection.config import metrics_set
+from object_detection.config.label_map import LabelMap
+from object_detection.evaluation import metrics
+from object_detection.evaluation.samples import samples
+from object_detection.inference.detections import Detections, Runner
+from object_detection.models import resizers
+from object_detection.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """How good and how fast a detector is.
+
+    Attributes:
+        metrics: (name, value) of each metric, with the names that training writes.
+        pictures: evaluated.
+        milliseconds: per picture, from pixels to detections; the median, one picture at a time.
+    """
+    metrics: list[tuple[str, float]]
+    pictures: int
+    milliseconds: float
+
+    @property
+    def first(self) -> tuple[str, float]:
+        """The first metric: mAP, unless eval_config asks for others."""
+        return self.metrics[0]
+
+
+def evaluate(runner: Runner, options: protos.EvalConfig, reader: protos.InputReader, labels: LabelMap,
+             limit: int | None = None) -> Score:
+    """Run a detector on the pictures of records, in their own size, and compare with the groundtruth.
+
+    Args:
+        runner: the detector.
+        options: which metrics.
+        reader: of the records; each is read once, in order.
+        labels: the classes of the metrics.
+        limit: only so many pictures, the first ones; None for all.
+    Raises:
+        UserError: there is no picture, or a record is broken.
+    """
+    collectors = metrics.collectors(options, labels)
+    need_masks = metrics_set.need_masks(options)
+    times: list[float] = []
+    for features, groundtruth in itertools.islice(_pictures(reader, labels), limit):
+        image = features['image'][0].numpy().astype(np.uint8)
+        start = time.perf_counter()
+        found = runner.detect([image])[0]
+        times.append(time.perf_counter() - start)
+        sample = next(samples(features, groundtruth, _batch(found), int(need_masks)))
+        for collector in collectors:
+            collector.add(sample.groundtruth, sample.detections)
+    if not times:
+        raise UserError(f'{", ".join(reader.tf_record_input_reader.input_path)}: no picture to evaluate')
+    values = [value for collector in collectors for value in collector.evaluate()]
+    warm = times[1:] or times  # the first call prepares the network
+    return Score(values, len(times), float(np.median(warm)) * 1000)
+
+
+def _pictures(reader: protos.InputReader, labels: LabelMap) -> Iterator[tuple[dict, dict]]:
+    """Yield (features, groundtruth) of one picture at a time, see inputs.eval_dataset."""
+    once = type(reader)()
+    once.CopyFrom(reader)
+    once.shuffle, once.num_epochs = False, 1
+    once.ClearField('sample_from_datasets_weights')
+    config = protos.TrainEvalPipelineConfig()
+    config.model.ssd.num_classes = labels.num_classes
+    batches = iter(inputs.eval_dataset(config, once, resizers.Identity(), labels, batch_size=1))
+    for number in itertools.count():
+        with inputs.naming_broken_records(once, labels, number, 1):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def _batch(found: Detections) -> dict[str, tf.Tensor]:
+    """Return detections as Detector.postprocess does, of a batch of one image."""
+    arrays = {'boxes': found.boxes, 'scores': found.scores, 'classes': found.classes - 1, 'masks': found.masks,
+              'keypoints': found.keypoints, 'keypoint_scores': found.keypoint_scores}
+    return {'num_detections': tf.constant([len(found)]),
+            **{f'detection_{name}': tf.constant(value[np.newaxis]) for name, value in arrays.items()
+               if value is not None}}

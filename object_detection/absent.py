@@ -48,7 +48,7 @@ _MODULES = {
              'models.ssd_resnet_v1_fpn_keras_feature_extractor utils.spatial_transform_ops utils.patch_ops',
     _TF1: 'builders.graph_rewriter_builder builders.input_reader_builder core.batcher core.prefetcher '
           'export_inference_graph export_tflite_ssd_graph export_tflite_ssd_graph_lib exporter legacy '
-          'inference.detection_inference inference.infer_detections '
+          'inference.infer_detections '
           'model_hparams model_main model_tpu_main tpu_exporters utils.context_manager '
           'models.embedded_ssd_mobilenet_v1_feature_extractor models.faster_rcnn_inception_resnet_v2_feature_extractor '
           'models.faster_rcnn_inception_v2_feature_extractor models.faster_rcnn_mobilenet_v1_feature_extractor '

@@ -80,3 +80,9 @@ def test_commands_run_by_their_path(script, tmp_path):
     """As tutorials call them; tmp_path, so that the checkout isn't found as the current folder."""
     done = subprocess.run([sys.executable, PACKAGE / script, '--help'], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.startswith(f'usage: {Path(script).name}'), done.stderr
+
+
+def test_a_module_that_is_imported_without_a_use_for_it():
+    from object_detection.inference import detection_inference
+    with pytest.raises(AttributeError, match=r'tf\.saved_model\.load reads what exporter_main_v2 writes'):
+        detection_inference.build_inference_graph  # noqa: B018

@@ -13,8 +13,8 @@ SCRIPTS = sorted(p.stem for p in ROOT.glob('*.py'))
 REFERENCE = (
     'object_detection.builders', 'object_detection.core', 'object_detection.data_decoders',
     'object_detection.dataset_tools', 'object_detection.eval_util', 'object_detection.exporter_lib_v2',
-    'object_detection.meta_architectures', 'object_detection.metrics', 'object_detection.model_lib',
-    'object_detection.model_lib_v2',
+    'object_detection.inference.detection_inference', 'object_detection.meta_architectures',
+    'object_detection.metrics', 'object_detection.model_lib', 'object_detection.model_lib_v2',
     *(f'object_detection.utils.{name}' for name in (
         'category_util', 'colab_utils', 'config_util', 'dataset_util', 'gfile', 'json_utils', 'label_map_util',
         'np_box_list', 'np_box_list_ops', 'np_box_mask_list', 'np_box_mask_list_ops', 'np_box_ops', 'np_mask_ops',

@@ -16,10 +16,10 @@ REFERENCE = (
     'object_detection.inference.detection_inference', 'object_detection.meta_architectures',
     'object_detection.metrics', 'object_detection.model_lib', 'object_detection.model_lib_v2',
     *(f'object_detection.utils.{name}' for name in (
-        'category_util', 'colab_utils', 'config_util', 'dataset_util', 'gfile', 'json_utils', 'label_map_util',
-        'np_box_list', 'np_box_list_ops', 'np_box_mask_list', 'np_box_mask_list_ops', 'np_box_ops', 'np_mask_ops',
-        'object_detection_evaluation', 'ops', 'shape_utils', 'static_shape', 'tf_version', 'variables_helper',
-        'visualization_utils')))
+        'category_util', 'colab_utils', 'config_overrides', 'config_util', 'dataset_util', 'gfile', 'json_utils',
+        'label_map_util', 'np_box_list', 'np_box_list_ops', 'np_box_mask_list', 'np_box_mask_list_ops', 'np_box_ops',
+        'np_mask_ops', 'object_detection_evaluation', 'ops', 'shape_utils', 'static_shape', 'tf_version',
+        'variables_helper', 'visualization_plots', 'visualization_shapes', 'visualization_utils')))
 # Those of them that import TensorFlow; the others do so in the functions that need it.
 WITH_TENSORFLOW = (
     'object_detection.builders', 'object_detection.core.learning_phase', 'object_detection.core.model',

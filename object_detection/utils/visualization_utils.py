@@ -6,26 +6,43 @@
 Functions on arrays draw into the array they are given. Boxes are (ymin, xmin, ymax, xmax), keypoints (y, x). TensorFlow
 is imported by the functions on tensors only, matplotlib by those that plot. Our own pictures for TensorBoard are drawn
 by evaluation.drawing.
+
+visualization_shapes draws one shape in a given color; here is what chooses the colors.
 """
-import functools
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw
 
 from object_detection import absent
 from object_detection.core.standard_fields import DetectionResultFields, InputDataFields
 from object_detection.utils import gfile
+from object_detection.utils.visualization_plots import (  # noqa: F401, some of them for our callers
+    add_cdf_image_summary,
+    add_hist_image_summary,
+    load_matplotlib,
+)
+from object_detection.utils.visualization_shapes import (  # noqa: F401
+    Edges,
+    blend,
+    check_mask,
+    draw_bounding_box_on_image,
+    draw_bounding_box_on_image_array,
+    draw_bounding_boxes_on_image,
+    draw_bounding_boxes_on_image_array,
+    draw_keypoints_on_image,
+    draw_keypoints_on_image_array,
+    draw_mask_on_image_array,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 CategoryIndex = Mapping[int, Mapping[str, Any]]  # {class id: {'id': class id, 'name': name}}
-Edges = Sequence[tuple[int, int]]  # pairs of keypoints that a line joins
 
 # In the order of the reference, so that each class has the same color.
 STANDARD_COLORS = [
@@ -140,128 +157,12 @@ def visualize_boxes_and_labels_on_image_array(
     return image
 
 
-def draw_bounding_box_on_image(image: Image.Image, ymin: float, xmin: float, ymax: float, xmax: float,
-                               color: str = 'red', thickness: int = 4, display_str_list: Sequence[str] = (),
-                               use_normalized_coordinates: bool = True) -> None:
-    """Draw a box and lines of text into a picture.
-
-    The text is black on the color of the box: above it, or below it where there is no room above. It is set in Arial if
-    that is installed, else in Pillow's bitmap font.
-
-    Args:
-        ymin, xmin, ymax, xmax: 0..1, or in pixels if use_normalized_coordinates is False.
-        thickness: 0 for the text alone.
-    """
-    draw = ImageDraw.Draw(image)
-    width, height = image.size if use_normalized_coordinates else (1, 1)
-    left, right, top, bottom = xmin * width, xmax * width, ymin * height, ymax * height
-    if thickness > 0:
-        draw.line([(left, top), (left, bottom), (right, bottom), (right, top), (left, top)], color, thickness)
-    lines = []
-    for text in display_str_list:
-        font = _font(all(ord(letter) < 256 for letter in text))
-        start, _, end, text_height = font.getbbox(text)
-        lines.append((text, font, end - start, text_height))
-    total = 1.1 * sum(text_height for *_, text_height in lines)  # a margin of 5 % at both ends
-    text_bottom = top if top > total else bottom + total
-    for text, font, text_width, text_height in reversed(lines):
-        margin = np.ceil(.05 * text_height)
-        draw.rectangle([(left, text_bottom - text_height - 2 * margin), (left + text_width, text_bottom)], color)
-        draw.text((left + margin, text_bottom - text_height - margin), text, 'black', font)
-        text_bottom -= text_height - 2 * margin
-
-
-@functools.cache
-def _font(latin: bool) -> Any:
-    try:
-        return ImageFont.truetype('arial.ttf', 24)
-    except OSError:  # the bitmap font has no letters beyond Latin-1
-        return ImageFont.load_default_imagefont() if latin else ImageFont.load_default(10)
-
-
-def draw_bounding_box_on_image_array(image: np.ndarray, ymin: float, xmin: float, ymax: float, xmax: float,
-                                     color: str = 'red', thickness: int = 4, display_str_list: Sequence[str] = (),
-                                     use_normalized_coordinates: bool = True) -> None:
-    """Like draw_bounding_box_on_image, into an array [H, W, 3]."""
-    _draw_into(image, draw_bounding_box_on_image, ymin, xmin, ymax, xmax, color, thickness, display_str_list,
-               use_normalized_coordinates)
-
-
-def draw_bounding_boxes_on_image(image: Image.Image, boxes: np.ndarray, color: str = 'red', thickness: int = 4,
-                                 display_str_list_list: Sequence[Sequence[str]] = ()) -> None:
-    """Draw N boxes into a picture.
-
-    Args:
-        boxes: [N, 4], 0..1.
-        display_str_list_list: for each box its lines of text, or nothing.
-    Raises:
-        ValueError: boxes are not [N, 4].
-    """
-    if not boxes.shape:
-        return
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f'Input must be of size [N, 4], not {boxes.shape}')
-    for (ymin, xmin, ymax, xmax), lines in zip(boxes, display_str_list_list or [()] * len(boxes)):
-        draw_bounding_box_on_image(image, ymin, xmin, ymax, xmax, color, thickness, lines)
-
-
-def draw_bounding_boxes_on_image_array(image: np.ndarray, boxes: np.ndarray, color: str = 'red', thickness: int = 4,
-                                       display_str_list_list: Sequence[Sequence[str]] = ()) -> None:
-    """Like draw_bounding_boxes_on_image, into an array [H, W, 3]."""
-    _draw_into(image, draw_bounding_boxes_on_image, boxes, color, thickness, display_str_list_list)
-
-
-def draw_keypoints_on_image(image: Image.Image, keypoints: Any, keypoint_scores: Any = None,
-                            min_score_thresh: float = .5, color: str = 'red', radius: float = 2,
-                            use_normalized_coordinates: bool = True, keypoint_edges: Edges | None = None,
-                            keypoint_edge_color: str = 'green', keypoint_edge_width: int = 2) -> None:
-    """Draw keypoints as dots into a picture, and lines between them.
-
-    Args:
-        keypoints: [K, 2], 0..1, or in pixels if use_normalized_coordinates is False.
-        keypoint_scores: [K]; keypoints with min_score_thresh or less are left out. Without it, those with NaN are.
-        keypoint_edges: indices of the keypoints that a line joins.
-    """
-    draw = ImageDraw.Draw(image)
-    points = np.array(keypoints)[:, ::-1] * (image.size if use_normalized_coordinates else (1, 1))
-    visible = np.asarray(np.array(keypoint_scores) > min_score_thresh if keypoint_scores is not None
-                         else ~np.isnan(points).any(1))
-    for x, y in points[visible]:
-        draw.ellipse([(x - radius, y - radius), (x + radius, y + radius)], color, color)
-    for start, end in keypoint_edges or ():
-        if min(start, end) >= 0 and max(start, end) < len(points) and visible[start] and visible[end]:
-            draw.line([*points[start], *points[end]], keypoint_edge_color, keypoint_edge_width)
-
-
-def draw_keypoints_on_image_array(image: np.ndarray, keypoints: Any, keypoint_scores: Any = None,
-                                  min_score_thresh: float = .5, color: str = 'red', radius: float = 2,
-                                  use_normalized_coordinates: bool = True, keypoint_edges: Edges | None = None,
-                                  keypoint_edge_color: str = 'green', keypoint_edge_width: int = 2) -> None:
-    """Like draw_keypoints_on_image, into an array [H, W, 3]."""
-    _draw_into(image, draw_keypoints_on_image, keypoints, keypoint_scores, min_score_thresh, color, radius,
-               use_normalized_coordinates, keypoint_edges, keypoint_edge_color, keypoint_edge_width)
-
-
-def draw_mask_on_image_array(image: np.ndarray, mask: np.ndarray, color: str = 'red', alpha: float = .4) -> None:
-    """Tint the part of an image where a mask is nonzero.
-
-    Args:
-        image: uint8 [H, W, 3].
-        mask: uint8 [H, W].
-        alpha: opacity, 0..1.
-    Raises:
-        ValueError: an array is not uint8, or the sizes differ.
-    """
-    _check_mask(image, mask)
-    _blend(image, Image.new('RGB', image.shape[1::-1], ImageColor.getrgb(color)), mask, alpha)
-
-
 def draw_part_mask_on_image_array(image: np.ndarray, mask: np.ndarray, alpha: float = .4, num_parts: int = 24) -> None:
     """Like draw_mask_on_image_array, with the i-th of STANDARD_COLORS where the mask is i, from 1 to num_parts."""
-    _check_mask(image, mask)
+    check_mask(image, mask)
     colors = np.zeros([256, 3], np.uint8)
     colors[1:num_parts + 1] = [ImageColor.getrgb(color) for color in STANDARD_COLORS[:num_parts]]
-    _blend(image, Image.fromarray(colors[mask]), mask, alpha)
+    blend(image, Image.fromarray(colors[mask]), mask, alpha)
 
 
 def draw_float_channel_on_image_array(image: np.ndarray, channel: np.ndarray, mask: np.ndarray, alpha: float = .9,
@@ -273,9 +174,9 @@ def draw_float_channel_on_image_array(image: np.ndarray, channel: np.ndarray, ma
     """
     if channel.dtype != np.float32:
         raise ValueError(f'`channel` not of type np.float32 but {channel.dtype}')
-    _check_mask(image, mask, channel)
-    colors = _matplotlib().colormaps[cmap](channel)[:, :, :3]
-    _blend(image, Image.fromarray(np.uint8(colors * 255)), mask, alpha)
+    check_mask(image, mask, channel)
+    colors = load_matplotlib().colormaps[cmap](channel)[:, :, :3]
+    blend(image, Image.fromarray(np.uint8(colors * 255)), mask, alpha)
 
 
 def draw_heatmaps_on_image(image: Image.Image, heatmaps: np.ndarray) -> None:
@@ -438,23 +339,6 @@ def draw_heatmaps_on_image_tensors(images: 'tf.Tensor', heatmaps: 'tf.Tensor', a
                      fn_output_signature=tf.uint8)
 
 
-def add_cdf_image_summary(values: 'tf.Tensor', name: str) -> None:
-    """Add an image summary with a plot of the cumulative distribution of values, float32 [N]."""
-    def plot(values: np.ndarray) -> np.ndarray:
-        cumulative = np.cumsum(np.sort(values / np.sum(values)))
-        return _plot(np.arange(len(values)) / len(values), cumulative, 'fraction of examples',
-                     'cumulative normalized values')
-    _add_image_summary(name, plot, values)
-
-
-def add_hist_image_summary(values: 'tf.Tensor', bins: 'tf.Tensor', name: str) -> None:
-    """Add an image summary with a histogram of values, float32 [N]; `bins` are its edges."""
-    def plot(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
-        counts, edges = np.histogram(values, bins)
-        return _plot(edges[:-1], counts, 'value', 'count')
-    _add_image_summary(name, plot, values, bins)
-
-
 def _get_multiplier_for_color_randomness() -> int:
     """Return a factor that spreads consecutive track ids over STANDARD_COLORS.
 
@@ -463,29 +347,6 @@ def _get_multiplier_for_color_randomness() -> int:
     count = len(STANDARD_COLORS)
     primes = [prime for prime in (5, 7, 11, 13, 17) if count % prime]
     return min(primes, key=lambda prime: abs(count / 10 - prime), default=1)
-
-
-def _draw_into(image: np.ndarray, draw: Callable[..., None], *args: Any) -> None:
-    """Draw into an array [H, W, 3] by way of a picture."""
-    picture = Image.fromarray(np.uint8(image)).convert('RGB')
-    draw(picture, *args)
-    np.copyto(image, np.asarray(picture))
-
-
-def _check_mask(image: np.ndarray, mask: np.ndarray, *channels: np.ndarray) -> None:
-    for name, array in (('image', image), ('mask', mask)):
-        if array.dtype != np.uint8:
-            raise ValueError(f'`{name}` not of type np.uint8 but {array.dtype}')
-    for array in (mask, *channels):
-        if image.shape[:2] != array.shape:
-            raise ValueError(f'The image has spatial dimensions {image.shape[:2]} but the mask has dimensions '
-                             f'{array.shape}')
-
-
-def _blend(image: np.ndarray, colors: Image.Image, mask: np.ndarray, alpha: float) -> None:
-    """Lay colors over the part of an array where the mask is nonzero."""
-    opacity = Image.fromarray(np.uint8(255. * alpha * (mask > 0)))
-    np.copyto(image, np.asarray(Image.composite(colors, Image.fromarray(image), opacity)))
 
 
 def _three_channels(images: 'tf.Tensor') -> 'tf.Tensor':
@@ -500,31 +361,6 @@ def _resized(image: 'tf.Tensor', size: 'tf.Tensor', true_shape: 'tf.Tensor | Non
         missing = tf.maximum(true_shape[:2] - tf.shape(image)[:2], 0)
         image = tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])[:true_shape[0], :true_shape[1]]
     return tf.raw_ops.ResizeNearestNeighbor(images=image[tf.newaxis], size=size, align_corners=True)[0]
-
-
-def _add_image_summary(name: str, plot: Callable[..., np.ndarray], *values: 'tf.Tensor') -> None:
-    import tensorflow as tf
-    tf.compat.v1.summary.image(name, tf.numpy_function(plot, values, tf.uint8))
-
-
-def _plot(x: np.ndarray, y: np.ndarray, x_label: str, y_label: str) -> np.ndarray:
-    """Return a plot as uint8 [1, H, W, 3]."""
-    figure = _matplotlib().figure.Figure(frameon=False)
-    axes = figure.add_subplot()
-    axes.plot(x, y)
-    axes.set(xlabel=x_label, ylabel=y_label)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[np.newaxis, ..., :3]
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib.figure
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError('plots and colormaps need matplotlib: pip install matplotlib') from None
-    return matplotlib
 
 
 _ESTIMATOR = 'it serves tf.estimator; draw_side_by_side_evaluation_image draws its pictures'

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageFont
 
+from object_detection.utils import visualization_shapes
 from object_detection.utils import visualization_utils as vis
 
 NAMES = {1: {'id': 1, 'name': 'dog'}, 2: {'id': 2, 'name': 'cat'}}
@@ -167,9 +168,9 @@ def test_letters_beyond_latin_1():
 def test_arial_where_it_is_installed(monkeypatch):
     asked, font = [], ImageFont.load_default(24)
     monkeypatch.setattr(ImageFont, 'truetype', lambda *args: asked.append(args) or font)
-    vis._font.cache_clear()
+    visualization_shapes._font.cache_clear()
     image = draw([[.6, .1, .9, .5]], skip_boxes=True)
-    vis._font.cache_clear()
+    visualization_shapes._font.cache_clear()
     assert asked == [('arial.ttf', 24)]
     # 115 x 29 pixels with margins of 2: from y = 60 - 29 - 4, x = 20 to 135
     filled = (image != (30, 30, 30)).any(-1)

@@ -26,7 +26,7 @@ QUANTIZATIONS = {'.tflite float': ('none', True, None), '.tflite float, scores >
                  '.tflite int8, scores > .01': ('int8', True, .01), '.tflite float16': ('float16', True, .01),
                  '.tflite dynamic': ('dynamic', True, .01), '.tflite float, fast NMS': ('none', False, None),
                  '.tflite int8, fast NMS': ('int8', False, None)}
-ONNX = {'ONNX': 'class'}
+ONNX = ('ONNX', 'ONNX, fixed size')
 FORMATS = (*QUANTIZATIONS, *ONNX)
 DETECTIONS = 100
 WIDTH, HEIGHT = 640, 480  # of drawn pictures
@@ -90,9 +90,10 @@ def _convert(model, config, kind, folder, images):
     from object_detection.config import checks
     from object_detection.export import limits
     if kind in ONNX:
-        from object_detection.export import onnx
-        checks.demand(limits.onnx(config))
-        return onnx.write(model, config, folder / 'out', onnx.Options(nms=ONNX[kind]), None, '')
+        from object_detection.export import onnx_file
+        checks.demand(limits.onnx(config, kind == 'ONNX', True))
+        return onnx_file.write(model, config, folder / 'out', onnx_file.Options(
+            'image_tensor' if kind == 'ONNX' else 'float_image_tensor', kind == 'ONNX'), None, '')
     from object_detection.export import tflite
     checks.demand(limits.lite(config))
     quantize, regular, threshold = QUANTIZATIONS[kind]
@@ -126,31 +127,20 @@ def _run(runner, images):
 
 
 def _compare(expected, found, images, num_classes, min_score):
-    """Return mAP against the expected detections, and the largest differences of boxes in pixels, and of scores."""
+    """Return mAP against the expected detections, and how far the detections agree."""
     from object_detection.evaluation.metrics import Coco
-    from object_detection.preparation.boxes import iou
+    from object_detection.inference.agreement import agreement
     coco = Coco({number: str(number) for number in range(1, num_classes + 1)})
-    pixels, scores, lost, total = [0.], [0.], 0, 0
-    for wanted, got, image in zip(expected, found, images):
-        size = np.tile(np.array(image.shape[:2], np.float32), 2)
-        kept = wanted.select(wanted.scores >= min_score)
-        kept = kept if len(kept) else wanted.select(np.arange(min(10, len(wanted))))
-        none = np.zeros(len(kept), bool)
-        coco.add({'boxes': kept.boxes * size, 'classes': kept.classes, 'is_crowd': none, 'difficult': none,
+    kept = [each.select(each.scores >= min_score) for each in expected]
+    kept = [best if len(best) else each.select(np.arange(min(10, len(each)))) for best, each in zip(kept, expected)]
+    for wanted, got, image in zip(kept, found, images):
+        size, none = np.tile(np.array(image.shape[:2], np.float32), 2), np.zeros(len(wanted), bool)
+        coco.add({'boxes': wanted.boxes * size, 'classes': wanted.classes, 'is_crowd': none, 'difficult': none,
                   'group_of': none},
                  {'boxes': got.boxes * size, 'classes': got.classes, 'scores': got.scores})
-        total += len(kept)
-        for i in range(len(kept)):
-            same = [j for j in range(len(got)) if got.classes[j] == kept.classes[i]
-                    and iou(tuple(got.boxes[j]), tuple(kept.boxes[i])) >= .5]
-            if not same:
-                lost += 1
-                continue
-            j = min(same, key=lambda j: float(np.abs(got.boxes[j] - kept.boxes[i]).max()))
-            pixels.append(float(np.abs((got.boxes[j] - kept.boxes[i]) * size).max()))
-            scores.append(float(abs(got.scores[j] - kept.scores[i])))
-    return {'mAP': dict(coco.evaluate())['DetectionBoxes_Precision/mAP'], 'detections': total, 'lost': lost,
-            'box_pixels': max(pixels), 'score': max(scores)}
+    agreed = agreement(kept, found, [image.shape for image in images], 0.)
+    return {'mAP': dict(coco.evaluate())['DetectionBoxes_Precision/mAP'], 'detections': agreed.detections,
+            'lost': agreed.lost, 'box_pixels': agreed.pixels, 'score': agreed.score}
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

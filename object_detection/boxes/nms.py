@@ -20,6 +20,7 @@ from object_detection.boxes import ops
 
 _TOP_PAIRS = 10
 _FEW_CLASSES = 4  # with so few, the top pairs cost more than they save
+_PORTABLE_PAIRS = 40  # for each detection asked for
 
 
 class Detections(typing.NamedTuple):
@@ -51,6 +52,7 @@ class NonMaxSuppression:
     class_agnostic: give each box its best class only and suppress boxes of all classes together. max_per_class is
         unused.
     change_frame: return boxes relative to the window.
+    portable: use only operations that other formats have; see _select_portably.
     """
     score_threshold: float = 0.
     iou_threshold: float = .6
@@ -59,6 +61,7 @@ class NonMaxSuppression:
     soft_sigma: float = 0.
     class_agnostic: bool = False
     change_frame: bool = True
+    portable: bool = False
 
     def __call__(self, boxes: tf.Tensor, scores: tf.Tensor, window: tf.Tensor) -> Detections:
         """Select the detections of a batch.
@@ -70,6 +73,8 @@ class NonMaxSuppression:
             window: float32 [B, 4] in the unit of the boxes. Selected boxes are clipped to it; those without any area
                 inside are dropped.
         """
+        if self.portable:
+            return self._select_portably(boxes, scores, window)
         class_offset = 0
         if boxes.shape.rank == 4:
             class_offset = tf.shape(boxes)[1]
@@ -164,6 +169,39 @@ class NonMaxSuppression:
         missing = [[0, 0], [0, tf.maximum(self.max_total - tf.shape(scores)[1], 0)]]
         scores, order = tf.math.top_k(tf.pad(scores, missing, constant_values=-1.), self.max_total)
         return (*(tf.gather(tf.pad(v, missing), order, batch_dims=1) for v in (flat_indices, classes)), scores)
+
+
+    def _select_portably(self, boxes, scores, window):
+        """Select with one operation that ONNX's converter knows, from the top pairs alone: more than in
+        _select_from_top_pairs, as there is no other way if they are too few. `indices` of the result are zeros.
+
+        Each pair is a box of its own whose scores of the other classes are below all thresholds.
+        """
+        assert self.soft_sigma <= 0. and not self.class_agnostic
+        most = _PORTABLE_PAIRS * self.max_total
+        if boxes.shape.rank == 3:  # the top pairs are among the boxes with the best scores
+            _, rows = tf.math.top_k(tf.reduce_max(scores, -1), tf.minimum(most, tf.shape(scores)[1]))
+            boxes, scores = (tf.gather(values, rows, batch_dims=1) for values in (boxes, scores))
+        num_images, num_boxes, num_classes = tf.unstack(tf.shape(scores))
+        size = tf.minimum(most, num_boxes * num_classes)
+        top_scores, pairs = tf.math.top_k(tf.reshape(scores, [num_images, num_boxes * num_classes]), size)
+        classes = pairs % num_classes
+        rows = pairs // num_classes
+        if boxes.shape.rank == 4:
+            rows, boxes = pairs, tf.reshape(boxes, [num_images, num_boxes * num_classes, 4])
+        own = tf.equal(classes[..., tf.newaxis], tf.range(num_classes))
+        found = tf.image.combined_non_max_suppression(
+            tf.gather(boxes, rows, batch_dims=1)[:, :, tf.newaxis], tf.where(own, top_scores[..., tf.newaxis], -1.),
+            self.max_per_class, 2 * self.max_total, self.iou_threshold, max(self.score_threshold, 0.), clip_boxes=False)
+        inside = ops.clip(found.nmsed_boxes, window)
+        valid = tf.sequence_mask(found.valid_detections, 2 * self.max_total)
+        best, order = tf.math.top_k(tf.where(valid & (ops.area(inside) > 0.), found.nmsed_scores, -1.), self.max_total)
+        selected = tf.gather(inside, order, batch_dims=1)
+        selected = ops.change_frame(selected, window) if self.change_frame else selected
+        valid = best >= 0.
+        return Detections(boxes=tf.where(valid[..., tf.newaxis], selected, 0.), scores=tf.where(valid, best, 0.),
+                          classes=tf.where(valid, tf.gather(found.nmsed_classes, order, batch_dims=1), 0.),
+                          indices=tf.zeros_like(order), count=tf.reduce_sum(tf.cast(valid, tf.int32), -1))
 
 
 def _ordered(boxes):

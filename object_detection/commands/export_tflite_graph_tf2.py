@@ -8,12 +8,11 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from object_detection.commands import exporting
 from object_detection.export import limits
-from object_detection.utils import args, console, errors
+from object_detection.utils import args, errors
 
 QUANTIZATIONS = {'none': .01, 'float16': .01, 'dynamic': .01, 'int8': .02}  # with the largest loss of mAP
 
@@ -42,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.add_switch(graph, 'int8_heads', 'with int8: 8 bits also for the last layer of the heads, which otherwise '
                     'stays in floats; a tenth faster, coarser boxes and scores; what an Edge TPU wants')
     check = parser.add_argument_group('the comparison')
-    check.add_argument('--eval_pictures', type=args.count, default=500, metavar='N',
-                       help='evaluate the first N pictures; 0 for no comparison')
+    exporting.add_eval_pictures(check)
     check.add_argument('--max_map_loss', type=args.fraction, default=None, metavar='X',
                        help='exit with code 1 if the .tflite has more than this less than the SavedModel; .01 unless '
                        'given, .02 with int8')
@@ -51,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     started = time.perf_counter()
 
     config = exporting.read_config(parser, options, limits.lite, lambda config: _keypoints(config, options))
-    evaluates = _check_records(config, options)
+    if options.quantize == 'int8':
+        _check_calibration(config)
+    evaluates = exporting.has_evaluation_records(config, options)
     model, source = exporting.restored_model(config, options)
     from object_detection.export import tflite
     labels = exporting.known_labels(config)
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.int8_heads), labels, source)
     print(f'{path}: {path.stat().st_size / 1e6:.2f} MB, {options.quantize}, converted in '
           f'{time.perf_counter() - converted:.1f} s')
-    loss = _compare(model, config, path, labels, options) if evaluates else None
+    loss = exporting.compare(model, config, path, labels, options, options.max_detections) if evaluates else None
     print(f'done in {time.perf_counter() - started:.1f} s')
     most = QUANTIZATIONS[options.quantize] if options.max_map_loss is None else options.max_map_loss
     if loss is not None and loss > most:
@@ -90,40 +90,11 @@ def _keypoints(config: Any, options: argparse.Namespace) -> list[Any]:
     return checks.check_model(config)
 
 
-def _check_records(config: Any, options: argparse.Namespace) -> bool:
-    """Return whether there are evaluation records to compare on; UserError if int8 has no training records."""
+def _check_calibration(config: Any) -> None:
+    """UserError if there are no training records to calibrate int8 on."""
     from object_detection import records
     from object_detection.config import checks
-    int8 = options.quantize == 'int8'
-    training = checks.check_inputs(config) if int8 else []
-    if int8:
-        checks.demand([*training, *records.check_data(config, 100, 2., True, True)[0]])
-    if not options.eval_pictures:
-        return False
-    found = [*checks.check_evaluation(config), *records.check_data(config, 100, 2., True, False)[0]]
-    failed = [finding for finding in found if finding.severity == 'error']
-    if failed:
-        console.warn(f'the .tflite is not compared with the SavedModel, as the config has no evaluation records: '
-                     f'{failed[0]}')
-    return not failed
-
-
-def _compare(model: Any, config: Any, path: Path, labels: Any, options: argparse.Namespace) -> float:
-    """Evaluate model and file, print a table, return how much less of the first metric the file has."""
-    from object_detection.inference import checkpoint
-    from object_detection.inference.detections import Limited
-    from object_detection.inference.evaluate import evaluate
-    from object_detection.inference.load import load
-    known = {item.id: item.display_name or item.name for item in labels.items}
-    runners = [Limited(checkpoint.runner_of(model, 'SavedModel', known), options.max_detections), load(path)]
-    scores = [evaluate(runner, config.eval_config, config.eval_input_reader[0], labels, options.eval_pictures)
-              for runner in runners]
-    name = scores[0].first[0]
-    console.table(['', name.rpartition('/')[2], 'ms per picture', 'MB'], [
-        (title, f'{score.first[1]:.4f}', f'{score.milliseconds:.1f}', size)
-        for title, score, size in zip(('SavedModel', path.name), scores, ('', f'{path.stat().st_size / 1e6:.2f}'))],
-        title=f'{scores[0].pictures} pictures, the best {options.max_detections} detections of each')
-    return scores[0].first[1] - scores[1].first[1]
+    checks.demand([*checks.check_inputs(config), *records.check_data(config, 100, 2., True, True)[0]])
 
 
 def run() -> None:

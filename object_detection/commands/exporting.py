@@ -6,7 +6,7 @@ from typing import Any
 from object_detection.export import output_folder
 from object_detection.runs import best, metrics
 from object_detection.runs.record import Record
-from object_detection.utils import args, environment
+from object_detection.utils import args, console, environment
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +67,51 @@ def known_labels(config: Any) -> Any:
     readers = [*config.eval_input_reader, config.train_input_reader]
     path = next((reader.label_map_path for reader in readers if Path(reader.label_map_path).is_file()), None)
     return label_map.load(path) if path else None
+
+
+def add_eval_pictures(parser: Any) -> None:
+    """Add the option that says on how many pictures an exported file is compared."""
+    parser.add_argument('--eval_pictures', type=args.count, default=500, metavar='N',
+                        help='evaluate the first N pictures; 0 for no comparison')
+
+
+def has_evaluation_records(config: Any, options: argparse.Namespace) -> bool:
+    """Return whether there are evaluation records to compare on, and are to be; warn if there are none."""
+    from object_detection import records
+    from object_detection.config import checks
+    if not options.eval_pictures:
+        return False
+    found = [*checks.check_evaluation(config), *records.check_data(config, 100, 2., True, False)[0]]
+    failed = [finding for finding in found if finding.severity == 'error']
+    if failed:
+        console.warn('the file is not compared with the SavedModel, as the config has no evaluation records: '
+                     f'{failed[0]}')
+    return not failed
+
+
+def compare(model: Any, config: Any, path: Path, labels: Any, options: argparse.Namespace, most: int | None = None
+            ) -> float:
+    """Evaluate a model and the file that it was exported to, and print a table.
+
+    Args:
+        most: only so many detections of each picture; None for all.
+    Returns:
+        How much less of the first metric the file has.
+    """
+    from object_detection.inference import checkpoint
+    from object_detection.inference.detections import Limited
+    from object_detection.inference.evaluate import evaluate
+    from object_detection.inference.load import load
+    known = {item.id: item.display_name or item.name for item in labels.items}
+    runner = checkpoint.runner_of(model, 'SavedModel', known)
+    scores = [evaluate(each, config.eval_config, config.eval_input_reader[0], labels, options.eval_pictures)
+              for each in (Limited(runner, most) if most else runner, load(path))]
+    name = scores[0].first[0]
+    console.table(['', name.rpartition('/')[2], 'ms per picture', 'MB'], [
+        (title, f'{score.first[1]:.4f}', f'{score.milliseconds:.1f}', size)
+        for title, score, size in zip(('SavedModel', path.name), scores, ('', f'{path.stat().st_size / 1e6:.2f}'))],
+        title=f'{scores[0].pictures} pictures' + (f', the best {most} detections of each' if most else ''))
+    return scores[0].first[1] - scores[1].first[1]
 
 
 def chosen(folder: str | None, checkpoint: str) -> str:

@@ -25,7 +25,7 @@ class Input:
 
     Attributes:
         name: of the tensor.
-        height, width: in pixels.
+        height, width: in pixels; 0 and 0 for pictures of any size, which are given as they are.
         dtype: float32, or uint8, which is not normalized.
         resize: stretch (to height x width), or fit: scaled so that it fits, the aspect ratio kept, then padded.
         method: of resizing, one of METHODS.

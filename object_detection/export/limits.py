@@ -21,6 +21,32 @@ def lite(config: Config) -> list[checks.Finding]:
     return [*_ssd(section if kind == 'ssd' else protos.Ssd()), *one_size(config)]
 
 
+def onnx(config: Config, any_size: bool, nms: bool) -> list[checks.Finding]:
+    """Return what keeps a model from becoming an .onnx file.
+
+    Args:
+        config: in which checks.check_model finds no error.
+        any_size: see onnx_file.Options.
+        nms: the file has its NMS.
+    """
+    kind, section = architecture(config)
+    found = [] if any_size else list(one_size(config))
+    if kind == 'center_net':
+        return found if nms else [*found, checks.error('model.center_net', 'has no NMS; leave --nms none out')]
+    if not nms and kind == 'faster_rcnn':
+        return [*found, checks.error('model.faster_rcnn', 'has an NMS between its two stages; leave --nms none out')]
+    name = 'second_stage_post_processing' if kind == 'faster_rcnn' else 'post_processing'
+    suppression = getattr(section, name).batch_non_max_suppression
+    path = f'model.{kind}.{name}.batch_non_max_suppression'
+    if nms and suppression.soft_nms_sigma > 0.:
+        found.append(checks.error(f'{path}.soft_nms_sigma', f'is {suppression.soft_nms_sigma:g}, and ONNX has no '
+                                  'Soft-NMS; set it to 0, in the file or with --config_override, or take --nms none'))
+    if nms and suppression.use_class_agnostic_nms:
+        found.append(checks.error(f'{path}.use_class_agnostic_nms', 'is not possible in ONNX, whose NMS keeps classes '
+                                  'apart; set it to false, or take --nms none'))
+    return found
+
+
 def _ssd(section: protos.Ssd) -> Iterator[checks.Finding]:
     coder = section.box_coder.WhichOneof('box_coder_oneof')
     if coder not in (None, 'faster_rcnn_box_coder'):

@@ -67,6 +67,12 @@ def evaluate(runner: Runner, options: protos.EvalConfig, reader: protos.InputRea
     return Score(values, len(times), float(np.median(warm)) * 1000)
 
 
+def images(reader: protos.InputReader, labels: LabelMap, limit: int | None = None) -> list[np.ndarray]:
+    """Return the pictures of records, uint8 [H, W, 3], the first `limit` of them."""
+    return [features['image'][0].numpy().astype(np.uint8)
+            for features, _ in itertools.islice(_pictures(reader, labels), limit)]
+
+
 def _pictures(reader: protos.InputReader, labels: LabelMap) -> Iterator[tuple[dict, dict]]:
     """Yield (features, groundtruth) of one picture at a time, see inputs.eval_dataset."""
     once = type(reader)()

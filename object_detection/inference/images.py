@@ -16,6 +16,8 @@ def prepare(image: np.ndarray, spec: Input) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         [height, width, 3] of spec.dtype, and float32 [2], the share of its height and width that is not padding.
     """
+    if not spec.height:
+        return image.astype(spec.dtype, copy=False), np.ones(2, np.float32)
     size = (spec.height, spec.width)
     if spec.resize == FIT:
         size = fitted(image.shape[:2], size)

@@ -59,6 +59,11 @@ def _lite(path: Path, labels: dict[int, str], threads: int | None) -> Runner:
     return LiteRunner(path, labels, threads)
 
 
+def _onnx(path: Path, labels: dict[int, str], threads: int | None) -> Runner:
+    from object_detection.inference.onnx import OnnxRunner
+    return OnnxRunner(path, labels, threads)
+
+
 def _checkpoint(path: Path, config: str | Path | None, labels: str | Path | None) -> Runner:
     folder = path if path.is_dir() else path.parent
     places = [Path(config)] if config else [folder / 'pipeline.config', folder.parent / 'pipeline.config']
@@ -80,4 +85,4 @@ def _checkpoint(path: Path, config: str | Path | None, labels: str | Path | None
     return checkpoint.runner(saved, content, known)
 
 
-_FILES: dict[str, Callable[[Path, dict[int, str], int | None], Runner]] = {'.tflite': _lite}
+_FILES: dict[str, Callable[[Path, dict[int, str], int | None], Runner]] = {'.tflite': _lite, '.onnx': _onnx}

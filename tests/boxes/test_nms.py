@@ -29,6 +29,25 @@ def test_equals_the_reference_bit_for_bit(name, few_classes, monkeypatch):
         np.testing.assert_array_equal(getattr(detections, key), expected, err_msg=key)
 
 
+@pytest.mark.parametrize('name', ['capped', 'few', 'none', 'plain', 'same frame'])  # equal scores have no order there
+def test_the_portable_way_equals_the_reference(name):
+    inputs, outputs = boxes_golden.case(f'nms {name}')
+    detections = run(NonMaxSuppression(portable=True, **DEFAULTS | SETTINGS.get(name, {})), *inputs.values())
+    for key in ('boxes', 'scores', 'classes', 'count'):
+        np.testing.assert_allclose(getattr(detections, key), outputs[key], atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize('per_class', [False, True], ids=['shared boxes', 'boxes of each class'])
+def test_the_portable_way_equals_the_usual_one(per_class):
+    random = np.random.default_rng(2)
+    corners = random.uniform(-.2, 1.1, [2, 400, *([3] if per_class else []), 2]).astype(np.float32)
+    boxes = np.concatenate([corners, corners + random.uniform(.05, .3, corners.shape).astype(np.float32)], -1)
+    inputs = boxes, random.uniform(0., 1., [2, 400, 3]).astype(np.float32), np.array([[0, 0, 1, .8]] * 2, np.float32)
+    usual, portable = (run(NonMaxSuppression(.1, .3, 15, 30, portable=way), *inputs) for way in (False, True))
+    for key in ('boxes', 'scores', 'classes', 'count'):
+        np.testing.assert_allclose(getattr(portable, key), getattr(usual, key), atol=1e-6, err_msg=key)
+
+
 def test_too_few_top_pairs_fall_back_to_class_by_class(monkeypatch):
     monkeypatch.setattr(nms, '_TOP_PAIRS', 1)
     inputs, outputs = boxes_golden.case('nms crowded')

@@ -17,6 +17,7 @@ import typing
 import tensorflow as tf
 
 from object_detection.boxes import ops
+from object_detection.utils import tracing
 
 _TOP_PAIRS = 10
 _FEW_CLASSES = 4  # with so few, the top pairs cost more than they save
@@ -151,16 +152,25 @@ class NonMaxSuppression:
         """
         def one_class(number):
             first = number % num_classes * class_offset
-            indices, kept_scores, count = tf.raw_ops.NonMaxSuppressionV5(
-                boxes=boxes[number // num_classes, first:first + num_boxes], scores=class_scores[number],
-                max_output_size=size, iou_threshold=self.iou_threshold, score_threshold=self.score_threshold,
-                soft_nms_sigma=self.soft_sigma, pad_to_max_output_size=True)
+            own = boxes[number // num_classes]
+            own = own if shared else own[first:first + num_boxes]
+            indices, kept_scores, count = self._kernel(own, class_scores[number], size)
             return indices, tf.where(tf.range(size) < count, kept_scores, -1.)
+        shared = isinstance(class_offset, int)  # 0: all classes have the same boxes
         num_images, num_classes, num_boxes = tf.unstack(tf.shape(scores))
         class_scores = tf.reshape(scores, [num_images * num_classes, num_boxes])
         signature = tf.TensorSpec([size], tf.int32), tf.TensorSpec([size], tf.float32)
         kept = tf.map_fn(one_class, tf.range(num_images * num_classes), fn_output_signature=signature)
         return tuple(tf.reshape(v, [num_images, num_classes * size]) for v in kept)
+
+    def _kernel(self, boxes, scores, size):
+        """Return indices [size], scores [size] and count of what NMS keeps of boxes [A, 4] with scores [A]."""
+        options = {'boxes': boxes, 'scores': scores, 'max_output_size': size, 'iou_threshold': self.iou_threshold,
+                   'score_threshold': self.score_threshold, 'pad_to_max_output_size': True}
+        if tracing.shapes_are_fixed() and not self.soft_sigma:  # XLA lacks version 5
+            indices, count = tf.raw_ops.NonMaxSuppressionV4(**options)
+            return indices, tf.gather(scores, indices), count
+        return tf.raw_ops.NonMaxSuppressionV5(**options, soft_nms_sigma=self.soft_sigma)
 
     def _take_best(self, flat_indices, classes, scores, has_area):
         """Select the max_total best of N boxes inside the window, the first of equals first. All inputs but has_area

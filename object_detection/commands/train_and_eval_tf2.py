@@ -102,6 +102,10 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     add('--precision', choices=PRECISIONS, help='what the network computes in while it trains; variables, losses and '
         'checkpoints are float32 in any case. auto: mixed_bfloat16 where the hardware has it, else float32 (default: '
         'auto if train_config.use_bfloat16 is set, else float32)')
+    args.add_switch(parser, 'xla', 'compile the training step with XLA: takes a minute or more at the start of each '
+                    'phase, for faster steps on a GPU; needs images of one size, and one GPU')
+    add('--steps_per_loop', type=args.positive_int, default=1, metavar='N', help='train N steps at a time without '
+        'coming back to Python, for GPUs that wait for it; the numbers are the same, and Ctrl-C waits for the N steps')
     add_tracker(parser)
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
@@ -185,7 +189,8 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,
                 'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries, 'seed': options.seed,
-                'precision': options.precision}
+                'precision': options.precision, 'xla': options.xla,
+                'steps_per_loop': options.steps_per_loop}
 
     def evaluate(checkpoint):
         for title, arguments in (evaluations(options) if evaluates else {}).items():

@@ -62,12 +62,13 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
 
 @contextlib.contextmanager
 def naming_broken_records(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
-                          seed: int = 0) -> Iterator[None]:
-    """Take batch `step` of a train_dataset or eval_dataset inside the block; a UserError names its broken records."""
+                          seed: int = 0, steps: int = 1) -> Iterator[None]:
+    """Take batch `step`, or `steps` of them from there on, of a train_dataset or eval_dataset inside the block; a
+    UserError names their broken records."""
     try:
         yield
     except _READ_ERRORS as error:
-        findings = _broken(reader, label_map, step * batch_size, batch_size, seed)
+        findings = _broken(reader, label_map, step * batch_size, steps * batch_size, seed)
         if not findings:
             raise
         raise UserError(findings) from error

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from object_detection.layers import initializers, parts
 from object_detection.layers.initializers import Initializer
+from object_detection.utils import tracing
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 Regularizer = Callable[[list[tf.Variable]], tf.Tensor]  # L1 or L2: all variables of one regularizer -> a scalar
@@ -316,6 +317,9 @@ def max_pool(x: tf.Tensor) -> tf.Tensor:
 def upsample(x: tf.Tensor) -> tf.Tensor:
     """Upsample x [B, H, W, C] to [B, 2H, 2W, C] by nearest neighbor."""
     height, width = x.shape[1:3]
+    if tracing.shapes_are_fixed():  # XLA lacks the gradient of the kernel
+        pixels = tf.reshape(x, [-1, height, 1, width, 1, x.shape[-1]])
+        return tf.reshape(tf.tile(pixels, [1, 1, 2, 1, 2, 1]), [-1, 2 * height, 2 * width, x.shape[-1]])
     size = 2 * tf.shape(x)[1:3] if None in (height, width) else [2 * height, 2 * width]
     return tf.raw_ops.ResizeNearestNeighbor(images=x, size=size)
 
@@ -347,6 +351,8 @@ def randomness(position: tf.Tensor) -> Iterator[None]:
 
     With the global step as the position, a resumed run repeats its numbers, and the shares of a batch, on several
     devices or one after the other, draw together what the whole batch would.
+
+    Compiled by XLA, the same position gives other numbers, since its generators order them in another way.
     """
     _random.position, _random.draws = position, 0
     try:

@@ -19,6 +19,7 @@ import tensorflow as tf
 from object_detection.boxes import nms
 from object_detection.layers import core
 from object_detection.models.resizers import Resizer
+from object_detection.utils import tracing
 
 Tensors = dict[str, tf.Tensor]
 Predictions = dict[str, Any]  # tensors, and lists of one tensor per feature map
@@ -158,8 +159,11 @@ def trim_padding(groundtruth: Tensors) -> Tensors:
     Args:
         groundtruth: as Detector.loss takes it, N rows per image.
     Returns:
-        Its tensors [B, N, ...] as [B, n, ...], 1 <= n <= N; num_groundtruth_boxes is left out.
+        Its tensors [B, N, ...] as [B, n, ...], 1 <= n <= N; num_groundtruth_boxes is left out. n is N inside
+        tracing.fixed_shapes.
     """
+    if tracing.shapes_are_fixed():
+        return {name: groundtruth[name] for name in _PER_BOX if name in groundtruth}
     count = tf.maximum(tf.reduce_max(groundtruth['num_groundtruth_boxes']), 1)
     return {name: groundtruth[name][:, :count] for name in _PER_BOX if name in groundtruth}
 

@@ -1,7 +1,8 @@
 """One training step as one TensorFlow graph, and which variables it trains."""
+import contextlib
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ from object_detection.layers import core, parts
 from object_detection.models.detector import Detector, Tensors
 from object_detection.training.mixed_precision import LossScale
 from object_detection.training.optimizer import MovingAverage, Optimizer, clip_by_global_norm
+from object_detection.utils import tracing
 from object_detection.utils.errors import UserError
 
 # How configs from the days of TensorFlow 1 name the parts of a model in freeze_variables.
@@ -22,8 +24,8 @@ Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.train_datas
 
 def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimizer | MovingAverage, step: tf.Variable,
                train_config: protos.TrainConfig, strategy: tf.distribute.Strategy, spec: Any,
-               count: int = 1, seed: int = 0, dtype: tf.DType = tf.float32, loss_scale: LossScale | None = None
-               ) -> Callable[[list[Batch]], Tensors]:
+               count: int = 1, seed: int = 0, dtype: tf.DType = tf.float32, loss_scale: LossScale | None = None,
+               xla: bool = False) -> Callable[[list[Batch]], Tensors]:
     """Trace the training step: forward pass, losses, gradients, update.
 
     Args:
@@ -35,6 +37,8 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
         seed: of dropout and of the samples that a loss draws; below 2**31.
         dtype: that the network computes in.
         loss_scale: for float16; a step whose gradients are not finite changes nothing but it and `step`.
+        xla: compile the step with XLA; `spec` must be of fixed shapes, and there may be one device only. The random
+            numbers are others then.
     Returns:
         fn(the parts of a batch) -> {name: scalar}: the losses before the update, with Loss/total_loss. It updates
         the variables and adds 1 to step. On several devices each computes its share of a part, and all make the same
@@ -84,10 +88,10 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
         update(summed[len(names):])
         return dict(zip(names, summed))
 
-    trace = functools.partial(_trace, strategy)
+    trace, spec = functools.partial(_trace, strategy, xla), _without_names(spec)
     if count == 1:
         whole = trace(on_device, *spec)
-        return lambda batch: whole(*batch[0])
+        return lambda batch: whole(*_without_names(batch[0]))
     return _accumulating(trace, spec, count, forward, losses_and_gradients, update, variables)
 
 
@@ -125,6 +129,7 @@ def _accumulating(trace, spec, count, forward, losses_and_gradients, update, var
     finisher = trace(finish)
 
     def run(batch):
+        batch = [_without_names(part) for part in batch]
         normalizers = tf.zeros([0])
         if number:
             counts = [tf.stack(counter(tf.constant(i), *part)) for i, part in enumerate(batch)]
@@ -132,17 +137,50 @@ def _accumulating(trace, spec, count, forward, losses_and_gradients, update, var
         losses = [adder(tf.constant(i), normalizers, *part) for i, part in enumerate(batch)]
         finisher()
         return {name: tf.add_n([of_part[name] for of_part in losses]) for name in losses[0]}
+    run.variables = sums  # which traced functions do not keep alive
     return run
 
 
-def _trace(strategy, function, *spec):
+def _without_names(part):
+    """Leave the names of the pictures out of (features, groundtruth): XLA takes no strings."""
+    features, groundtruth = part
+    return {name: value for name, value in features.items() if name != 'filename'}, groundtruth
+
+
+def _trace(strategy, xla, function, *spec):
     """Trace function(...) of one device to run on all of them; what it returns is the same on each."""
     def on_all_devices(*arguments):
         if not tf.distribute.has_strategy():
             return function(*arguments)
         results = strategy.run(function, arguments)
         return tf.nest.map_structure(lambda result: strategy.experimental_local_results(result)[0], results)
-    return tf.function(on_all_devices, input_signature=spec, autograph=False).get_concrete_function()
+    with tracing.fixed_shapes() if xla else contextlib.nullcontext():
+        return tf.function(on_all_devices, input_signature=spec, autograph=False,
+                           jit_compile=xla or None).get_concrete_function()
+
+
+def in_a_loop(train_step: Callable[[list[Batch]], Tensors], batches: Iterator[Batch], count: int
+              ) -> Callable[[tf.Tensor], Tensors]:
+    """Return a function that trains several steps without coming back to Python.
+
+    Args:
+        train_step: from trace_step.
+        batches: yields the parts of the batches; the function takes them from here.
+        count: the number of parts of a batch.
+    Returns:
+        fn(the number of steps, int32 scalar, at least 1) -> the losses of the last step.
+    """
+    def one():
+        return train_step([next(batches) for _ in range(count)])
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.int32)])
+    def run(steps):
+        losses = one()
+        names = list(losses)
+        _, *values = tf.while_loop(lambda i, *_: i < steps, lambda i, *_: (i + 1, *one().values()),
+                                   (1, *losses.values()), parallel_iterations=1)
+        return dict(zip(names, values))
+    return run
 
 
 def trainable(model: tf.Module, train_config: protos.TrainConfig) -> list[tf.Variable]:

@@ -17,7 +17,7 @@ from object_detection.layers import devices
 from object_detection.models import build
 from object_detection.training import mixed_precision, optimizer
 from object_detection.training.monitor import Monitor, check_weights
-from object_detection.training.step import trace_step, trainable
+from object_detection.training.step import in_a_loop, trace_step, trainable
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import Interrupted, Report, Stopping, keep_alive, without_gc
 
@@ -28,7 +28,8 @@ _OUT_OF_MEMORY = ('Make the batch_size smaller, and learning_rate_base with it b
 def train(report: Report, stopping: Stopping, config_text: str, model_dir: str | Path, num_steps: int,
           checkpoint_every_n: int = 1000, checkpoint_max_to_keep: int = 100, keep_optimizer: int | None = None,
           log_every_n: int = 100, seed: int = 0, cpus: int | None = None, record_summaries: bool = True,
-          to_the_end: bool = False, accumulate: int = 1, precision: str | None = None) -> dict[str, Any]:
+          to_the_end: bool = False, accumulate: int = 1, precision: str | None = None,
+          xla: bool = False, steps_per_loop: int = 1) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
@@ -41,6 +42,9 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         accumulate: compute each batch in this many parts and add up their gradients.
         precision: auto, float32, mixed_bfloat16 or mixed_float16; None: what train_config.use_bfloat16 says. See
             mixed_precision.resolve.
+        xla: compile the step with XLA; for images of one size, and one device.
+        steps_per_loop: steps that are trained without coming back to Python; what happens at a step (log, checkpoint)
+            shortens a loop.
     Events:
         device(device, count); precision(precision); restored(checkpoint, step), fine_tuned(checkpoint, table,
         reshaped), warning(text);
@@ -58,7 +62,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
         with without_gc():
             run = _Run(config, strategy, Path(model_dir), (checkpoint_max_to_keep, keep_optimizer), seed, report,
-                       accumulate, mixed_precision.resolve(precision, config.train_config.use_bfloat16))
+                       accumulate, mixed_precision.resolve(precision, config.train_config.use_bfloat16), xla,
+                       steps_per_loop)
             start = step = run.restore()
             if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
@@ -98,16 +103,29 @@ def _check_divisible(batch_size, devices, count):
                         f'{batch_size}) cannot be divided into {count} equal parts; allowed: {allowed}')
 
 
+def _check_compilable(model, devices):
+    if devices > 1:
+        raise UserError(f'--xla: compiles the step of one device, and there are {devices}; leave it out, or set '
+                        'CUDA_VISIBLE_DEVICES to one GPU')
+    if not model.resizer.size:
+        raise UserError('--xla: needs images of one size; set a fixed_shape_resizer, or a keep_aspect_ratio_resizer '
+                        'with pad_to_max_dimension: true, or leave --xla out')
+
+
 class _Run:
     """What lives as long as the phase: model, optimizer, data, checkpoints."""
 
-    def __init__(self, config, strategy, folder, kept, seed, report, count, precision):
+    def __init__(self, config, strategy, folder, kept, seed, report, count, precision, xla,
+                 steps_per_loop):
         self.config, self.strategy, self.folder, self.seed, self.report = config, strategy, folder, seed, report
         self.batch_size, self.count = config.train_config.batch_size, count
         _check_divisible(self.batch_size, strategy.num_replicas_in_sync, count)
+        self.xla, self.steps_per_loop = xla, steps_per_loop
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
                                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.model = build.build(config.model, seed)
+        if xla:
+            _check_compilable(self.model, strategy.num_replicas_in_sync)
         self.variables = trainable(self.model, config.train_config)
         self.optimizer = optimizer.build(config.train_config.optimizer, list(self.model.trainable_variables))
         if precision == mixed_precision.FLOAT16:
@@ -151,7 +169,8 @@ class _Run:
             saving = None if self.checkpoint else pool.submit(self.save)  # ckpt-1 has step 0, as in the reference
             self.train_step = trace_step(self.model, self.variables, self.optimizer, self.step,
                                          self.config.train_config, self.strategy, dataset.element_spec, self.count,
-                                         self.seed, self.dtype, self.optimizer.loss_scale)
+                                         self.seed, self.dtype, self.optimizer.loss_scale, self.xla)
+            self.train_steps = in_a_loop(self.train_step, self.batches, self.count) if self.steps_per_loop > 1 else None
             self.batch = reading.result()
             if saving:
                 saving.result()
@@ -163,19 +182,29 @@ class _Run:
             last: where the phase ends; no batch is read for the step after it.
         """
         while step < target and not stopping():
-            losses = self.train_step(self.batch)
-            step += 1
-            if step < last:
+            count = 1
+            if self.batch is not None:
+                losses, self.batch = self.train_step(self.batch), None
+            else:
+                count = min(self.steps_per_loop, target - step, monitor.until_log(step))
+                with self.naming_broken_records(step, count):
+                    losses = self.train_steps(tf.constant(count))
+            step += count
+            if self.steps_per_loop == 1 and step < last:
                 self.batch = self.next_batch(step)
-            monitor.after(step, losses)
+            monitor.after(step, losses, count)
         return step
 
     def next_batch(self, step):
         """Return the parts of the batch for the step after `step`; UserError that names the picture if it holds a
         broken one."""
-        reader = self.config.train_input_reader
-        with inputs.naming_broken_records(reader, self.labels, step, self.batch_size, self.seed):
+        with self.naming_broken_records(step):
             return [next(self.batches) for _ in range(self.count)]
+
+    def naming_broken_records(self, step, steps=1):
+        """The context manager of that name, for the batches of `steps` steps after `step`."""
+        return inputs.naming_broken_records(self.config.train_input_reader, self.labels, step, self.batch_size,
+                                            self.seed, steps)
 
     def save(self):
         """Write the next checkpoint. NotFinite if a weight is NaN or infinite: nothing could continue from it."""

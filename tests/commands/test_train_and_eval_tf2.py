@@ -94,6 +94,7 @@ class Phases:
         self.folder, self.steps, self.asked = folder, iter(steps), []
         self.options = SimpleNamespace(model_dir=folder, checkpoint_every_n=10, checkpoint_max_to_keep=9, log_every_n=1,
                                        keep_optimizer=3, best_metric='', patience=None, seed=0, precision=None,
+                                       xla=False, steps_per_loop=1,
                                        sample_1_of_n_eval_examples=1, eval_on_train_data=True,
                                        sample_1_of_n_eval_on_train_examples=1, record_summaries=True)
         self.config = pipeline.parse(f'train_config {{ num_steps: {num_steps} }}')

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from object_detection.boxes import ops
 from object_detection.layers import core
+from object_detection.utils import tracing
 
 CANONICAL_SIZE = 224  # a region of this many pixels a side is cut from the last level but one (Lin et al. 2017)
 
@@ -91,8 +92,48 @@ def crop(images: tf.Tensor, boxes: tf.Tensor, image_indices: tf.Tensor, size: tu
         height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))
         images = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]])
         boxes *= tf.tile(tf.stack([(height - 1.) / height, (width - 1.) / width]), [2])
+    if tracing.shapes_are_fixed():
+        return _crop_by_gathering(images, boxes, image_indices, size)
     regions = tf.image.crop_and_resize(core.cast(images, tf.float32), boxes, image_indices, size)  # none for bfloat16
     return core.cast(regions, images.dtype)
+
+
+def _crop_by_gathering(images, boxes, image_indices, size):
+    """As TensorFlow's kernel, which XLA lacks. No gradient flows into the boxes."""
+    _, height, width, channels = images.shape
+    boxes = tf.stop_gradient(boxes)
+    (top, bottom, down, in_rows), (left, right, across, in_columns) = (
+        _samples(boxes[:, axis], boxes[:, axis + 2], length, count)
+        for axis, length, count in ((0, height, size[0]), (1, width, size[1])))
+    pixels = tf.reshape(images, [-1, channels])
+
+    def at(rows, columns):
+        rows = (image_indices[:, tf.newaxis] * height + rows)[:, :, tf.newaxis] * width
+        return tf.gather(pixels, rows + columns[:, tf.newaxis])
+    down, across = (core.cast(x, images.dtype) for x in (down[:, :, tf.newaxis, tf.newaxis],
+                                                         across[:, tf.newaxis, :, tf.newaxis]))
+    upper, lower = at(top, left), at(bottom, left)
+    upper += (at(top, right) - upper) * across
+    lower += (at(bottom, right) - lower) * across
+    inside = tf.logical_and(in_rows[:, :, tf.newaxis], in_columns[:, tf.newaxis])[..., tf.newaxis]
+    return tf.where(inside, upper + (lower - upper) * down, tf.zeros([], images.dtype))
+
+
+def _samples(first, last, length, count):
+    """Sample `count` positions of an axis of `length` pixels, from `first` to `last`, float32 [R], normalized.
+
+    Returns:
+        The pixels before and after each, int32 [R, count], the way between them, 0..1, and whether it lies inside.
+    """
+    if count > 1:
+        steps = (last - first) * (length - 1) / (count - 1)
+        positions = first[:, tf.newaxis] * (length - 1) + tf.range(count, dtype=tf.float32) * steps[:, tf.newaxis]
+    else:
+        positions = (.5 * (first + last) * (length - 1))[:, tf.newaxis]
+    inside = tf.logical_and(positions >= 0., positions <= length - 1.)
+    positions = tf.where(inside, positions, 0.)
+    before = tf.floor(positions)
+    return tf.cast(before, tf.int32), tf.cast(tf.math.ceil(positions), tf.int32), positions - before, inside
 
 
 def stack_levels(maps: list[tf.Tensor], boxes: tf.Tensor, levels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def add_tracker(parser: argparse.ArgumentParser) -> None:
     """Add --tracker."""
     parser.add_argument('--tracker', choices=['mlflow'], default='', help='write config, metrics, and summary.html to '
-                        'MLflow, too, which MLFLOW_TRACKING_URI names')
+                        'MLflow, too: where MLFLOW_TRACKING_URI says, else into model_dir/mlflow')
 
 
 def run() -> None:

@@ -18,12 +18,30 @@ PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evalu
 POLL_SECONDS = 1
 
 
+class PhaseFailed(errors.UserError):
+    """A phase ended badly.
+
+    Attributes:
+        outcome: how.
+        reason: the message without what to do next.
+    """
+
+    def __init__(self, title: str, outcome: phases.Outcome) -> None:
+        self.outcome = outcome
+        self.reason = f'{title} ended: {outcome.kind}: {outcome.message.rstrip(".")}.'
+        bad_input = outcome.kind == phases.BAD_INPUT
+        super().__init__(outcome.message if bad_input else
+                         f'{self.reason} Run the same command to continue from the last checkpoint')
+
+
 def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments: dict[str, Any],
-              record: Record) -> dict[str, Any]:
+              record: Record, watchdog: float | None = None) -> dict[str, Any]:
     """Run a phase in a fresh process, print its events, and return its data.
 
+    Args:
+        watchdog: see phases.Worker.run.
     Raises:
-        UserError: the phase ended badly; the message says how and what to do.
+        PhaseFailed: the phase ended badly; the message says how and what to do.
         KeyboardInterrupt: the user asked to stop, and training left a checkpoint.
     """
     kept = record.phase(title)
@@ -32,21 +50,26 @@ def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments:
         kept.on_event(name, values)
         if name == 'saved':  # under this name the record may have metrics of a checkpoint that was deleted
             record.forget(Path(values['checkpoint']).name)
+        if name == 'skipped':
+            record.skip(**values)
         drawn.show(name, values)
 
     with tempfile.TemporaryDirectory() as folder, worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
-        outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'), on_event)
+        outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'), on_event, watchdog)
     kept.end(outcome)
     if outcome.kind == phases.DONE:
         screen.show_end(title, kept.entry['seconds'], outcome.peak_memory)
     if outcome.kind == phases.INTERRUPTED:
         raise KeyboardInterrupt
-    if outcome.kind == phases.BAD_INPUT:
-        raise errors.UserError(outcome.message)
     if outcome.kind != phases.DONE:
-        raise errors.UserError(f'{title} ended: {outcome.kind}: {outcome.message}. Run the same command to '
-                               'continue from the last checkpoint')
+        raise PhaseFailed(title, outcome)
     return outcome.data
+
+
+def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
+    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
+    from object_detection.training.train import train
+    return train(report, stopping, **arguments)
 
 
 def evaluate_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
@@ -63,6 +86,12 @@ def evaluations(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return asked
 
 
+def skipping(record: Record, title: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return those arguments of a phase that say which records it skips: 'train', or one of `evaluations`."""
+    reader = 'eval_input_reader[0]' if title == 'eval' else 'train_input_reader'
+    return {'skipped': record.skipped(reader), 'most_skipped': options.skip_bad_records}
+
+
 def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, trains: bool) -> Record:
     """Add the start of this command to run.json, and return it; warn if a run continues with other data or seed.
 
@@ -70,11 +99,12 @@ def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, train
 
     Args:
         config: TrainEvalPipelineConfig, checked.
-        facts: {'data': {name of the input_reader: records.Report.fingerprint}, 'warnings', 'command'}.
+        facts: {'data': {name of the input_reader: records.Report.fingerprint}, 'warnings', 'command',
+            'broken': {name of the input_reader: {index of a record to skip: reason}}}.
     """
     from object_detection.config import pipeline
     from object_detection.records.fingerprint import changes
-    record = Record(options.model_dir)
+    record, broken = Record(options.model_dir), facts.pop('broken', {})
     before = record.data_of(record.last_start()) if trains else {}
     changed = [f'{name}: {line}' for name, known in facts['data'].items() if name in before
                for line in changes(before[name], known)]
@@ -90,6 +120,8 @@ def begin(config: Any, facts: dict[str, Any], options: argparse.Namespace, train
     console.log(f'{record.folder}: start {len(record.content["starts"])}, object-detection '
                 f'{versions["object-detection"]}, TensorFlow {versions["TensorFlow"]}, Python {versions["Python"]}, '
                 f'{", ".join(hardware)}', 'soft')
+    for reader, found in broken.items():
+        record.skip(reader, found)
     return record
 
 
@@ -129,13 +161,15 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
     for path in checkpoints(checkpoint, options.eval_timeout):
         for title, arguments in evaluations(options).items():
             done = run_phase(next(workers), evaluate_phase, title,
-                             {**shared, **arguments, 'checkpoint_path': str(path)}, record)
+                             {**shared, **arguments, **skipping(record, title, options), 'checkpoint_path': str(path)},
+                             record, 60 * options.watchdog or None)
             prefix = Path(done['checkpoint'])
             if prefix.resolve().parent == record.folder.resolve():
                 record.add(title, prefix.name, done['step'], done['metrics'])
             on_evaluated()
             own = prefix.name in record.entries
-            screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record if own else None)
+            screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record if own else None,
+                                   done['skipped'])
             if own:
                 keep_best(record, options, strict=True)
             path = prefix  # of the folder's newest: the same one on the training pictures

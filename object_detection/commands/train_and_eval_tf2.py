@@ -17,9 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from object_detection.commands import recovery
 from object_detection.commands.reports import Reports, add_tracker
 from object_detection.commands.runs import (
     PRELOAD,
+    PhaseFailed,
     begin,
     check_best_metric,
     ends_early,
@@ -28,6 +30,8 @@ from object_detection.commands.runs import (
     evaluations,
     keep_best,
     run_phase,
+    skipping,
+    train_phase,
     unpacked,
 )
 from object_detection.config import paths
@@ -106,6 +110,7 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
                     'phase, for faster steps on a GPU; needs images of one size, and one GPU')
     add('--steps_per_loop', type=args.positive_int, default=1, metavar='N', help='train N steps at a time without '
         'coming back to Python, for GPUs that wait for it; the numbers are the same, and Ctrl-C waits for the N steps')
+    recovery.add_options(parser)
     add_tracker(parser)
     args.add_switch(parser, 'alert', 'ring the terminal bell at the end, on success or failure')
     group = parser.add_argument_group('evaluation')
@@ -149,6 +154,7 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
         **dict.fromkeys(('epochs', 'num_epochs'), 'training is measured in steps (--num_train_steps): the number of '
                         'records / batch_size is one epoch')})
     options = parser.parse_args(argv)
+    recovery.check_options(parser, options)
     if options.checkpoint and not options.eval_only:
         parser.error('--checkpoint: goes with --eval_only; training continues from model_dir, or starts from '
                      'train_config.fine_tune_checkpoint')
@@ -196,11 +202,14 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
         for title, arguments in (evaluations(options) if evaluates else {}).items():
             known = record.evaluated(title)
             if checkpoint not in known:
-                done = run_phase(next(workers), evaluate_phase, title, {**shared, **arguments, 'known': known}, record)
+                done = run_phase(next(workers), evaluate_phase, title,
+                                 {**shared, **arguments, **skipping(record, title, options), 'known': known}, record,
+                                 60 * options.watchdog or None)
                 if done:  # nothing was, if the checkpoint is damaged and the one before it known
                     record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'])
                     on_evaluated()
-                    screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record)
+                    screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record,
+                                           done['skipped'])
 
     if moved := best.set_aside(options.model_dir):
         console.warn(f'{moved}: here is now the best checkpoint of an earlier training in this model_dir, of which no '
@@ -209,18 +218,18 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     if newest and newest.name != START:
         evaluate(newest.name)  # the last run may have been killed before it
     kept, step, num_steps = keep_best(record, options), 0, config.train_config.num_steps
+    decided = recovery.Recovery(record, config, options)
     while step < num_steps and not ends_early(record, kept, options, num_steps):
-        done = run_phase(next(workers), train_phase, 'train', {**shared, **training}, record)
+        arguments = {**shared, **training, **decided.arguments()}
+        try:
+            done = run_phase(next(workers), train_phase, 'train', arguments, record, 60 * options.watchdog or None)
+        except PhaseFailed as failed:
+            decided.after(failed, workers, arguments)
+            continue
         step = done['step']
         evaluate(Path(done['checkpoint']).name)
         kept = keep_best(record, options, strict=evaluates)
     screen.show_summary(record)
-
-
-def train_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
-    """The phase that trains to the next checkpoint; only its process imports TensorFlow."""
-    from object_detection.training.train import train
-    return train(report, stopping, **arguments)
 
 
 def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -236,9 +245,10 @@ def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         config.train_config.num_steps = options.num_train_steps
     evaluated = checkpoint_to_evaluate(options)
     findings, reports = preflight.examine(config, options.pipeline_config_path, SAMPLE, SECONDS, lenient=True,
-                                          training=not evaluated, on_train_data=options.eval_on_train_data)
+                                          training=not evaluated, on_train_data=options.eval_on_train_data,
+                                          most_broken=options.skip_bad_records)
     if not evaluated:
-        findings = [*checks.check_model_dir(options.model_dir), *findings]
+        findings = [*checks.check_model_dir(options.model_dir), *recovery.check_parts(options, config), *findings]
     elif message := paths.remote(evaluated):
         findings.append(checks.error('--checkpoint_dir' if options.checkpoint_dir else '--checkpoint', message))
     for name, report in reports.items():
@@ -248,6 +258,7 @@ def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     preflight.demand(findings)
     check_best_metric(options, config)
     return config, {'data': {name: report.fingerprint for name, report in reports.items()},
+                    'broken': {name: report.broken for name, report in reports.items() if report.broken},
                     'warnings': [str(finding) for finding in findings if finding.severity == 'warning']}
 
 

@@ -10,6 +10,7 @@ from object_detection import checkpoints, inputs, protos
 from object_detection.config import label_map, metrics_set, pipeline
 from object_detection.evaluation import drawing, metrics, summaries
 from object_detection.evaluation.samples import samples
+from object_detection.inputs.skipping import Skipping
 from object_detection.layers import devices
 from object_detection.models import build
 from object_detection.models.detector import Detector, Tensors
@@ -26,7 +27,7 @@ Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.eval_datase
 
 def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: str,
              checkpoint_path: str | None = None, known: Collection[str] = (), on_train_data: bool = False,
-             sample_1_of_n: int = 1) -> dict[str, Any]:
+             sample_1_of_n: int = 1, skipped: Collection[int] = (), most_skipped: int = 0) -> dict[str, Any]:
     """Evaluate one checkpoint: a phase (utils/phases.py). Numbers and images go to model_dir/eval for TensorBoard.
 
     Args:
@@ -35,10 +36,14 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         known: names (ckpt-7) of checkpoints that need no evaluation.
         on_train_data: evaluate the records of train_input_reader, and write to model_dir/eval_train.
         sample_1_of_n: evaluate every n-th picture only.
+        skipped: indices of records that are not evaluated.
+        most_skipped: broken records are skipped, too, until there are this many.
     Events:
-        device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) after each batch.
+        device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) after each batch;
+        skipped(reader, records: {index: reason}).
     Returns:
-        {'step', 'checkpoint', 'pictures', 'metrics': [(name, value)]}; an empty dict if there is nothing to do.
+        {'step', 'checkpoint', 'pictures', 'skipped', 'metrics': [(name, value)]}, 'skipped' being how many were; an
+        empty dict if there is nothing to do.
     Raises:
         UserError, OutOfMemory (not even one image fits), Interrupted.
     """
@@ -65,22 +70,30 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         if stopping():
             raise Interrupted('stopped as asked')
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
+        skipping = Skipping('train_input_reader' if on_train_data else 'eval_input_reader[0]', skipped, most_skipped,
+                            report)
         with summaries.Writer(folder) as writer:
-            pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping)
+            pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping, skipping)
             writer.scalars(step, values)
-    return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures, 'metrics': values}
+    return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures,
+            'skipped': sum(index % reader.sample_1_of_n_examples == 0 for index in skipping.indices), 'metrics': values}
 
 
 def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, labels: label_map.LabelMap,
-              model: Detector, step: int, writer: summaries.Writer, report: Report, stopping: Stopping
-              ) -> tuple[int, list[tuple[str, float]]]:
+              model: Detector, step: int, writer: summaries.Writer, report: Report, stopping: Stopping,
+              skipping: Skipping) -> tuple[int, list[tuple[str, float]]]:
     """Return the number of pictures, and (name, value) of all metrics and of all losses (means over the pictures)."""
     options = config.eval_config
     collectors = metrics.collectors(options, labels)
     need_masks = metrics_set.need_masks(options)
-    dataset, batch_size = _dataset(config, reader, model.resizer, labels)
-    run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
-    batches = _batches(dataset, reader, labels, batch_size)
+    batch_size = _batch_size(config, model.resizer)
+
+    def read_from(first: int) -> tf.data.Dataset:
+        return inputs.eval_dataset(config, reader, model.resizer, labels, batch_size, start_step=first,
+                                   left_out=skipping.indices)
+
+    run = _traced(model, config.train_config.add_regularization_loss, read_from(0).element_spec)
+    batches = _batches(read_from, reader, labels, batch_size, skipping)
     losses: dict[str, list[np.ndarray]] = {}
     pictures = 0
     for features, groundtruth, batch_losses, detections in _run_all(run, batches, batch_size, report):
@@ -103,23 +116,31 @@ def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader
     return pictures, numbers + [(name, float(np.mean(np.concatenate(values)))) for name, values in losses.items()]
 
 
-def _dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resizer: Resizer,
-             labels: label_map.LabelMap) -> tuple[tf.data.Dataset, int]:
-    """Return (dataset, batch size): 1 where images differ in size, else the config's or what PIXELS_AT_ONCE allows."""
-    batch_size = 1
-    if resizer.size:
-        batch_size = max(config.eval_config.batch_size, PIXELS_AT_ONCE // (resizer.size[0] * resizer.size[1]))
-    return inputs.eval_dataset(config, reader, resizer, labels, batch_size), batch_size
+def _batch_size(config: protos.TrainEvalPipelineConfig, resizer: Resizer) -> int:
+    """Return 1 where images differ in size, else the config's batch size or what PIXELS_AT_ONCE allows."""
+    if not resizer.size:
+        return 1
+    return max(config.eval_config.batch_size, PIXELS_AT_ONCE // (resizer.size[0] * resizer.size[1]))
 
 
-def _batches(dataset: tf.data.Dataset, reader: protos.InputReader, labels: label_map.LabelMap, batch_size: int
-             ) -> Iterator[Batch]:
-    """Yield the batches; raise a UserError that names the picture if one is broken."""
-    batches, count = iter(dataset), 0
+def _batches(read_from: Callable[[int], tf.data.Dataset], reader: protos.InputReader, labels: label_map.LabelMap,
+             batch_size: int, skipping: Skipping) -> Iterator[Batch]:
+    """Yield the batches; raise a UserError that names the picture if one is broken and may not be skipped.
+
+    Args:
+        read_from: returns the data set from a batch on, without the records that are skipped so far.
+    """
+    batches, count = iter(read_from(0)), 0
     keep_alive(batches)
     while True:
-        with inputs.naming_broken_records(reader, labels, count, batch_size):
-            batch = next(batches, None)
+        try:
+            with inputs.naming_broken_records(reader, labels, count, batch_size, left_out=skipping.indices):
+                batch = next(batches, None)
+        except inputs.BrokenRecords as error:
+            skipping.add(error)
+            batches = iter(read_from(count))
+            keep_alive(batches)
+            continue
         if batch is None:
             return
         yield batch

@@ -9,9 +9,9 @@ here. They are in builders/input_functions.py, above this package.
 import importlib
 from typing import Any
 
-from object_detection.inputs.dataset import eval_dataset, naming_broken_records, train_dataset
+from object_detection.inputs.dataset import BrokenRecords, eval_dataset, naming_broken_records, train_dataset
 
-__all__ = ['eval_dataset', 'naming_broken_records', 'train_dataset']
+__all__ = ['BrokenRecords', 'eval_dataset', 'naming_broken_records', 'train_dataset']
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """The tf.data.Datasets that training and evaluation iterate over."""
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -23,7 +23,8 @@ _READ = 16  # records per call into Python; a call alone costs as much as readin
 
 
 def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_map: LabelMap | None = None,
-                  batch_size: int | None = None, start_step: int = 0, seed: int = 0) -> tf.data.Dataset:
+                  batch_size: int | None = None, start_step: int = 0, seed: int = 0,
+                  skipped: Iterable[int] = ()) -> tf.data.Dataset:
     """Return the training batches (features, groundtruth), starting with batch `start_step`.
 
     A batch stacks what `_preparation` makes of its pictures. Batch k is the same whether the data set starts at 0 or
@@ -35,17 +36,20 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
         label_map: None to trust the class ids of the records.
         batch_size: pictures per step, of all devices together; None: train_config.batch_size.
         seed: of order and augmentation, below 2**31.
+        skipped: indices of records in whose places others come; see Stream.
     """
     reader = config.train_input_reader
     batch_size = batch_size or config.train_config.batch_size
     augment = augmentation.build(config.train_config.data_augmentation_options)
     prepare = _preparation(config, reader, resize, label_map,
                            lambda sample, position: augment(sample, Random(seed, position)))
-    return _batches(Stream(reader, seed), start_step * batch_size, prepare, batch_size, reader.drop_remainder)
+    stream = Stream(reader, seed, skipped=skipped)
+    return _batches(stream, start_step * batch_size, prepare, batch_size, reader.drop_remainder)
 
 
 def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resize: Resize,
-                 label_map: LabelMap | None = None, batch_size: int | None = None, seed: int = 0) -> tf.data.Dataset:
+                 label_map: LabelMap | None = None, batch_size: int | None = None, seed: int = 0,
+                 start_step: int = 0, left_out: Iterable[int] = ()) -> tf.data.Dataset:
     """Return the evaluation batches (features, groundtruth) of one input_reader, without augmentation.
 
     One pass over the records unless reader.num_epochs asks for more; the last batch may be smaller.
@@ -53,30 +57,45 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
     Args:
         reader: one of config.eval_input_reader or config.train_input_reader.
         batch_size: None: eval_config.batch_size.
+        left_out: indices of records that are not evaluated; see Stream.
         Others: see train_dataset.
     """
     prepare = _preparation(config, reader, resize, label_map, lambda sample, position: sample)
-    stream = Stream(reader, seed, epochs=reader.num_epochs or 1)
-    return _batches(stream, 0, prepare, batch_size or config.eval_config.batch_size, drop_remainder=False)
+    stream = Stream(reader, seed, epochs=reader.num_epochs or 1, left_out=left_out)
+    batch_size = batch_size or config.eval_config.batch_size
+    return _batches(stream, start_step * batch_size, prepare, batch_size, drop_remainder=False)
+
+
+class BrokenRecords(UserError):
+    """Records that cannot be read.
+
+    Attributes:
+        faults: {index of the record: what is wrong with it, with the name of the picture and the place in the file}.
+    """
+
+    def __init__(self, faults: dict[int, list[str]]) -> None:
+        super().__init__([line for lines in faults.values() for line in lines])
+        self.faults = faults
 
 
 @contextlib.contextmanager
 def naming_broken_records(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
-                          seed: int = 0, steps: int = 1) -> Iterator[None]:
-    """Take batch `step`, or `steps` of them from there on, of a train_dataset or eval_dataset inside the block; a
-    UserError names their broken records."""
+                          seed: int = 0, steps: int = 1, skipped: Iterable[int] = (), left_out: Iterable[int] = ()
+                          ) -> Iterator[None]:
+    """Take batch `step`, or `steps` of them from there on, of a train_dataset or eval_dataset inside the block;
+    BrokenRecords names their broken records."""
     try:
         yield
     except _READ_ERRORS as error:
-        findings = _broken(reader, label_map, step * batch_size, steps * batch_size, seed)
-        if not findings:
+        stream = Stream(reader, seed, skipped=skipped, left_out=left_out)
+        faults = _broken(stream, reader, label_map, step * batch_size, steps * batch_size)
+        if not faults:
             raise
-        raise UserError(findings) from error
+        raise BrokenRecords(faults) from error
 
 
-def _broken(reader, label_map, position, batch_size, seed):
+def _broken(stream, reader, label_map, position, batch_size):
     """Describe each broken record of a batch; of the records read with it, if there are none in the batch."""
-    stream = Stream(reader, seed)
     decode = decoder(reader, label_map)
 
     def faults(i):
@@ -95,10 +114,10 @@ def _broken(reader, label_map, position, batch_size, seed):
                 for fault in found]
 
     for first, count in ((position, batch_size), (position + batch_size, _READ)):
-        indices = stream.records_at(first, count).tolist()
-        if findings := [finding for i in dict.fromkeys(indices) for finding in faults(i)]:
-            return findings
-    return []
+        indices = stream.records_at(first, max(0, min(count, stream.end - first))).tolist()
+        if found := {i: lines for i in dict.fromkeys(indices) if (lines := faults(i))}:
+            return found
+    return {}
 
 
 def examples(stream: Stream, prepare: Callable[[tf.Tensor, tf.Tensor], Any], first: int = 0) -> tf.data.Dataset:

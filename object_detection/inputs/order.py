@@ -1,5 +1,6 @@
 """The order of the records in training and evaluation: a pure function of the seed."""
 import functools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -16,13 +17,20 @@ class Stream:
     With shuffle every epoch is a full permutation of the records, another one for each (seed, epoch); without, the
     order is that of the files. `sample_1_of_n_examples: n` keeps records 0, n, 2n, ... With
     sample_from_datasets_weights each entry of input_path is a data set of its own, drawn at random with its weight.
+
+    Args:
+        epochs: passes over the records, 0 for endless; None: reader.num_epochs.
+        skipped: indices of records that are not read. Wherever one would come, the next record of its data set comes
+            instead, so all other positions stay as they are.
+        left_out: indices of records that the sequence does not have; those behind them move up.
     """
 
-    def __init__(self, reader: protos.InputReader, seed: int = 0, epochs: int | None = None) -> None:
-        """epochs: passes over the records, 0 for endless; None: reader.num_epochs."""
+    def __init__(self, reader: protos.InputReader, seed: int = 0, epochs: int | None = None,
+                 skipped: Iterable[int] = (), left_out: Iterable[int] = ()) -> None:
         self.records = Records(reader.tf_record_input_reader.input_path)
         self._seed, self._shuffle = seed, reader.shuffle
         kept = np.arange(0, len(self.records), max(reader.sample_1_of_n_examples, 1))
+        kept = np.setdiff1d(kept, list(left_out))
         weights = list(reader.sample_from_datasets_weights)
         ends = np.cumsum(self.records.groups) if weights else [len(self.records)]
         self._sets = np.split(kept, np.searchsorted(kept, ends[:-1]))
@@ -30,6 +38,7 @@ class Stream:
         empty = [i for i, members in enumerate(self._sets) if not len(members)]
         if empty:
             raise UserError(f'{reader.tf_record_input_reader.input_path[empty[0]]} holds no records to draw from')
+        self._stand_ins = {bad: good for members in self._sets for bad, good in _stand_ins(members, set(skipped))}
         epochs = reader.num_epochs if epochs is None else epochs
         self.size = len(kept)
         self.end: int = self.size * epochs if epochs else np.iinfo(np.int64).max
@@ -40,12 +49,16 @@ class Stream:
     def records_at(self, first: int, count: int) -> np.ndarray:
         """Return the record indices (int64 [count]) of positions first, first + 1, ..."""
         positions = np.arange(first, first + count)
-        if self._shares is None:
-            return self._members(0, positions)
         indices: np.ndarray = np.empty(count, np.int64)
-        which, turns = self._choices(positions)
-        for number in range(len(self._sets)):
-            indices[which == number] = self._members(number, turns[which == number])
+        if self._shares is None:
+            indices[:] = self._members(0, positions)
+        else:
+            which, turns = self._choices(positions)
+            for number in range(len(self._sets)):
+                indices[which == number] = self._members(number, turns[which == number])
+        drawn = indices.copy()
+        for bad, good in self._stand_ins.items():
+            indices[drawn == bad] = good
         return indices
 
     def read(self, first: int, count: int) -> np.ndarray:
@@ -95,3 +108,12 @@ class Stream:
         """Return the data set drawn at each position of a block: int64 [_BLOCK]."""
         uniform = np.random.PCG64([self._seed, 1 << 32, block]).random_raw(_BLOCK) / 2.0**64
         return np.searchsorted(self._shares, uniform, side='right')
+
+
+def _stand_ins(members, skipped):
+    """Yield (skipped record, the next of its data set that is not) for the records `members` of a data set."""
+    for place in np.flatnonzero(np.isin(members, list(skipped))):
+        good = next((int(i) for i in np.roll(members, -place) if int(i) not in skipped), None)
+        if good is None:
+            raise UserError(f'all {len(members)} records of a data set would be skipped')
+        yield int(members[place]), good

@@ -35,6 +35,7 @@ class Report:
         errors: lines about what would spoil or stop a training.
         warnings: lines about what is worth a look.
         fatal: those errors at which the input pipeline fails, or after which the loss is not finite.
+        broken: {index: what is wrong} of the opened records with such an error.
         others: keys of features in the opened records that are not part of the schema.
         fingerprint: see records.fingerprint.
     """
@@ -48,6 +49,7 @@ class Report:
     errors: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
     fatal: list[str] = dataclasses.field(default_factory=list)
+    broken: dict[str, str] = dataclasses.field(default_factory=dict)
     others: list[str] = dataclasses.field(default_factory=list)
     fingerprint: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -87,6 +89,8 @@ def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: 
         for severity, kind, detail, _ in look.faults:
             place = f'{_name(look)} ({records.where(i)}{"; " + detail if detail else ""})'
             places.setdefault((severity, kind), []).append(place)
+        if kinds := [fault.kind for fault in look.faults if fault.fatal]:
+            report.broken[str(i)] = f'{_name(look)}: {"; ".join(kinds)} ({records.where(i)})'
     stopping = {fault.kind for look in looks.values() for fault in look.faults if fault.fatal}
     for (severity, kind), found_at in places.items():
         line = _line(kind, found_at)
@@ -102,7 +106,7 @@ def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: 
 
 
 def check_data(config: Any, sample: int | None = 1000, seconds: float | None = None, lenient: bool = False,
-               training: bool = True) -> tuple[list[Finding], dict[str, Report]]:
+               training: bool = True, most_broken: int = 0) -> tuple[list[Finding], dict[str, Report]]:
     """Look at the records of all input_readers of a TrainEvalPipelineConfig.
 
     Args:
@@ -110,6 +114,8 @@ def check_data(config: Any, sample: int | None = 1000, seconds: float | None = N
         seconds: see check.
         lenient: what neither stops a run nor leaves it without usable boxes is a warning.
         training: look at those of train_input_reader too.
+        most_broken: so many records of a reader may be broken, and are going to be skipped: what is wrong with them is
+            a warning. Report.broken has more only where this is 0.
     Returns:
         findings: what config.checks does not find; missing files and label maps are left to it. Readers of the same
             records share them: each is listed for the first.
@@ -140,7 +146,9 @@ def check_data(config: Any, sample: int | None = 1000, seconds: float | None = N
         known[key] = reports[name] = report
         useless = list(_useless(report, name == 'train_input_reader'))
         mild = 'warning' if lenient and not any(severity == 'error' for severity, _ in useless) else 'error'
-        findings += [Finding('error' if line in report.fatal else mild, field, line) for line in report.errors]
+        skipped = 0 < len(report.broken) <= most_broken
+        severity_of = dict.fromkeys(report.fatal, 'warning' if skipped else 'error')
+        findings += [Finding(severity_of.get(line, mild), field, line) for line in report.errors]
         findings += [Finding(severity, field, line) for severity, line in useless]
         findings += [Finding('warning', field, line) for line in [*report.warnings, *_unused(labels, report)]]
     return findings, reports

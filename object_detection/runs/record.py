@@ -7,7 +7,9 @@
      "data": {digest: fingerprint},                     the data sets that `starts` name; see records.fingerprint
      "phases": [{"title", "start", "started", "seconds", "outcome", "message", "from_step", "step", "checkpoint",
                  "pictures", "device", "precision", "peak_memory", "warnings"}],
-     "checkpoints": {"ckpt-7": {"step": 700, "eval": {metric: value}, "eval_train": {...}}}}
+     "checkpoints": {"ckpt-7": {"step": 700, "eval": {metric: value}, "eval_train": {...}}},
+     "recovery": {...}}                                 what was decided after phases that ended badly; see
+                                                        commands/recovery.py
 
 A metric without a value is null. A phase whose outcome is null is running, or its command was killed.
 """
@@ -101,6 +103,25 @@ class Record:
             content['starts'].append(entry)
             self._start = len(content['starts']) - 1
 
+    def skip(self, reader: str, records: dict[str, str]) -> None:
+        """Note records of an input_reader that are not read from now on: {index: reason}."""
+        with self.changing() as content:
+            data = self._data_now(reader)
+            known = content['recovery'].setdefault('skipped', {}).get(reader, {})
+            kept = known['records'] if known.get('data') == data else {}
+            content['recovery']['skipped'][reader] = {'data': data, 'records': {**kept, **records}}
+
+    def skipped(self, reader: str) -> list[int]:
+        """Return the indices of the records that are not read; an empty list if the data is not what it was."""
+        known = self.content['recovery'].get('skipped', {}).get(reader, {})
+        return sorted(map(int, known['records'])) if known and known['data'] == self._data_now(reader) else []
+
+    def _data_now(self, reader: str) -> str | None:
+        """Return the digest of the data that an input_reader has in this start."""
+        if self._start is None or self._start >= len(self.content['starts']):
+            return None
+        return self.content['starts'][self._start]['data'].get(reader)
+
     def last_start(self) -> dict[str, Any] | None:
         """Return the newest start that trained; None if there was none."""
         return next((start for start in reversed(self.content['starts']) if start['trains']), None)
@@ -156,7 +177,8 @@ class PhaseRecord:
 
     def end(self, outcome: Outcome) -> None:
         """Write the outcome and what it says."""
-        self.entry.update((key, outcome.data[key]) for key in ('step', 'checkpoint', 'pictures') if key in outcome.data)
+        self.entry.update((key, outcome.data[key]) for key in ('step', 'checkpoint', 'pictures', 'skipped')
+                          if key in outcome.data)
         self.entry.update(seconds=round(time.monotonic() - self._began, 3), outcome=outcome.kind,
                           peak_memory=outcome.peak_memory)
         if outcome.message:
@@ -182,7 +204,8 @@ def read(path: Path) -> dict[str, Any]:
     if content.get('format', FORMAT) != FORMAT:
         raise UserError(f'{path}: has the format {content["format"]!r}, and this version reads {FORMAT}; use the '
                         'version that wrote it')
-    for key, empty in (('starts', []), ('configs', {}), ('data', {}), ('phases', []), ('checkpoints', {})):
+    for key, empty in (('starts', []), ('configs', {}), ('data', {}), ('phases', []), ('checkpoints', {}),
+                       ('recovery', {})):
         if not isinstance(content.setdefault(key, empty), type(empty)):
             raise UserError(f'{path}: {key!r} must be {"a list" if empty == [] else "an object"}; {_ADVICE}')
     return {'format': FORMAT, **content}

@@ -1,7 +1,7 @@
 """The run in MLflow: parameters, metrics over the steps, artifacts. Written from run.json and the TensorBoard files.
 
 It may be called again and again: what is in MLflow already stays as it is, and a resumed training continues its run.
-Where MLflow is, says MLFLOW_TRACKING_URI; without it MLflow keeps everything in mlflow.db in the current folder.
+Where MLflow is, says MLFLOW_TRACKING_URI; without it everything goes into the folder mlflow of the model_dir.
 """
 import importlib.util
 import logging
@@ -19,6 +19,7 @@ from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
 EXPERIMENT = 'object_detection'  # where MLFLOW_EXPERIMENT_NAME says nothing else
+_SQLITE = 'sqlite:///'
 _AT_ONCE, _LONGEST = 100, 500  # parameters and metrics that MLflow takes at once, characters of a value
 _STATUS = {'done': 'FINISHED', 'interrupted': 'KILLED', None: 'RUNNING'}  # any other outcome: FAILED
 
@@ -41,8 +42,9 @@ def log(model_dir: str | Path, summary: Path, ended: bool = False) -> None:
     logging.getLogger('mlflow').setLevel(logging.WARNING)
     folder = Path(model_dir)
     with files.turn(folder / '.mlflow.lock', 120):  # an evaluation beside the training may do the same
-        client, record = MlflowClient(), Record(folder)
-        state = _state(client, record)
+        uri = tracking_uri(folder)
+        client, record = MlflowClient(uri), Record(folder)
+        state = _state(client, record, uri)
         run_id = state['run_id']
         _log_config(client, run_id, record)
         _log_metrics(client, run_id, list(_points(folder, record, state)))
@@ -54,14 +56,28 @@ def log(model_dir: str | Path, summary: Path, ended: bool = False) -> None:
             content['mlflow'] = state
 
 
-def _state(client: Any, record: Record) -> dict[str, Any]:
+def tracking_uri(model_dir: Path) -> str:
+    """Return MLFLOW_TRACKING_URI, or that of a database in the model_dir."""
+    if uri := os.environ.get('MLFLOW_TRACKING_URI'):
+        return uri
+    return f'{_SQLITE}{(files.make_dir(model_dir / "mlflow").resolve() / "mlflow.db").as_posix()}'
+
+
+def artifact_location(uri: str) -> str | None:
+    """Return where the files of an experiment go: beside the database of a local one, where MLflow would make a folder
+    mlruns in the current folder; None to leave it to MLflow."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return (Path(uri.removeprefix(_SQLITE)).resolve().parent / 'mlartifacts').as_uri()
+
+
+def _state(client: Any, record: Record, uri: str) -> dict[str, Any]:
     """Return what run.json says of the run in MLflow: {'uri', 'run_id', 'logged': {tag: last step}}.
 
     Begin a run if there is none; one elsewhere, or one that was deleted, is not continued.
     """
-    from mlflow import get_tracking_uri
     from mlflow.exceptions import MlflowException
-    state, uri = record.content.get('mlflow', {}), get_tracking_uri()
+    state = record.content.get('mlflow', {})
     if state.get('uri') == uri:
         try:
             if client.get_run(state['run_id']).info.lifecycle_stage == 'active':
@@ -70,7 +86,7 @@ def _state(client: Any, record: Record) -> dict[str, Any]:
             pass  # there is no such run any more
     name = os.environ.get('MLFLOW_EXPERIMENT_NAME', EXPERIMENT)
     known = client.get_experiment_by_name(name)
-    experiment = known.experiment_id if known else client.create_experiment(name)
+    experiment = known.experiment_id if known else client.create_experiment(name, artifact_location(uri))
     run = client.create_run(experiment, run_name=record.folder.resolve().name)
     state = {'uri': uri, 'run_id': run.info.run_id, 'logged': {}}
     with record.changing() as content:  # at once: nothing begins a second run if this process is killed now

@@ -226,11 +226,12 @@ class MovingAverage(tf.Module):
         self.ema_base_optimizer.reset_hypers()
 
 
-def build(config: protos.Optimizer, variables: Sequence[tf.Variable]) -> Optimizer | MovingAverage:
+def build(config: protos.Optimizer, variables: Sequence[tf.Variable],
+          learning_rate_factor: float = 1.) -> Optimizer | MovingAverage:
     """Build the optimizer of a config that has passed config/checks, with slots for `variables`."""
     kind = config.WhichOneof('optimizer')
     c = getattr(config, kind)
-    rate = schedules.build(c.learning_rate)
+    rate = schedules.scaled(schedules.build(c.learning_rate), learning_rate_factor)
     if kind == 'momentum_optimizer':
         optimizer: Optimizer = Momentum(variables, rate, c.momentum_optimizer_value)
     elif kind == 'rms_prop_optimizer':

@@ -62,6 +62,11 @@ def cosine_decay(base: float, total_steps: int, warmup_rate: float = 0., warmup_
     return rate
 
 
+def scaled(schedule: Schedule, factor: float) -> Schedule:
+    """factor * schedule."""
+    return schedule if factor == 1. else lambda step: factor * schedule(step)
+
+
 def build(config: protos.LearningRate) -> Schedule:
     """Build the schedule of a config that has passed config/checks."""
     kind = config.WhichOneof('learning_rate')

@@ -84,6 +84,10 @@ class Screen:
             console.log(f'train: the state of the optimizer was taken out of {", ".join(checkpoints)}: only the newest '
                         'checkpoints keep it (--keep_optimizer)')
 
+    def _skipped(self, reader, records):
+        for line in records.values():
+            console.warn(f'{reader}: skipped: {line}')
+
     def _evaluated(self, pictures):
         self._bar.update(pictures)
 
@@ -95,15 +99,17 @@ def show_end(title: str, seconds: float, peak_memory: int | None) -> None:
 
 
 def show_evaluation(title: str, step: int, pictures: int, metrics: Sequence[tuple[str, float]],
-                    record: Record | None = None) -> None:
+                    record: Record | None = None, skipped: int = 0) -> None:
     """Print one line about an evaluation: the mAP of each metric, and HEADLINE; then a table of what changed.
 
     Args:
+        skipped: the number of broken records that were not evaluated.
         record: with this evaluation and those before it; None for no table.
     """
     chosen = {*leading_metrics(name for name, _ in metrics), *HEADLINE}
     headline = ', '.join(f'{short_name(name)} {value:.4f}' for name, value in metrics if name in chosen)
-    console.log(f'{title}: step {step}, {pictures} pictures: {headline}')
+    missing = f', {skipped} broken {"one" if skipped == 1 else "ones"} skipped' if skipped else ''
+    console.log(f'{title}: step {step}, {pictures} pictures{missing}: {headline}')
     entries = sorted((entry for entry in record.entries.values() if title in entry and entry['step'] < step),
                      key=lambda entry: entry['step']) if record else []
     if entries:

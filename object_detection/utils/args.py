@@ -93,6 +93,11 @@ def seed(text: str) -> int:
     return _number(text, int, 0, 2**31 - 1, 'a whole number from 0 to 2147483647')
 
 
+def minutes(text: str) -> float:
+    """Argument type: minutes, at least 0."""
+    return _number(text, float, 0, 1e6, 'a number of minutes of at least 0')
+
+
 def fraction(text: str) -> float:
     """Argument type: a number from 0 to 1."""
     return _number(text, float, 0, 1, 'a number from 0 to 1')

@@ -5,6 +5,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 # What C++ libraries write or say when an allocation fails; some of them then end the whole process (SIGABRT).
 # 'Status: 1' is oneDNN's out_of_memory; 'Dst tensor' is what TensorFlow says of a copy that found no GPU memory.
 ALLOCATION_FAILED = re.compile(
@@ -29,7 +34,18 @@ def memory_ran_out(code: int | None, written: Iterable[bytes], kills_before: int
         reason = next((line for line in lines if ALLOCATION_FAILED.search(line)), '')
         if reason:
             return f'main memory ran out, and the library that asked for it ended the process ({reason[:160]})'
+    if code == -getattr(signal, 'SIGSEGV', 11) and (limit := memory_limit()):
+        return (f'the process crashed (SIGSEGV) under a memory limit of {limit / 1e9:.2f} GB (ulimit), as libraries do '
+                'that take no notice of a failed allocation')
     return ''
+
+
+def memory_limit() -> int | None:
+    """Return the bytes of memory that the system allows a process of ours (ulimit -d, -v); None for no limit."""
+    if resource is None:
+        return None
+    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    return min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=None)
 
 
 def oom_kills(root: Path = Path('/')) -> int:

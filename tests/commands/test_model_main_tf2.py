@@ -161,19 +161,20 @@ class Evaluations:
     def __init__(self, folder):
         self.folder, self.asked = folder, []
 
-    def __call__(self, worker, phase, title, arguments, record):
+    def __call__(self, worker, phase, title, arguments, record, watchdog):
         path = Path(arguments['checkpoint_path'])
         self.asked.append(path.name)
         if path == self.folder:
             path = max(self.folder.glob('*.index')).with_suffix('')
-        return {'checkpoint': str(path), 'step': 10, 'pictures': 1, 'metrics': [('DetectionBoxes_Precision/mAP', .5)]}
+        return {'checkpoint': str(path), 'step': 10, 'pictures': 1, 'skipped': 0,
+                'metrics': [('DetectionBoxes_Precision/mAP', .5)]}
 
     def follow(self, monkeypatch, tmp_path, timeout):
         monkeypatch.setattr(runs, 'run_phase', self)
         monkeypatch.setattr(runs, 'POLL_SECONDS', .01)
         monkeypatch.setattr(runs.phases, 'Worker', lambda preload: None)
         options = SimpleNamespace(model_dir=tmp_path / 'model', eval_timeout=timeout, eval_on_train_data=False,
-                                  sample_1_of_n_eval_examples=1)
+                                  sample_1_of_n_eval_examples=1, skip_bad_records=0, watchdog=30.)
         runs.evaluate_folder(None, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
         return self.asked
 

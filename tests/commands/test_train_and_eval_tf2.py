@@ -25,13 +25,13 @@ from tests.support.phase_runs import events, run
 
 ROOT = Path(__file__).parents[2]
 CALL = ('import sys; from object_detection.commands import train_and_eval_tf2 as script\n'
-        'from object_detection.utils import errors\n'
+        'from object_detection.utils import errors, machine\n'
         'try:\n    errors.run_main(script.main, sys.argv[1:])\n'
-        'finally:\n    print("tensorflow" in sys.modules, file=sys.stderr)')
+        'finally:\n    print(machine.peak_memory(), "tensorflow" in sys.modules, file=sys.stderr)')
 
 
 def start(folder, *options):
-    """The script as a process; the last line of its stderr says whether it imported TensorFlow."""
+    """The script as a process; the last line of its stderr has its peak memory and whether it imported TensorFlow."""
     command = [sys.executable, '-c', CALL, '--model_dir', str(folder / 'model'),
                '--pipeline_config_path', str(folder / 'pipeline.config'), *map(str, options)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -66,7 +66,8 @@ def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
     wait_for_the_lock(model)
 
     code, output, errors = finish(start(tmp_path, *options))
-    assert code == 0 and errors.splitlines()[-1] == 'False', errors
+    memory, imported = errors.splitlines()[-1].split()
+    assert code == 0 and imported == 'False' and int(memory) < 150e6, errors
     assert f'{model / "ckpt-2"}, step 20' in output and 'mAP@.50IOU' in output
     assert losses(model) == losses(tmp_path / 'straight')
     written = json.loads((model / 'run.json').read_text())
@@ -96,10 +97,11 @@ class Phases:
                                        keep_optimizer=3, best_metric='', patience=None, seed=0, precision=None,
                                        xla=False, steps_per_loop=1,
                                        sample_1_of_n_eval_examples=1, eval_on_train_data=True,
-                                       sample_1_of_n_eval_on_train_examples=1, record_summaries=True)
+                                       sample_1_of_n_eval_on_train_examples=1, record_summaries=True,
+                                       accumulate=None, on_oom='stop', on_nan='stop', skip_bad_records=0, watchdog=30.)
         self.config = pipeline.parse(f'train_config {{ num_steps: {num_steps} }}')
 
-    def __call__(self, worker, phase, title, arguments, record):
+    def __call__(self, worker, phase, title, arguments, record, watchdog):
         newest = [prefix.name for prefix in paths.training_checkpoints(self.folder)][:1]
         self.asked.append((title, *newest))
         if title == 'train':
@@ -107,7 +109,7 @@ class Phases:
             for end in ('index', 'data-00000-of-00001'):
                 (self.folder / f'ckpt-{number}.{end}').write_text(f'{end} of {number}')
             return {'step': next(self.steps), 'checkpoint': str(self.folder / f'ckpt-{number}')}
-        return {'checkpoint': str(self.folder / newest[0]), 'step': 10, 'pictures': 1,
+        return {'checkpoint': str(self.folder / newest[0]), 'step': 10, 'pictures': 1, 'skipped': 0,
                 'metrics': [('DetectionBoxes_Precision/mAP', next(self.values) if title == 'eval' else .9)]}
 
     values = itertools.repeat(.5)

@@ -15,6 +15,7 @@ from tests.support import tiny
 
 MAP, LOSS = 'DetectionBoxes_Precision/mAP@.50IOU', 'Loss/total_loss'
 DATA = {'digest': 'aa', 'records': 5, 'bytes': 9, 'labels': {}, 'files': [{'path': 'x', 'records': 5, 'digest': 'b'}]}
+# Not in requirements-dev.txt: the client brings 34 packages, fastapi and databricks-sdk among them.
 needed = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ('mlflow', 'sqlalchemy', 'alembic')),
                             reason="MLflow is not installed here (pip install '.[mlflow]')")
 
@@ -38,7 +39,8 @@ def test_parameters_metrics_and_artifacts(tmp_path, monkeypatch):
     from mlflow import MlflowClient
     uri = f'sqlite:///{(tmp_path / "mlflow.db").as_posix()}'
     monkeypatch.setenv('MLFLOW_TRACKING_URI', uri)
-    monkeypatch.chdir(tmp_path)
+    (elsewhere := tmp_path / 'elsewhere').mkdir()
+    monkeypatch.chdir(elsewhere)
     folder = tmp_path / 'model'
     train(folder, [10, 20], 1e-8)
     reports.main([str(folder), '--tracker', 'mlflow'])
@@ -66,6 +68,32 @@ def test_parameters_metrics_and_artifacts(tmp_path, monkeypatch):
         'summary.html', 'pipeline.config', 'run.json'}
     kept = client.download_artifacts(run.info.run_id, 'pipeline.config', str(tmp_path))
     assert 'epsilon: 1e-06' in Path(kept).read_text(encoding='utf-8')
+    assert (tmp_path / 'mlartifacts' / run.info.run_id / 'artifacts' / 'run.json').exists()
+    assert not list(elsewhere.iterdir())
+
+
+@needed
+def test_without_an_address_it_goes_into_the_model_dir_and_nowhere_else(tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+    monkeypatch.delenv('MLFLOW_TRACKING_URI', raising=False)
+    (elsewhere := tmp_path / 'elsewhere').mkdir()
+    monkeypatch.chdir(elsewhere)
+    folder = tmp_path / 'model'
+    train(folder, [10], 1e-8)
+    reports.main([str(folder), '--tracker', 'mlflow', '--ended'])
+    uri = tracker.tracking_uri(folder)
+    assert uri.endswith('/model/mlflow/mlflow.db')
+    run = MlflowClient(uri).get_run(json.loads((folder / 'run.json').read_text())['mlflow']['run_id'])
+    assert run.info.status == 'FINISHED' and run.info.artifact_uri.startswith((folder / 'mlflow').resolve().as_uri())
+    assert sorted(path.name for path in (folder / 'mlflow').iterdir()) == ['mlartifacts', 'mlflow.db']
+    assert not list(elsewhere.iterdir())
+
+
+def test_files_lie_beside_a_local_database():
+    assert tracker.artifact_location('https://mlflow.example.com') is None
+    assert tracker.artifact_location('file:///data/mlruns') is None
+    local = tracker.artifact_location(f'sqlite:///{(Path.cwd() / "runs" / "mlflow.db").as_posix()}')
+    assert local == (Path.cwd() / 'runs' / 'mlartifacts').as_uri()
 
 
 def test_without_mlflow_it_is_one_line_before_any_work(tmp_path, monkeypatch):

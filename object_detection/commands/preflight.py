@@ -33,6 +33,6 @@ def examine(config: Any, path: Path, sample: int | None, seconds: float | None =
 def demand(findings: list[checks.Finding]) -> None:
     """Print the warnings; raise a UserError with the errors, if there are any."""
     for finding in findings:
-        if finding.severity == 'warning':  # notes are for train_t2.py
+        if finding.severity == 'warning':  # hints are for train_t2.py
             console.warn(str(finding))
     checks.demand(findings)

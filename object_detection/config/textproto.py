@@ -1,4 +1,5 @@
 """Text protos (pipeline.config, label_map.pbtxt): parse with all errors and advice; find the line of each field."""
+import dataclasses
 import difflib
 import itertools
 import re
@@ -77,43 +78,78 @@ def merge(text: str, message: _AnyMessage, source: str) -> _AnyMessage:
     return _read_into(text_format.Merge, text, message, source)
 
 
+@dataclasses.dataclass
+class Place:
+    """Where a field is in a text proto: offsets of characters, and its line, from 1.
+
+    start: of the name, or of the value in a list. inside: (first, after the last) character of the value; of a section,
+    of what is between the braces. brackets: the same of the list that the value is in, with its brackets.
+    """
+
+    line: int
+    start: int
+    inside: tuple[int, int]
+    brackets: tuple[int, int] | None = None
+
+
 def locate(text: str) -> dict[tuple, int]:
     """Return the line of each field: {('train_config', 0, 'batch_size', 0): 7}, lines from 1.
 
     A key is the path as name and index (how many of that name precede it in the same section), flattened. The text must
     parse.
     """
-    found: dict[tuple, int] = {}
+    return {key: place.line for key, place in places(text).items()}
+
+
+def key_of(field: str) -> tuple:
+    """Return the key in `locate` of a path such as eval_input_reader[0].label_map_path."""
+    parts = (part.rstrip(']').partition('[') for part in field.split('.'))
+    return tuple(itertools.chain.from_iterable((name, int(index or 0)) for name, _, index in parts))
+
+
+def places(text: str) -> dict[tuple, Place]:
+    """Return the place of each field, with the keys of `locate`. The text must parse."""
+    found: dict[tuple, Place] = {}
     # path, how many of each name so far, the list it is in
     sections: list[tuple[tuple, dict[str, int], str | None]] = [((), {}, None)]
     name: tuple | None = None
     listed: str | None = None
-    line = 1
+    elements: list[tuple] = []  # of the list that is open
+    line, opened = 1, 0
 
-    def enter(field: str) -> tuple:
+    def enter(field: str, start: int) -> tuple:
         path, counts, _ = sections[-1]
         key = (*path, field, counts.setdefault(field, 0))
         counts[field] += 1
-        found[key] = line
+        found[key] = Place(line, start, (start, start))
         return key
 
+    last: tuple = ()
     for match in _TOKEN.finditer(text):
         token, kind = match.group(), match.lastgroup
         if kind == 'word' and name is None:
-            name = enter(token)
+            name = enter(token, match.start())
         elif kind in ('word', 'string'):
+            last = name or last  # adjacent strings are one value
+            start = found[last].inside[0] if name is None else match.start()
+            found[last].inside = start, match.end()
             name = None
         elif token == '[' and name:
-            listed = name[-2]
+            listed, opened, elements = name[-2], match.start(), [name]
         elif token == ',' and listed:
-            name = enter(listed)
+            name = enter(listed, match.end())
+            elements.append(name)
         elif token == ']':
-            name = listed = None
+            for key in elements:
+                found[key].brackets = opened, match.end()
+            name, listed, elements = None, None, []
         elif token in '{<' and name:
+            found[name].inside = match.end(), match.end()
             sections.append((name, {}, listed))
             name = listed = None
         elif token in '}>' and kind == 'mark' and len(sections) > 1:
-            listed = sections.pop()[2]
+            path, _, listed = sections.pop()
+            found[path].inside = found[path].inside[0], match.start()
             name = None
         line += token.count('\n')
     return found

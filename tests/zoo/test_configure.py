@@ -91,7 +91,7 @@ def test_every_released_config_passes_the_checks(project, path):
     assert result.train_config.fine_tune_checkpoint == 'models/some_model/checkpoint/ckpt-0'
     batch = result.train_config.batch_size
     assert batch in (1, 2, 4) and result.train_config.num_steps == max(2500, 50 * 200 // batch)
-    notes = {finding.field.rpartition('.')[2] for finding in findings if finding.severity == 'note'}
+    notes = {finding.field.rpartition('.')[2] for finding in findings if finding.severity == 'hint'}
     assert not notes & configure.OBSOLETE
     assert changes['train_config.batch_size'][1] == str(result.train_config.batch_size)
 

@@ -11,15 +11,16 @@ from google.protobuf.message import Message
 
 from object_detection.config import paths, unread_fields
 from object_detection.config.checks import augmentation, evaluation, model, ranges, readers, training
-from object_detection.config.checks.findings import Finding, demand, error, located, merged
+from object_detection.config.checks.findings import Finding, Fix, demand, error, hint, located, merged, warning
 from object_detection.config.checks.readers import label_map_of
 from object_detection.config.checks.rules import apply, chooses
 from object_detection.config.checks.training import RULES_OF_MODEL as rules_of_training
 from object_detection.config.pipeline import Config
 
-__all__ = ['Finding', 'check', 'check_evaluation', 'check_fields', 'check_inputs', 'check_model', 'check_model_dir',
-           'check_part', 'check_training', 'demand', 'error', 'label_map_of', 'located', 'merged']
-_UNREAD = {'NO_EFFECT': ('note', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
+__all__ = ['Finding', 'Fix', 'check', 'check_evaluation', 'check_fields', 'check_inputs', 'check_model',
+           'check_model_dir', 'check_part', 'check_training', 'demand', 'error', 'hint', 'label_map_of', 'located',
+           'merged', 'warning']
+_UNREAD = {'NO_EFFECT': ('hint', 'has no effect'), 'IGNORED': ('warning', 'is ignored'),
            'REFUSED': ('error', 'is not supported')}
 
 

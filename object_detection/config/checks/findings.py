@@ -2,18 +2,32 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from object_detection.config import textproto
 from object_detection.utils.errors import ConfigError
 
 
 @dataclass(frozen=True)
+class Fix:
+    """A change of a config that puts a finding right.
+
+    field: path in the config. value: a number, text, or list for a repeated field. why: the reason, in a few words.
+    """
+
+    field: str
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """One fault. The message says what came, what is allowed, and what to do.
 
-    severity: 'error' (cannot work), 'warning' (works, perhaps not as meant) or 'note'. field: path in the config.
-    where: file and line, see located. source: the file at fault, if it is not the config. also: other fields that name
-    this file.
+    severity: 'error' (cannot work), 'warning' (works, perhaps not as meant) or 'hint' (may be meant). field: path
+    in the config. where: file and line, see located. source: the file at fault, if it is not the config. also: other
+    fields that name this file. fixes: what train_t2.py --fix changes. line: of the config, from 1; 0 if it is not
+    known.
     """
 
     severity: str
@@ -22,6 +36,8 @@ class Finding:
     where: str = ''
     source: str = ''
     also: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    line: int = 0
 
     def __str__(self) -> str:
         return f'{self.where}{", ".join([self.field, *self.also])}: {self.message}'
@@ -31,8 +47,12 @@ def error(field: str, message: str) -> Finding:
     return Finding('error', field, message)
 
 
-def warning(field: str, message: str) -> Finding:
-    return Finding('warning', field, message)
+def warning(field: str, message: str, *fixes: Fix) -> Finding:
+    return Finding('warning', field, message, fixes=fixes)
+
+
+def hint(field: str, message: str, *fixes: Fix) -> Finding:
+    return Finding('hint', field, message, fixes=fixes)
 
 
 def located(findings: Iterable[Finding], path: str | Path, overridden: bool = False) -> list[Finding]:
@@ -46,16 +66,17 @@ def located(findings: Iterable[Finding], path: str | Path, overridden: bool = Fa
         return [replace(finding, where=f'{path} with --config_override: ') for finding in findings]
     lines = textproto.locate(textproto.read_text(path))
 
-    def where(field: str) -> str:
-        key: tuple = ()
-        for part in field.split('.'):
-            name, _, index = part.rstrip(']').partition('[')
-            if (*key, name, int(index or 0)) not in lines:
-                break
-            key = (*key, name, int(index or 0))
-        return f'{path}:{lines[key]}: ' if key else f'{path}: '
+    def line_of(field: str) -> int:
+        key = textproto.key_of(field)
+        while key and key not in lines:
+            key = key[:-2]
+        return lines.get(key, 0)
 
-    return [replace(finding, where=where(finding.field)) for finding in findings]
+    def placed(finding: Finding) -> Finding:
+        line = line_of(finding.field)
+        return replace(finding, where=f'{path}:{line}: ' if line else f'{path}: ', line=line)
+
+    return [placed(finding) for finding in findings]
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:

@@ -218,7 +218,7 @@ def assumed(section: protos.DetectionModel) -> Iterator[Finding]:
     if (not path or paths.is_placeholder(path)) and any(
             label_map.keypoint_class(path, task.keypoint_class_name, task.keypoint_label_to_std)
             for task in center_net.keypoint_estimation_task):
-        yield Finding('note', 'model.center_net.keypoint_label_map_path',
+        yield Finding('hint', 'model.center_net.keypoint_label_map_path',
                       f'is {path or "not set"}; the keypoints of COCO are taken: {", ".join(label_map.COCO_KEYPOINTS)}')
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from object_detection import protos
 from object_detection.config import paths
-from object_detection.config.checks import augmentation, readers
+from object_detection.config.checks import augmentation, readers, schedules
 from object_detection.config.checks.extractors import TYPES, Extractor
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.checks.rules import Faults, Rule, apply, at_most, chooses
@@ -44,11 +44,7 @@ def _learning_rate(train: protos.TrainConfig) -> Iterator[Finding]:
         yield warning(f'{path}.decay', f'is {optimizer.decay:g}: as in the reference under TensorFlow 2 this divides '
                       f'the learning rate by 1 + {optimizer.decay:g} * step, at the end by '
                       f'{1 + optimizer.decay * train.num_steps:.0f}; set decay: 0 to leave it to the schedule')
-    cosine = optimizer.learning_rate.cosine_decay_learning_rate
-    if (optimizer.learning_rate.HasField('cosine_decay_learning_rate')
-            and cosine.warmup_steps + cosine.hold_base_rate_steps <= cosine.total_steps < train.num_steps):
-        yield warning(f'{path}.learning_rate.cosine_decay_learning_rate.total_steps', f'is {cosine.total_steps}, but '
-                      f'num_steps {train.num_steps}: the learning rate is 0 after step {cosine.total_steps}')
+    yield from schedules.check(train, f'{path}.learning_rate')
 
 
 def _checkpoint(config: Config) -> Iterator[Finding]:

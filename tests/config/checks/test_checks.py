@@ -282,7 +282,7 @@ def test_backslashes_are_suspected_in_paths(project):
 def test_untouched_zoo_config_passes_the_model_part_only():
     path = COPIES / 'zoo_efficientdet_d0_coco17_tpu-32.config'
     config = pipeline.read(path)
-    assert {finding.severity for finding in checks.check_model(config)} == {'note'}
+    assert {finding.severity for finding in checks.check_model(config)} == {'hint'}
     found = checks.check(config, path)
     left = [(finding.field, finding.where) for finding in found if finding.severity == 'error']
     assert left == [('train_config.fine_tune_checkpoint', f'{path}:161: '),
@@ -290,7 +290,7 @@ def test_untouched_zoo_config_passes_the_model_part_only():
                     ('train_input_reader.tf_record_input_reader.input_path[0]', f'{path}:174: '),
                     ('eval_input_reader[0].label_map_path', f'{path}:185: '),
                     ('eval_input_reader[0].tf_record_input_reader.input_path[0]', f'{path}:189: ')]
-    notes = {finding.field for finding in found if finding.severity == 'note'}
+    notes = {finding.field for finding in found if finding.severity == 'hint'}
     assert notes == {'model.ssd.matcher.argmax_matcher.use_matmul_gather', 'model.ssd.inplace_batchnorm_update',
                      'train_config.sync_replicas', 'train_config.startup_delay_steps',
                      'train_config.replicas_to_aggregate', 'train_config.unpad_groundtruth_tensors'}
@@ -299,7 +299,7 @@ def test_untouched_zoo_config_passes_the_model_part_only():
 @pytest.mark.parametrize('path', sorted(COPIES.glob('*.config')), ids=lambda path: path.stem)
 def test_models_of_the_reference_pass(path):
     if 'zoo_mask_rcnn' not in path.name:  # its typo is tested in test_pipeline.py
-        assert {finding.severity for finding in checks.check_model(pipeline.read(path))} <= {'note'}
+        assert {finding.severity for finding in checks.check_model(pipeline.read(path))} <= {'hint'}
 
 
 def test_model_dir_that_is_a_zoo_folder(project):

@@ -272,4 +272,4 @@ print(errors[0], 'tensorflow' in sys.modules)
 def test_keypoints_of_coco_are_taken_with_a_note():
     config = center_net('hourglass_10', BOXES + made.TASK % ('pose', '/m/01g317', ''), 'PATH_TO_BE_CONFIGURED')
     note, = (found for found in checks.check_model(config) if found.field.endswith('keypoint_label_map_path'))
-    assert note.severity == 'note' and 'PATH_TO_BE_CONFIGURED; the keypoints of COCO are taken: nose, ' in note.message
+    assert note.severity == 'hint' and 'PATH_TO_BE_CONFIGURED; the keypoints of COCO are taken: nose, ' in note.message

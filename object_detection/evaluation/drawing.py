@@ -1,13 +1,17 @@
-"""Draw boxes, masks and keypoints on images."""
+"""Draw boxes, masks and keypoints on images. Imports no TensorFlow."""
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from object_detection import protos
 from object_detection.config.label_map import LabelMap
-from object_detection.evaluation.samples import Sample
+
+if TYPE_CHECKING:
+    from object_detection.evaluation.samples import Sample
 
 LONGER_SIDE = 480, 1024  # least and most pixels of an image in TensorBoard, so that captions can be read
 _COLORS = ('#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#008080', '#9a6324', '#e032c6', '#808000', '#000075')
@@ -57,7 +61,7 @@ def confident(detections: dict[str, np.ndarray], min_score: float, max_number: i
 
 
 def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes: Iterable[int],
-                 masks: np.ndarray | None = None, keypoints: Any = None, edges: Edges = ()) -> np.ndarray:
+                 masks: Iterable[np.ndarray] | None = None, keypoints: Any = None, edges: Edges = ()) -> np.ndarray:
     """Return a copy of an image with N boxes, each with a caption, and their masks and keypoints.
 
     Args:
@@ -65,7 +69,7 @@ def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes
         boxes: [N, 4] (ymin, xmin, ymax, xmax) in pixels; the first is drawn on top.
         captions: N texts.
         classes: N class ids, which select the colors.
-        masks: bool [N, h, w] of the whole image in any size; the objects are tinted.
+        masks: N masks, bool [h, w] of the whole image in any size; the objects are tinted.
         keypoints: [N, K, 2] (y, x) in pixels; those with NaN are not drawn.
         edges: pairs of keypoints (indices below K) that are joined by a line.
     Returns:

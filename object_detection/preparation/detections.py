@@ -96,10 +96,10 @@ def class_names(folder: Path) -> dict[int, str]:
     return COCO_NAMES
 
 
-def class_ids(classes: Iterable[str], names: Mapping[int, str]) -> set[int] | None:
+def class_ids(classes: Iterable[str], names: Mapping[int, str], option: str = '--coco_class') -> set[int] | None:
     """Return the ids of classes given as names, ids or 'any'; None for all classes, UserError for unknown ones.
 
-    names: {class id: name} of the detector.
+    names: {class id: name} of the detector. option: that names the classes, for the message.
     """
     if not classes or 'any' in classes:
         return None
@@ -112,7 +112,7 @@ def class_ids(classes: Iterable[str], names: Mapping[int, str]) -> set[int] | No
         if known is None:
             close = difflib.get_close_matches(text.casefold(), by_name, n=3)
             advice = f'did you mean {" or ".join(close)}?' if close else f'it has {", ".join(list(by_name)[:12])} ...'
-            findings.append(f'--coco_class {text}: the detector has no such class; {advice}')
+            findings.append(f'{option} {text}: the detector has no such class; {advice}')
         else:
             ids.add(known)
     if findings:

@@ -23,7 +23,7 @@ def jpg_names(sources: Iterable[Source]) -> dict[str, str]:
     """
     tops = {source.path: composed(source.path.rpartition('/')[0].partition('/')[0]) for source in sources}
     labels = {source.path: source.label or tops[source.path] for source in sources}
-    folders = _distinct({label: safe(label) for label in labels.values()})
+    folders = distinct({label: safe(label) for label in labels.values()})
     plain = {}
     for source in sources:
         inner = source.path.partition('/')[2] if labels[source.path] == tops[source.path] else source.path
@@ -31,7 +31,7 @@ def jpg_names(sources: Iterable[Source]) -> dict[str, str]:
         stem, dot, suffix = inner.rpartition('.')
         name = safe(stem if dot and suffix.lower() in SUFFIXES else inner)
         plain[source.path] = f'jpg/{folders[labels[source.path]]}/{name}'
-    return {path: f'{name}.jpg' for path, name in _distinct(plain).items()}
+    return {path: f'{name}.jpg' for path, name in distinct(plain).items()}
 
 
 def safe(name: str) -> str:
@@ -41,7 +41,7 @@ def safe(name: str) -> str:
     return f'_{clean}' if not clean or RESERVED.fullmatch(clean) else clean
 
 
-def _distinct(names: Mapping[str, str]) -> Mapping[str, str]:
+def distinct(names: Mapping[str, str]) -> Mapping[str, str]:
     """Append digits of the key's hash to the names of {key: name} that collide: eight, or all if these collide too."""
     for digits in (8, 64):
         count = Counter(name.casefold() for name in names.values())

@@ -40,7 +40,7 @@ FLOORS = (
     ('object_detection.training', 'object_detection.export'),
     ('object_detection.inference',),
     ('object_detection.preparation', 'object_detection.zoo'),
-    ('object_detection.detection',),
+    ('object_detection.detection', 'object_detection.doctor'),
     ('object_detection.commands',),
     REFERENCE,
     ('object_detection.model_main_tf2', 'object_detection.exporter_main_v2',

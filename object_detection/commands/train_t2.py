@@ -1,15 +1,22 @@
 """Verify a pipeline.config before the long run.
 
 Reports everything that is wrong with the config's fields and numbers, paths, label map, checkpoint, and records with
-their pictures and boxes, all at once. Then builds the model, trains it for a few steps and evaluates it on a few
-pictures, in a folder that is deleted afterwards. Ends with code 0 if all is well, else with 1 and the list of findings.
+their pictures and boxes, all at once, and what of it may be put right: each finding has its line, its grade (error,
+warning or hint) and the fix. Then builds the model, trains it for a few steps and evaluates it on a few pictures, in a
+folder that is deleted afterwards. Ends with code 0 if there is no error, else with 1.
 """
+import argparse
+import contextlib
+import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.utils import args, console, errors, phases
+from object_detection.utils import args, console, errors, machine, phases
+
+_STYLES = {'error': 'bad', 'warning': 'warning', 'hint': 'soft'}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,25 +25,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--num_train_steps', type=args.positive_int, default=10, metavar='N', help='steps to try')
     parser.add_argument('--sample', type=args.count, default=1000, metavar='N',
                         help='records of each data set to open; 0: all of them')
+    parser.add_argument('--fix', action='store_true', help='write a corrected config beside the old one '
+                        '(NAME.fixed.config), with the reason above each change')
+    parser.add_argument('--json', action='store_true', help='print one JSON object with all findings and measurements, '
+                        'and everything else to stderr')
     options = parser.parse_args(argv)
     with phases.Worker(preload=['object_detection.training.verify']) as worker:
-        return verify(options.pipeline_config_path, options.num_train_steps, options.sample or None, worker)
+        if not options.json:
+            return verify(options, worker, {})
+        found: dict[str, Any] = {'config': str(options.pipeline_config_path)}
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                code = verify(options, worker, found)
+            except errors.UserError as error:  # the config cannot be parsed
+                code = 1
+                found['findings'] = [{'grade': 'error', 'file': found['config'], 'message': message, 'fixes': []}
+                                     for message in error.findings]
+        print(json.dumps(found, indent=1))
+        return code
 
 
-def verify(path: Path, num_steps: int, sample: int | None, worker: phases.Worker) -> int:
-    """Print all findings about the pipeline.config at `path`; return the exit code."""
+def verify(options: argparse.Namespace, worker: phases.Worker, found: dict[str, Any]) -> int:
+    """Print all findings about a pipeline.config, and put them into `found`, for JSON; return the exit code."""
     from object_detection.commands import preflight
     from object_detection.config import pipeline
+    from object_detection.doctor import checkup, data
 
+    path, sample = options.pipeline_config_path, options.sample or None
     config = pipeline.read(path)
     console.log(f'{path}: every field is known')
     findings, reports = preflight.examine(config, path, sample)
     for name, report in reports.items():
         describe_records(name, report)
-    errors_in = [finding.field for finding in findings if finding.severity == 'error']
-    if not any(field.startswith(('model', 'train_config')) for field in errors_in):
-        findings += try_out(worker, config, 0 if errors_in else num_steps, reports)
-    return conclude(findings)
+    looked_at = data.read(config, reports, sample)
+    findings += checkup.examine(config, path, findings, looked_at, len(machine.gpus()))
+    errors_in = [finding for finding in findings if finding.severity == 'error']
+    if checkup.can_train(findings):
+        findings += try_out(worker, config, 0 if errors_in else options.num_train_steps, reports, found)
+    findings = checkup.by_grade(findings)
+    found['records'] = {name: checkup.report_json(report) for name, report in reports.items()}
+    found['findings'] = [checkup.as_json(finding, path) for finding in findings]
+    code = conclude(findings)
+    if options.fix:
+        found['fixed'] = write_fixed(path, findings)
+    return code
 
 
 def describe_records(name: str, report: Any) -> None:
@@ -46,7 +78,8 @@ def describe_records(name: str, report: Any) -> None:
                 + (f'; {report.without_boxes} pictures without a box' if report.without_boxes else ''))
 
 
-def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[str, Any]) -> list[Any]:
+def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[str, Any], found: dict[str, Any]
+            ) -> list[Any]:
     """Build, restore, and unless num_steps is 0 train and evaluate; return the checks.Findings."""
     from object_detection.config.checks import Finding
     from object_detection.config.pipeline import to_text
@@ -79,6 +112,7 @@ def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[st
         return [*findings, Finding('error', outcome.kind, outcome.message)]
     if num_steps:
         describe_cost(speeds[-1], outcome.data)
+        found['cost'] = {**outcome.data, 'seconds_per_step': 1 / speeds[-1] if speeds[-1] else None}
     return findings
 
 
@@ -100,13 +134,28 @@ def describe_cost(steps_per_second: float, memory: dict[str, int | None]) -> Non
         console.log('; '.join(parts))
 
 
-def conclude(findings: list[Any]) -> int:
+def conclude(findings: Sequence[Any]) -> int:
     """Print all findings; return the exit code."""
+    console.stage('Findings')
     for finding in findings:
-        console.log(f'{finding.severity}: {finding}')
-    count = sum(finding.severity == 'error' for finding in findings)
-    console.log(f'{count} error{"" if count == 1 else "s"}, {len(findings) - count} warnings and notes')
-    return 1 if count else 0
+        console.log(f'{finding.severity}: {finding}', _STYLES[finding.severity])
+    counts = {grade: sum(finding.severity == grade for finding in findings) for grade in _STYLES}
+    console.log(', '.join(f'{count} {grade}{"" if count == 1 else "s"}' for grade, count in counts.items()))
+    return 1 if counts['error'] else 0
+
+
+def write_fixed(path: Path, findings: Sequence[Any]) -> str | None:
+    """Write the corrected config, print what it changes, and return its path; None if there is nothing to correct."""
+    from object_detection.doctor import checkup
+
+    written = checkup.write_corrected(path, findings)
+    if written is None:
+        console.log('nothing to correct by itself')
+        return None
+    target, fixes = written
+    console.log(f'wrote {target}')
+    console.table(['field', 'new value', 'reason'], [(fix.field, str(fix.value), fix.why) for fix in fixes])
+    return str(target)
 
 
 def run() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from object_detection import protos
 from object_detection.config import paths
-from object_detection.config.checks import Finding, label_map_of
+from object_detection.config.checks import Finding, Fix, label_map_of, warning
 from object_detection.config.label_map import LabelMap
 from object_detection.config.pipeline import architecture
 from object_detection.records import faults
@@ -36,6 +36,7 @@ class Report:
         warnings: lines about what is worth a look.
         fatal: those errors at which the input pipeline fails, or after which the loss is not finite.
         broken: {index: what is wrong} of the opened records with such an error.
+        crowded: the most boxes of an opened record, if that is more than max_number_of_boxes, and a line about it.
         others: keys of features in the opened records that are not part of the schema.
         fingerprint: see records.fingerprint.
     """
@@ -50,6 +51,7 @@ class Report:
     warnings: list[str] = dataclasses.field(default_factory=list)
     fatal: list[str] = dataclasses.field(default_factory=list)
     broken: dict[str, str] = dataclasses.field(default_factory=dict)
+    crowded: tuple[int, str] = (0, '')
     others: list[str] = dataclasses.field(default_factory=list)
     fingerprint: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -96,7 +98,8 @@ def check(patterns: str | os.PathLike | Sequence[str | os.PathLike], label_map: 
         line = _line(kind, found_at)
         (report.errors if severity == 'error' else report.warnings).append(line)
         report.fatal += [line] * (kind in stopping)
-    report.warnings += [*_crowded(records, looks, reader), *_numbers(looks, label_map)]
+    report.crowded = _crowd(records, looks, reader)
+    report.warnings += _numbers(looks, label_map)
     report.others = sorted({key for look in looks.values() for key in look.others})
     if report.boxes and not report.usable:
         rest = [i for i in range(0, len(records), -(-len(records) // _SEARCHED)) if i not in looks]
@@ -150,6 +153,10 @@ def check_data(config: Any, sample: int | None = 1000, seconds: float | None = N
         severity_of = dict.fromkeys(report.fatal, 'warning' if skipped else 'error')
         findings += [Finding(severity_of.get(line, mild), field, line) for line in report.errors]
         findings += [Finding(severity, field, line) for severity, line in useless]
+        if report.crowded[0]:
+            most = f'{name}.max_number_of_boxes'
+            findings.append(warning(most, report.crowded[1], Fix(
+                most, report.crowded[0], f'the most boxes of a picture in {report.checked} records')))
         findings += [Finding('warning', field, line) for line in [*report.warnings, *_unused(labels, report)]]
     return findings, reports
 
@@ -173,15 +180,17 @@ def _line(kind: str, places: list[str]) -> str:
     return f'{kind}: {", ".join(shown)}{more}'
 
 
-def _crowded(records: Records, looks: dict[int, faults.Look], reader: protos.InputReader | None) -> Iterator[str]:
-    """Warn of pictures with more boxes than the reader takes."""
+def _crowd(records: Records, looks: dict[int, faults.Look], reader: protos.InputReader | None) -> tuple[int, str]:
+    """Return the most boxes of a picture, if that is more than the reader takes, and a line about it; else (0, '')."""
     most = reader.max_number_of_boxes if reader is not None else 0
     crowded = {i: look.kept for i, look in looks.items() if most and look.kept > most}
-    if crowded:
-        worst = max(crowded, key=lambda i: crowded[i])
-        yield (f'{len(crowded)} of {len(looks)} pictures have more boxes than max_number_of_boxes of the input_reader '
-               f'({most}); the rest is left out, so set max_number_of_boxes: {crowded[worst]}, or more: '
-               f'{_name(looks[worst])} ({records.where(worst)})')
+    if not crowded:
+        return 0, ''
+    worst = max(crowded, key=lambda i: crowded[i])
+    return crowded[worst], (
+        f'{len(crowded)} of {len(looks)} pictures have more boxes than max_number_of_boxes of the input_reader '
+        f'({most}); the rest is left out, so set max_number_of_boxes: {crowded[worst]}, or more: '
+        f'{_name(looks[worst])} ({records.where(worst)})')
 
 
 def _numbers(looks: dict[int, faults.Look], label_map: LabelMap | None) -> Iterator[str]:

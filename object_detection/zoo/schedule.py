@@ -1,4 +1,5 @@
 """Learning rates for another batch size, and their schedule for another number of steps."""
+from object_detection import protos
 from object_detection.zoo.edit import Edit
 
 # Schedule -> its fields that are learning rates, and those that are numbers of steps, without warmup_steps.
@@ -31,10 +32,8 @@ def scale(edit: Edit, batch_before: int, steps_before: int) -> None:
     steps_ratio = train.num_steps / steps_before if steps_before else 1
     if batch_ratio != 1:
         why = f'in proportion to batch_size ({train.batch_size}/{batch_before})'
-        for name in _RATES[kind]:
-            edit.set(f'{path}.{name}', _rounded(getattr(section, name) * batch_ratio), why)
-        for index, entry in enumerate(getattr(section, 'schedule', ())):
-            edit.set(f'{path}.schedule[{index}].learning_rate', _rounded(entry.learning_rate * batch_ratio), why)
+        for field, value in rates(train).items():
+            edit.set(field, rounded(value * batch_ratio), why)
     if steps_ratio == 1:
         return
     why = f'in proportion to num_steps ({train.num_steps}/{steps_before})'
@@ -50,5 +49,19 @@ def scale(edit: Edit, batch_before: int, steps_before: int) -> None:
         edit.set(f'{path}.warmup_steps', tenth, 'a tenth of num_steps')
 
 
-def _rounded(rate: float) -> float:
+def rates(train: protos.TrainConfig) -> dict[str, float]:
+    """Return {path of the field in a config: value} of all learning rates of the schedule; none without one."""
+    optimizer = train.optimizer.WhichOneof('optimizer')
+    rate = getattr(train.optimizer, optimizer or 'momentum_optimizer').learning_rate
+    kind = rate.WhichOneof('learning_rate')
+    if optimizer is None or kind is None:
+        return {}
+    section, path = getattr(rate, kind), f'train_config.optimizer.{optimizer}.learning_rate.{kind}'
+    return {f'{path}.{name}': getattr(section, name) for name in _RATES[kind]} | {
+        f'{path}.schedule[{index}].learning_rate': entry.learning_rate
+        for index, entry in enumerate(getattr(section, 'schedule', ()))}
+
+
+def rounded(rate: float) -> float:
+    """Return a learning rate to four digits."""
     return float(f'{rate:.4g}')

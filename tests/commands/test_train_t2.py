@@ -1,4 +1,6 @@
 """train_t2.py: what it reports about a sound config, and about one with many mistakes."""
+import json
+
 import pytest
 import tensorflow as tf
 
@@ -23,12 +25,13 @@ def project(tmp_path):
         reader.label_map_path = f'{tmp_path.as_posix()}/label_map.pbtxt'
         reader.tf_record_input_reader.input_path[:] = [f'{tmp_path.as_posix()}/{name}.tfrecords']
 
-    def verify(change=lambda changed: None, steps=2):
+    def verify(change=lambda changed: None, steps=2, *more):
         changed = type(sound)()
         changed.CopyFrom(sound)
         change(changed)
         pipeline.write(changed, tmp_path / 'pipeline.config')
-        return train_t2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', f'--num_train_steps={steps}'])
+        return train_t2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', f'--num_train_steps={steps}',
+                              *more])
     verify.folder, verify.sound = tmp_path, sound
     return verify
 
@@ -116,3 +119,34 @@ def test_a_misspelt_field_is_named_with_its_place(project, tmp_path, capfd):
     path.write_text('model {\n  ssd {\n    num_clases: 3\n  }\n}\n')
     with pytest.raises(UserError, match=r'broken\.config:3:\d+.*num_clases'):
         train_t2.main([f'--pipeline_config_path={path}'])
+
+
+def test_json_and_a_corrected_config_beside_the_old_one(project, capfd):
+    def change(changed):
+        changed.train_input_reader.tf_record_input_reader.input_path[0] += 's'  # so nothing is trained
+        momentum = changed.train_config.optimizer.momentum_optimizer.learning_rate
+        momentum.cosine_decay_learning_rate.total_steps = changed.train_config.num_steps * 2
+    for number in ('', '2'):
+        assert project(change, 2, '--json', '--fix') == 1
+        out, err = capfd.readouterr()
+        told = json.loads(out)
+        assert 'pipeline.config: every field is known' in err
+        assert told['fixed'] == str(project.folder / f'pipeline.fixed{number}.config')
+    steps = project.sound.train_config.num_steps
+    found = {finding['field'].rpartition('.')[2]: finding for finding in reversed(told['findings'])}
+    lines = (project.folder / 'pipeline.config').read_text(encoding='utf-8').splitlines()
+    assert found['input_path[0]']['grade'] == 'error'
+    assert f'total_steps: {2 * steps}' in lines[found['total_steps']['line'] - 1]
+    assert found['total_steps']['fixes'][0]['value'] == steps
+    fixed = (project.folder / 'pipeline.fixed.config').read_text(encoding='utf-8')
+    assert f'# was {2 * steps}; num_steps is {steps}' in fixed
+    assert pipeline.parse(fixed).train_config.optimizer.momentum_optimizer.learning_rate.cosine_decay_learning_rate \
+        .total_steps == steps
+
+
+def test_json_of_a_config_that_cannot_be_parsed(tmp_path, capfd):
+    path = tmp_path / 'broken.config'
+    path.write_text('model { ssd { num_clases: 3 } }')
+    assert train_t2.main([f'--pipeline_config_path={path}', '--json']) == 1
+    (finding,) = json.loads(capfd.readouterr().out)['findings']
+    assert finding['grade'] == 'error' and 'num_clases' in finding['message']

@@ -7,13 +7,12 @@ stopped, or whose options or pictures have changed, does only what is left to do
 """
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from object_detection.preparation.options import LEAST_SCORE, MOST_DISTANCE, MOST_OVERLAP, Options
-from object_detection.utils import args
+from object_detection.utils import args, regex
 from object_detection.utils.errors import UserError, run_main
 
 
@@ -123,10 +122,9 @@ def score(text: str) -> float:
 
 def pattern(text: str) -> str:
     """Parse --group_by."""
-    try:
-        return re.compile(text).pattern
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a regular expression: {error}') from None
+    if message := regex.fault(text):
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def shares(given: Sequence[str | float]) -> tuple[float, float, float]:

@@ -84,7 +84,8 @@ class Recovery:
         if not paths.training_checkpoints(self._record.folder):  # it begins anew
             known = {name: kept for name, kept in known.items() if name == 'skipped'}
         before, asked = known.get('accumulate', {}), self._options.accumulate
-        if before.get('batch_size') == self._batch_size and asked in (None, before.get('asked')):
+        valid = before.get('batch_size') == self._batch_size and before['parts'] in _divisors(self._batch_size)
+        if valid and asked in (None, before.get('asked')):
             parts = {**before}
             if parts['parts'] > (asked or 1):
                 console.log(f'train: each batch in {parts["parts"]} parts, as before in this run; --accumulate 1 turns '

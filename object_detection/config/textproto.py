@@ -13,7 +13,8 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from object_detection.utils.errors import UserError
-from object_detection.utils.files import read_bytes
+from object_detection.utils.files import existing_file, read_bytes
+from object_detection.utils.limits import SMALL_TEXT
 
 _TOKEN = re.compile(r"""(?P<skip>\s+|\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
                     r"""|(?P<word>[\w.+\-/]+)|(?P<mark>.)""", re.VERBOSE)
@@ -51,6 +52,8 @@ _AnyMessage = TypeVar('_AnyMessage', bound=Message)
 
 def read_text(path: str | Path) -> str:
     """Return the text of a file; UserError if it is missing or not UTF-8."""
+    if (size := existing_file(path).stat().st_size) > SMALL_TEXT:  # a record file, perhaps
+        raise UserError(f'{path}: has {size / 1e6:.0f} MB; a pipeline.config or label map is much smaller')
     data = read_bytes(path)
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):
         raise UserError(f'{path}: is UTF-16 text; save it as UTF-8')

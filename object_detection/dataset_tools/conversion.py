@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from PIL import Image
 
 from object_detection import protos, records
-from object_detection.utils import console, dataset_util, files
+from object_detection.utils import console, dataset_util, files, limits
 from object_detection.utils.errors import UserError
 
 BOX_SIDES = ('xmin', 'xmax', 'ymin', 'ymax')
@@ -116,6 +116,8 @@ def read_annotation(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(files.missing(path))
+    if message := limits.text_too_large(path.stat().st_size):
+        raise ValueError(message)
     try:
         root = ElementTree.fromstring(path.read_bytes())
     except (ElementTree.ParseError, LookupError, ValueError) as error:

@@ -26,7 +26,7 @@ if not __package__:  # run by its path: Python has put this file's folder where 
 
 from object_detection import protos
 from object_detection.dataset_tools import conversion
-from object_detection.utils import args, console, errors, files, label_map_util
+from object_detection.utils import args, console, errors, files, label_map_util, limits
 from object_detection.utils.errors import UserError
 
 _COCO_KEYPOINT_NAMES = [name.encode() for name in (
@@ -204,13 +204,15 @@ def _create_tf_record_from_coco_annotations(annotations_file: str, image_dir: st
 def _read(file: str, whole: bool = True) -> tuple[list[dict], dict[int, dict], dict[int, list[dict]]]:
     """Read a COCO JSON: images, {category id: category}, {image id: annotations}."""
     path = files.existing_file(file)
+    if message := limits.text_too_large(path.stat().st_size):
+        raise UserError(f'{file}: {message}')
     try:
         data = json.loads(path.read_text(encoding='utf-8-sig'))
         images, categories = (data[key] if whole else [] for key in ('images', 'categories'))
         annotations: dict[int, list[dict]] = {}
         for annotation in data.get('annotations', []):
             annotations.setdefault(annotation['image_id'], []).append(annotation)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         wrong = f'lacks {error}' if isinstance(error, KeyError) else str(error)
         raise UserError(f'{file}: is not a COCO JSON with images, categories and annotations: {wrong}') from error
     boxed = [annotation for mine in annotations.values() for annotation in mine] if whole else []

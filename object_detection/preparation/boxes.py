@@ -1,10 +1,9 @@
 """Which boxes a picture gets, and which pictures a person should look at."""
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from object_detection.preparation.manifest import Box, Picture
+from object_detection.preparation.manifest import Box, Picture, parse_detections
 from object_detection.preparation.options import Options
 
 Detection = Sequence[float]  # [ymin, xmin, ymax, xmax, score, class id], box normalized to 0..1
@@ -38,7 +37,7 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
     names: {class id: name} of the detector. classes: ids of the classes that a box may have; None for all.
     """
     pictures = [picture for picture in pictures if not picture.verdict]
-    detected = {picture.path: json.loads(detections[picture.jpg_sha256]) for picture in pictures
+    detected = {picture.path: parse_detections(detections[picture.jpg_sha256]) for picture in pictures
                 if picture.jpg_sha256 in detections}
     expected = _expected_classes(pictures, detected, names, options.min_score)
     for picture in pictures:

@@ -14,7 +14,7 @@ from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.boxes import Annotation
 from object_detection.preparation.detections import Detections, saved_model
 from object_detection.preparation.label_errors import KINDS, Finding, check
-from object_detection.preparation.manifest import Manifest, Picture
+from object_detection.preparation.manifest import Manifest, Picture, parse_detections
 from object_detection.preparation.options import Options
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
@@ -46,12 +46,13 @@ class Checker:
         pictures = [picture for picture in pictures if _has_boxes(picture, annotations.get(picture.path))]
         self._detections.detect(pictures)
         known = self._detections.by_picture()
-        findings, qualities = check(pictures, {p.path: json.loads(known[p.jpg_sha256]) for p in pictures}, self._names)
+        detected = {picture.path: parse_detections(known[picture.jpg_sha256]) for picture in pictures}
+        findings, qualities = check(pictures, detected, self._names)
         boxes = coco(pictures, findings, qualities, self._labels, keypoints)
         content = json.dumps(boxes, indent=1, ensure_ascii=False) + '\n'
         self._refuse_to_overwrite()
         file = self._options.output / FILE
-        written = [_digest(data) for data in ([file.read_bytes()] if file.exists() else []) + [content.encode()]]
+        written = [_digest(data) for data in ([files.read_bytes(file)] if file.exists() else []) + [content.encode()]]
         self._manifest.keep_value(FILE, written)
         files.write_text(file, content)
         count = collections.Counter(finding.kind for finding in findings)
@@ -64,7 +65,7 @@ class Checker:
     def _refuse_to_overwrite(self):
         """Raise UserError if label_errors.json is not as a run has written it: somebody may have corrected it."""
         file = self._options.output / FILE
-        if file.exists() and _digest(file.read_bytes()) not in (self._manifest.value(FILE) or []):
+        if file.exists() and _digest(files.read_bytes(file)) not in (self._manifest.value(FILE, [str]) or []):
             raise UserError(f'{file} has changed since it was written, and --check would write it anew. Move your file '
                             'elsewhere, and name it with --annotations to use it')
 

@@ -5,7 +5,6 @@ bits and their 16x16 thumbnails agree. Hashes are cut into distance + 1 bands: t
 have at least one band in common (pigeonhole principle), so only pictures that share a band are compared, by numpy.
 """
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from object_detection.preparation.boxes import Annotation, iou
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.reading import THUMBNAIL
+from object_detection.utils import regex
 
 THUMBNAIL_BYTES = THUMBNAIL * THUMBNAIL * 3
 LOW = 8  # frequencies of the hash in each direction
@@ -78,10 +78,11 @@ def bind(pictures: Sequence[Picture], pattern: str) -> None:
     """
     parents = np.arange(len(pictures))
     first: dict[tuple, int] = {}
-    for i, picture in enumerate(pictures):
+    found = regex.search(pattern, [picture.path for picture in pictures], '--group_by')
+    for i, (picture, match) in enumerate(zip(pictures, found)):
         _union(parents, first.setdefault(('group', picture.group), i), i)
-        if match := re.search(pattern, picture.path):
-            _union(parents, first.setdefault(('match', match.groups() or match.group()), i), i)
+        if match is not None:
+            _union(parents, first.setdefault(('match', match), i), i)
     names = [picture.group for picture in pictures]
     for i, picture in enumerate(pictures):
         picture.group = names[_root(parents, i)]

@@ -40,7 +40,7 @@ def write(pictures: Iterable[Picture], labels: Sequence[str], keypoints: Mapping
         content += [keypoints, [(b.mask and b.mask.digest(), b.keypoints) for members in subsets.values()
                                 for p in members for b in p.boxes]]
     recipe = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    if manifest.value('records') == [recipe, _stats(options.output)]:
+    if manifest.value('records', list) == [recipe, _stats(options.output)]:
         return
     with contextlib.ExitStack() as stack:
         writers = {subset: stack.enter_context(records.Writer(options.output / f'{subset}.tfrecords',

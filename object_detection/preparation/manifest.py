@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from object_detection.preparation.masks import Mask
+from object_detection.utils import state
 from object_detection.utils.errors import UserError
 
 VERSION = 1
@@ -100,6 +101,7 @@ class Picture:
         return self.path.startswith(BACKGROUND)
 
 
+_ADVICE = 'delete it to start from scratch'
 BOX_COLUMNS = ('ymin', 'xmin', 'ymax', 'xmax', 'label', 'score', 'origin', 'coco', 'difficult')  # kept in `decided`
 FACTS = tuple(field.name for field in dataclasses.fields(Picture))
 FACTS = FACTS[:FACTS.index('verdict')]
@@ -114,20 +116,23 @@ class Manifest:
             self._db = sqlite3.connect(path, isolation_level=None)
             version = self._db.execute('PRAGMA user_version').fetchone()[0]
             if version not in (0, VERSION):
-                raise UserError(f'{path}: made by another version of prepare_data.py; delete it to start from scratch')
+                raise UserError(f'{path}: made by another version of prepare_data.py; {_ADVICE}')
             self._db.execute('PRAGMA journal_mode = WAL')
             self._db.execute('PRAGMA synchronous = NORMAL')
             self._db.executescript(SCHEMA)
             self._db.execute(f'PRAGMA user_version = {VERSION}')
         except sqlite3.DatabaseError as error:
             _raise_if_full(error)
-            raise UserError(f'{path}: {error}; delete it to start from scratch') from error
+            raise UserError(f'{path}: {error}; {_ADVICE}') from error
+        self._path = path
 
     def __enter__(self) -> 'Manifest':
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._db.close()
+        if isinstance(error, sqlite3.DatabaseError):  # damage in the middle of the file shows when that part is read
+            raise UserError(f'{self._path}: {error}; {_ADVICE}') from error
 
     def facts(self) -> dict[str, Picture]:
         """Return {path: Picture} with the facts that earlier runs found."""
@@ -171,10 +176,10 @@ class Manifest:
         self._write('INSERT OR REPLACE INTO detections VALUES (?, ?, ?)',
                     [[sha, detector, json.dumps(boxes)] for sha, boxes in detections.items()])
 
-    def value(self, name: str) -> Any:
-        """Return the last value given to keep_value(name, ...), or None."""
+    def value(self, name: str, shape: Any) -> Any:
+        """Return the last value given to keep_value(name, ...), or None; shape: see state.read."""
         row = self._db.execute('SELECT value FROM kept WHERE name = ?', [name]).fetchone()
-        return json.loads(row[0]) if row else None
+        return state.parse(row[0], shape, f'{self._path}: what is kept as {name}', _ADVICE) if row else None
 
     def keep_value(self, name: str, value: Any) -> None:
         """value: anything that JSON holds."""
@@ -199,6 +204,11 @@ class Manifest:
                 self._db.execute('ROLLBACK')
             _raise_if_full(error)
             raise
+
+
+def parse_detections(text: str) -> list[list[float]]:
+    """Return [[ymin, xmin, ymax, xmax, score, class], ...] of what `detections` has; UserError if it is damaged."""
+    return state.parse(text, [[state.NUMBER]], f'{MANIFEST}: detections', _ADVICE)
 
 
 def _raise_if_full(error):

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from object_detection.utils import files
+from object_detection.utils import files, state
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import KILLED, Outcome
 
@@ -95,8 +95,9 @@ class Record:
                  'data': {name: print_['digest'] for name, print_ in data.items()}}
         files.remove_leftovers(self.folder)
         with self.changing() as content:
+            training = {number for number, start in enumerate(content['starts']) if start['trains']}
             for phase in content['phases'] if trains else ():
-                if phase['outcome'] is None and content['starts'][phase['start']]['trains']:
+                if phase['outcome'] is None and phase.get('start') in training:
                     phase.update(outcome=KILLED, message='the command was ended from outside, without a word')
             content['configs'][config] = config_text
             content['data'].update((print_['digest'], print_) for print_ in data.values())
@@ -114,13 +115,15 @@ class Record:
     def skipped(self, reader: str) -> list[int]:
         """Return the indices of the records that are not read; an empty list if the data is not what it was."""
         known = self.content['recovery'].get('skipped', {}).get(reader, {})
-        return sorted(map(int, known['records'])) if known and known['data'] == self._data_now(reader) else []
+        if not known or known['data'] != self._data_now(reader):
+            return []
+        return sorted(int(index) for index in known['records'] if index.isdecimal())
 
     def _data_now(self, reader: str) -> str | None:
         """Return the digest of the data that an input_reader has in this start."""
         if self._start is None or self._start >= len(self.content['starts']):
             return None
-        return self.content['starts'][self._start]['data'].get(reader)
+        return self.content['starts'][self._start].get('data', {}).get(reader)
 
     def last_start(self) -> dict[str, Any] | None:
         """Return the newest start that trained; None if there was none."""
@@ -129,7 +132,7 @@ class Record:
     def data_of(self, start: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
         """Return {name of the input_reader: fingerprint} of a start; empty for None."""
         known = self.content['data']
-        return {name: known[found] for name, found in (start or {'data': {}})['data'].items() if found in known}
+        return {name: known[found] for name, found in (start or {}).get('data', {}).items() if found in known}
 
     def phase(self, title: str) -> 'PhaseRecord':
         """Add a phase that begins now."""
@@ -143,7 +146,7 @@ class Record:
     def _read(self) -> None:
         self.content = read(self.path)
         if not self.path.exists() and self._old.exists():
-            self.content['checkpoints'] = _json(self._old)
+            self.content['checkpoints'] = state.read(self._old, _CHECKPOINTS, _ADVICE)
 
 
 class PhaseRecord:
@@ -198,29 +201,33 @@ class PhaseRecord:
 
 def read(path: Path) -> dict[str, Any]:
     """Return the content of a run.json; an empty one if there is no such file, UserError if it is damaged."""
-    content = _json(path) if path.exists() else {}
-    if not isinstance(content, dict):
-        raise UserError(f'{path}: is not a JSON object; {_ADVICE}')
+    content = state.read(path, _SHAPE, _ADVICE) if path.exists() else {}
     if content.get('format', FORMAT) != FORMAT:
         raise UserError(f'{path}: has the format {content["format"]!r}, and this version reads {FORMAT}; use the '
                         'version that wrote it')
     for key, empty in (('starts', []), ('configs', {}), ('data', {}), ('phases', []), ('checkpoints', {}),
                        ('recovery', {})):
-        if not isinstance(content.setdefault(key, empty), type(empty)):
-            raise UserError(f'{path}: {key!r} must be {"a list" if empty == [] else "an object"}; {_ADVICE}')
+        content.setdefault(key, empty)
     return {'format': FORMAT, **content}
 
 
 _ADVICE = 'move the file away, and the run continues from its checkpoints with a new one'
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(files.read_bytes(path).decode('utf-8'))
-    except json.JSONDecodeError as error:
-        raise UserError(f'{path}:{error.lineno}:{error.colno}: is not JSON ({error.msg}); {_ADVICE}') from error
-    except (ValueError, RecursionError) as error:  # of text that is not UTF-8, of numbers with thousands of digits
-        raise UserError(f'{path}: is not JSON ({error}); {_ADVICE}') from error
+_METRICS = {'*': state.NUMBER_OR_NONE}
+_CHECKPOINTS = {'*': {'step': int, 'eval?': _METRICS, 'eval_train?': _METRICS}}
+_SHAPE = {  # what is read of it, here and by those who use `content`
+    'starts?': [{'trains': bool, 'config?': str, 'started?': str, 'data?': {'*': str}, 'changes?': [str],
+                 'warnings?': [str], 'command?': [str], 'versions?': {'*': str}, 'machine?': dict, 'seed?': int}],
+    'configs?': {'*': str},
+    'data?': {'*': {'digest?': str, 'records?': int, 'labels?': dict, 'files?': [{'path': str}]}},
+    'phases?': [{'title': str, 'outcome': state.TEXT_OR_NONE, 'message?': str, 'warnings?': [str],
+                 **dict.fromkeys(('start?', 'seconds?', 'step?', 'from_step?', 'pictures?', 'peak_memory?'),
+                                 state.NUMBER_OR_NONE)}],
+    'checkpoints?': _CHECKPOINTS,
+    'recovery?': {'accumulate?': {'parts': int, 'batch_size': int, 'asked?': state.NUMBER_OR_NONE},
+                  'rollbacks?': [{'step': state.NUMBER_OR_NONE, 'checkpoint': str, 'factor': state.NUMBER,
+                                  'optimizer': str}],
+                  'skipped?': {'*': {'data': state.TEXT_OR_NONE, 'records': {'*': str}}}},
+    'mlflow?': {'uri': str, 'run_id': str, 'logged': {'*': int}}}
 
 
 def without_nan(metrics: list[tuple[str, float]]) -> dict[str, float | None]:

@@ -1,7 +1,6 @@
 """One training step as one TensorFlow graph, and which variables it trains."""
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from object_detection.layers import core, parts
 from object_detection.models.detector import Detector, Tensors
 from object_detection.training.mixed_precision import LossScale
 from object_detection.training.optimizer import MovingAverage, Optimizer, clip_by_global_norm
-from object_detection.utils import tracing
+from object_detection.utils import regex, tracing
 from object_detection.utils.errors import UserError
 
 # How configs from the days of TensorFlow 1 name the parts of a model in freeze_variables.
@@ -196,11 +195,13 @@ def trainable(model: tf.Module, train_config: protos.TrainConfig) -> list[tf.Var
     if not (train_config.freeze_variables or train_config.update_trainable_variables):
         return variables
     names = {id(v): _spellings(key) for key, v in checkpoints.keys(model).items()}
+    spellings = [(id(v), name) for v in variables for name in names[id(v)]]
 
     def matching(field, patterns):
         chosen = set()
         for pattern in patterns:
-            matches = {id(v) for v in variables if any(re.match(pattern, name) for name in names[id(v)])}
+            found = regex.matches(pattern, [name for _, name in spellings], f'train_config.{field}')
+            matches = {number for (number, _), matched in zip(spellings, found) if matched}
             if not matches:
                 raise UserError(f'train_config.{field}: {pattern!r} matches no variable; there are, for example, '
                                 f'{", ".join(names[id(v)][0] for v in variables[::max(1, len(variables) // 3)])}')

@@ -36,7 +36,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
-from object_detection.utils import console, endings, environment, files, machine, stop
+from object_detection.utils import console, endings, environment, files, machine, state, stop
 from object_detection.utils.errors import REFUSALS, UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
@@ -247,7 +247,7 @@ class Worker:
 
     def _outcome(self, path: str | Path) -> Outcome:
         if Path(path).exists():
-            return Outcome(**json.loads(Path(path).read_text(encoding='utf-8')))
+            return _read_outcome(path)
         if self._impatient:
             return Outcome(INTERRUPTED, 'ended at once')
         if self._hung:
@@ -260,6 +260,13 @@ class Worker:
         if code is not None and code < 0:
             return Outcome(KILLED, f'the process was ended by {signal.Signals(-code).name}')
         return Outcome(BUG, f'the process ended with code {code}; its messages are above')
+
+
+def _read_outcome(path: str | Path) -> Outcome:
+    try:
+        return Outcome(**state.read(path, {'kind': str, 'message': str, 'data': dict}, 'the disk may be damaged'))
+    except (UserError, TypeError) as error:
+        return Outcome(BUG, f'it is unknown how the process ended: {error}')
 
 
 def keep_alive(thing: object) -> None:

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from object_detection.utils import console, files
+from object_detection.utils import console, files, state
 from object_detection.utils.errors import UserError
 
 MB = 10 ** 6
@@ -22,6 +22,7 @@ TIMEOUT = 30  # seconds without a byte
 ATTEMPTS = 5  # in a row that bring nothing new
 MAX_WAIT = 30  # seconds between two attempts
 _RETRY = (408, 425, 429, 500, 502, 503, 504)  # HTTP status
+_SHAPE = {'url': str, 'size?': (int, type(None)), 'etag?': str, 'last_modified?': str, 'md5?': str}  # of a Source
 
 
 class _Interrupted(Exception):
@@ -171,8 +172,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 def _remembered(url: str, path: Path) -> Source | None:
     """Return the Source of what has arrived in path; None if nothing tells whether the server still has that file."""
     try:
-        source = Source(**json.loads(_notes(path).read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError):
+        source = Source(**state.read(_notes(path), _SHAPE, ''))
+    except (UserError, TypeError):
         return None
     return source if source.url == url and source.validator else None
 

@@ -102,8 +102,15 @@ def test_metrics_of_earlier_versions_are_taken_over(tmp_path):
 
 @pytest.mark.parametrize('text, message', [
     ('{"format": 1,\n "starts": [', 'run.json:2:13: is not JSON'), ('[' * 100_000, 'is not JSON'),
-    ('[]', 'run.json: is not a JSON object; move the file away'), ('{"format": 2}', 'has the format 2'),
-    ('{"phases": {}}', "'phases' must be a list"), ('\xff', 'run.json')])
+    ('[]', 'run.json: the content must be an object, not []; move the file away'), ('{"format": 2}', 'the format 2'),
+    ('{"phases": {}}', 'phases must be a list, not {}'), ('\xff', 'run.json'),
+    ('{"starts": [1]}', 'starts[0] must be an object, not 1'), ('{"starts": [{}]}', 'starts[0].trains is missing'),
+    ('{"starts": [{"trains": true, "data": {"x": 1}}]}', 'starts[0].data.x must be text, not 1'),
+    ('{"phases": [{"title": "train"}]}', 'phases[0].outcome is missing'),
+    ('{"checkpoints": {"ckpt-1": {"step": true}}}', 'checkpoints.ckpt-1.step must be a whole number, not true'),
+    ('{"checkpoints": {"ckpt-1": {"step": 1, "eval": {"mAP": "x"}}}}', 'eval.mAP must be a number or null, not "x"'),
+    ('{"recovery": {"rollbacks": [{"step": 1, "checkpoint": "c", "factor": null}]}}', 'factor must be a number, not n'),
+    ('{"mlflow": []}', 'mlflow must be an object'), ('{"configs": {"a": ' + '9' * 5000 + '}}', ': is not JSON')])
 def test_a_damaged_file_is_one_line(tmp_path, text, message):
     (tmp_path / 'run.json').write_text(text, encoding='latin-1')
     with pytest.raises(UserError) as error:

@@ -59,6 +59,15 @@ def test_bug_keeps_its_traceback(tmp_path, capfd):
     assert 'ZeroDivisionError: a mistake in the program' in capfd.readouterr().err
 
 
+@pytest.mark.parametrize('text', ['', '{"kind": "done"', '[]', '{"kind": 1, "message": "", "data": {}}',
+                                  '{"kind": "done", "message": "", "data": {}, "more": 1}', '[' * 100_000])
+def test_a_damaged_outcome_is_a_bug_in_one_line(text, tmp_path):
+    (tmp_path / 'outcome.json').write_text(text)
+    outcome = phases._read_outcome(tmp_path / 'outcome.json')
+    assert outcome.kind == phases.BUG and 'it is unknown how the process ended' in outcome.message
+    assert '\n' not in outcome.message
+
+
 @posix
 def test_stderr_is_passed_on_and_damaged_jpegs_are_one_warning(tmp_path, capfd):
     damaged = b'Corrupt JPEG data: 12 extraneous bytes before marker 0xd9\n'

@@ -9,6 +9,7 @@ from object_detection.config.checks.extractors import TYPES, Extractor
 from object_detection.config.checks.findings import Finding, error, warning
 from object_detection.config.checks.rules import Faults, Rule, apply, at_most, chooses
 from object_detection.config.pipeline import Config, architecture, fixed_size, restore_type
+from object_detection.utils import regex
 
 
 def check(config: Config, eval_on_train_data: bool) -> Iterator[Finding]:
@@ -103,13 +104,20 @@ def _miner(loss: protos.Loss) -> Faults:
                                      'one of them')
 
 
+def _variables(train: protos.TrainConfig) -> Faults:
+    for field in ('freeze_variables', 'update_trainable_variables'):
+        for pattern in getattr(train, field):
+            if message := regex.fault(pattern):
+                yield field, message
+
+
 RULES_OF_MODEL: dict[str, list[Rule]] = {  # an export does without
     'FasterRcnn': [at_most('second_stage_batch_size', 'first_stage_max_proposals')],
     'ArgMaxMatcher': [_thresholds],
     'Loss': [_miner],
 }
 RULES: dict[str, list[Rule]] = {
-    'TrainConfig': [chooses('optimizer')],
+    'TrainConfig': [chooses('optimizer'), _variables],
     **{f'{name}Optimizer': [chooses('learning_rate')] for name in ('Momentum', 'RMSProp', 'Adam')},
     'ManualStepLearningRate': [_manual_steps],
     'CosineDecayLearningRate': [_cosine],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from object_detection.preparation.masks import Runs
+from object_detection.utils import limits
 
 ORIGINS = ('voc', 'yolo', 'coco', 'cvat', 'csv')  # a picture takes its boxes from the first of these that it has
 OF_ONE_PICTURE = ('voc', 'yolo')  # those that have a file for each picture; the others list many
@@ -73,8 +74,11 @@ def read_bytes(file: str | Path) -> bytes:
     """Return the content of a file; Unreadable if there is none, or if it is a pipe or a device."""
     path = Path(file)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise Unreadable('not a regular file')  # opening a pipe would block forever
+        if message := limits.text_too_large(status.st_size):
+            raise Unreadable(message)
         return path.read_bytes()
     except OSError as error:
         raise Unreadable(f'cannot be read: {error.strerror}') from error

@@ -153,3 +153,9 @@ def test_pictures_of_different_sizes_cannot_be_stacked(resizer, tmp_path):
         'pad_to_max_dimension: true, or batch_size: 1')
     config.train_config.batch_size = 1
     assert 'train_config.batch_size' not in dict(errors(config, checks.check_training, tmp_path))
+
+
+def test_expressions_of_variables_that_are_none(tmp_path):
+    frozen, trained = found('freeze_variables: [".*bias", "("] update_trainable_variables: "*"', tmp_path)
+    assert frozen[0] == 'train_config.freeze_variables' and "'(' is not a regular expression: " in frozen[1]
+    assert trained[0] == 'train_config.update_trainable_variables' and "'*' is not a regular" in trained[1]

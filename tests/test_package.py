@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = 'object_detection', 'pyproject.toml', 'README.md', 'LICENSE', 'requirements.txt'
 COMMANDS = {'prepare_data', 'train_t2', 'train_and_eval_tf2', 'model_main_tf2', 'exporter_main_v2',
-            'export_tflite_graph_tf2', 'export_onnx', 'detect', 'detection_zoo', 'create_coco_tf_record',
+            'export_tflite_graph_tf2', 'export_onnx', 'detect', 'evaluate', 'detection_zoo', 'create_coco_tf_record',
             'create_pascal_tf_record', 'create_pet_tf_record'}
 
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from object_detection.commands import loading
 from object_detection.utils import args, console, errors, files
 
 KINDS = ('pictures', 'video', 'coco', 'voc', 'yolo', 'crops', 'csv')
 NEED_FRAMES = {'coco', 'voc', 'yolo'}  # of a video: annotations are worth nothing without their pictures
-COCO = 'coco'  # as --label_map: the classes of the zoo's models
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     classes = _classes(options.classes, names)
     if not names:
         console.warn(f'{runner.name}: no label map lies beside it, so classes are called category_1, category_2, ...; '
-                     f'--label_map FILE names them, --label_map {COCO} those of a model trained on COCO')
+                     f'--label_map FILE names them, --label_map coco those of a model trained on COCO')
     files.make_dir(output)
     from object_detection.detection import flow
     totals = flow.Totals()
@@ -103,12 +103,7 @@ def _kinds(options: argparse.Namespace, found: Any) -> list[str]:
 
 def _runner(options: argparse.Namespace) -> Any:
     """Load the model, with its labels, in tiles if asked for."""
-    from object_detection.inference import load
-    label_map = None if options.label_map in ('', COCO) else files.existing_file(options.label_map)
-    runner = load.load(options.model, options.pipeline_config_path, label_map, options.threads)
-    if options.label_map == COCO:
-        from object_detection.preparation.detections import COCO_NAMES
-        runner.labels = COCO_NAMES
+    runner = loading.load(options.model, options.pipeline_config_path, options.label_map, options.threads)
     if options.tile:
         from object_detection.detection.tiling import Tiled
         return Tiled(runner, options.tile, options.overlap, options.batch)

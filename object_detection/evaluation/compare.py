@@ -15,7 +15,16 @@ from object_detection.evaluation import charts, summary
 from object_detection.evaluation.charts import Line
 from object_detection.records.fingerprint import changes
 from object_detection.runs import curves
-from object_detection.runs.metrics import best_of, better, class_of, has_value, is_loss, leading_metrics, short_name
+from object_detection.runs.metrics import (
+    best_of,
+    class_of,
+    differences,
+    has_value,
+    is_loss,
+    leading_metrics,
+    printed,
+    short_name,
+)
 from object_detection.runs.record import Record, now
 from object_detection.utils import args, console, errors, files, pages
 
@@ -72,28 +81,13 @@ def _best(record: Record) -> dict[str, Any] | None:
 
 def write(runs: Sequence[Run], path: Path) -> None:
     """Write the page."""
-    rows = list(metric_rows(runs))
+    rows = list(differences([run.metrics() for run in runs]))
     files.write_text(path, pages.render(
         Path(__file__).parent, 'compare_template.html', title=' and '.join(run.name for run in runs), runs=runs,
         written=now(), config=config_rows(runs), about=list(_about(runs)), data=list(_data(runs)),
-        metrics=[row for row in rows if not class_of(row['name'])],
+        names=[run.name for run in runs], metrics=[row for row in rows if not class_of(row['name'])],
         classes=[row for row in rows if class_of(row['name'])],
         charts=list(_charts(runs)), has_value=has_value, is_loss=is_loss, class_of=class_of))
-
-
-def metric_rows(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
-    """Yield {'name', 'values', 'differences', 'better'} of each metric, with one entry per run.
-
-    Differences are to the first run, None where either has no value; better is True, False, or None for no difference.
-    """
-    for name in dict.fromkeys(name for run in runs for name in run.metrics()):
-        values = [run.metrics().get(name) for run in runs]
-        known = [value if value is not None and has_value(name, value) else None for value in values]
-        first = known[0]
-        yield {'name': name, 'values': values,
-               'differences': [None if first is None or value is None else value - first for value in known],
-               'better': [None if first is None or value is None or value == first else better(name, value, first)
-                          for value in known]}
 
 
 def config_rows(runs: Sequence[Run]) -> list[tuple[str, list[str | None]]]:
@@ -156,17 +150,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error('give two or more different model_dirs')
     runs = load(options.runs)
     write(runs, options.output)
-    rows = [(short_name(row['name']), *(_printed(row, number) for number in range(len(runs))))
-            for row in metric_rows(runs) if not class_of(row['name'])]
+    rows = [(short_name(row['name']), *(printed(row, number) for number in range(len(runs))))
+            for row in differences([run.metrics() for run in runs]) if not class_of(row['name'])]
     console.table(['metric', *(f'{run.name}, step {run.best["step"]}' if run.best else run.name for run in runs)], rows)
     console.log(f'{options.output} is written')
-
-
-def _printed(row: dict[str, Any], number: int) -> str:
-    value, difference = row['values'][number], row['differences'][number]
-    if value is None or not has_value(row['name'], value):
-        return '-'
-    return f'{value:.4f}' + (f' ({difference:+.4f})' if number and difference is not None else '')
 
 
 def run() -> None:

@@ -1,6 +1,7 @@
 """Names of metrics, and which of two values is the better one."""
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 
 def leading_metrics(names: Iterable[str]) -> list[str]:
@@ -59,3 +60,26 @@ def best_of(metric: str, values: dict[str, float | None]) -> str | None:
     """Return the key of the best value, the first of equal ones; None if there is no value."""
     known = {key: value for key, value in values.items() if value is not None and has_value(metric, value)}
     return min(known, key=lambda key: known[key] if is_loss(metric) else -known[key]) if known else None
+
+
+def differences(metrics: Sequence[Mapping[str, float | None]]) -> Iterator[dict[str, Any]]:
+    """Yield {'name', 'values', 'differences', 'better'} of each metric of several evaluations, one entry for each.
+
+    Differences are to the first, None where either has no value; better is True, False, or None for no difference.
+    """
+    for name in dict.fromkeys(name for values in metrics for name in values):
+        values = [one.get(name) for one in metrics]
+        known = [value if value is not None and has_value(name, value) else None for value in values]
+        first = known[0]
+        yield {'name': name, 'values': values,
+               'differences': [None if first is None or value is None else value - first for value in known],
+               'better': [None if first is None or value is None or value == first else better(name, value, first)
+                          for value in known]}
+
+
+def printed(row: Mapping[str, Any], number: int) -> str:
+    """Return the value of one evaluation in a row of `differences`, with its difference to the first, as text."""
+    value, difference = row['values'][number], row['differences'][number]
+    if value is None or not has_value(row['name'], value):
+        return '-'
+    return f'{value:.4f}' + (f' ({difference:+.4f})' if number and difference is not None else '')

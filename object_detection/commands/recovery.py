@@ -80,20 +80,19 @@ class Recovery:
 
     def _begin(self) -> None:
         """Take over what earlier starts of this training have decided, and say so."""
-        known = self._record.content['recovery']
-        if not paths.training_checkpoints(self._record.folder):  # it begins anew
-            known = {name: kept for name, kept in known.items() if name == 'skipped'}
-        before, asked = known.get('accumulate', {}), self._options.accumulate
-        valid = before.get('batch_size') == self._batch_size and before['parts'] in _divisors(self._batch_size)
-        if valid and asked in (None, before.get('asked')):
-            parts = {**before}
-            if parts['parts'] > (asked or 1):
-                console.log(f'train: each batch in {parts["parts"]} parts, as before in this run; --accumulate 1 turns '
-                            'that off')
-        else:
-            parts = {'parts': asked or 1, 'asked': asked, 'batch_size': self._batch_size}
+        asked = self._options.accumulate
         with self._record.changing() as content:
-            content['recovery'] = {**known, 'accumulate': parts, 'rollbacks': known.get('rollbacks', [])}
+            known = content['recovery']
+            if not paths.training_checkpoints(self._record.folder):  # it begins anew
+                known = {name: kept for name, kept in known.items() if name == 'skipped'}
+            before = known.get('accumulate', {})
+            valid = before.get('batch_size') == self._batch_size and before['parts'] in _divisors(self._batch_size)
+            if not valid or asked not in (None, before.get('asked')):
+                before = {'parts': asked or 1, 'asked': asked, 'batch_size': self._batch_size}
+            content['recovery'] = {**known, 'accumulate': before, 'rollbacks': known.get('rollbacks', [])}
+        if self.parts > (asked or 1):
+            console.log(f'train: each batch in {self.parts} parts, as before in this run; --accumulate 1 turns that '
+                        'off')
         if rollbacks := self._rollbacks():
             console.log(f'train: the learning rate is {rollbacks[-1]["factor"]:g} times that of the config, since the '
                         f'rollback at step {rollbacks[-1]["step"]}; another optimizer in the config ends this')
@@ -175,7 +174,7 @@ class Recovery:
 
     def _after_not_finite(self, failed):
         outcome, done = failed.outcome, self._rollbacks()
-        kept = f' The pictures of the batch are in {outcome.data["pictures"]}.' if 'pictures' in outcome.data else ''
+        kept = f' The pictures of the batch are in {outcome.data["suspects"]}.' if 'suspects' in outcome.data else ''
         checkpoints = paths.training_checkpoints(self._record.folder)
         if self._options.on_nan != 'rollback' or not checkpoints:
             raise errors.UserError(f'{failed.reason}{kept} --on_nan rollback goes on from the last checkpoint with '
@@ -193,7 +192,7 @@ class Recovery:
         with self._record.changing() as content:
             content['recovery']['rollbacks'].append({
                 'step': outcome.data.get('step'), 'checkpoint': checkpoints[0].name, 'factor': factor,
-                'pictures': outcome.data.get('pictures'), 'optimizer': self._optimizer})
+                'pictures': outcome.data.get('suspects'), 'optimizer': self._optimizer})
         console.warn(f'{failed.reason}{kept} Training goes back to {checkpoints[0].name} with {factor:g} times the '
                      f'learning rate of the config (rollback {len(done) + 1} of at most {self._options.max_rollbacks})')
 

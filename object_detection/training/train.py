@@ -81,7 +81,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         the checkpoint was at num_steps already.
     Raises:
         UserError, OutOfMemory, NotFinite (a loss or a weight; nothing is saved but the pictures, whose folder is its
-            `pictures`), Interrupted (after saving).
+            data['suspects']), Interrupted (after saving).
     """
     config = pipeline.parse(config_text, 'pipeline.config')
     strategy = devices.strategy(report, cpus, optimize_graphs=False)
@@ -279,7 +279,7 @@ class _Run:
             last = end.data['step']
             steps = range(max(start + 1, last - min(self.steps_per_loop, _MOST_KEPT)), last + 1)
             try:
-                end.data['pictures'] = str(suspects.keep(self.folder, self.config, self.model.resizer, self.labels,
+                end.data['suspects'] = str(suspects.keep(self.folder, self.config, self.model.resizer, self.labels,
                                                          self.seed, self.skipping.indices, steps))
             except (OSError, UserError, tf.errors.OpError) as error:
                 self.report('warning', text=f'the pictures of step {steps[-1]} could not be kept: {error}')

@@ -270,7 +270,7 @@ def test_rollbacks_halve_the_rate_and_are_counted(decide, tmp_path):
     checkpoint(tmp_path, 1)
     checkpoint(tmp_path, 2)
     decided = decide('--on_nan=rollback', '--max_rollbacks=2')
-    fail(decided, phases.NOT_FINITE, step=7, pictures='x')
+    fail(decided, phases.NOT_FINITE, step=7, suspects='x')
     assert decide().arguments()['learning_rate_factor'] == .5 and (tmp_path / 'ckpt-2.index').exists()
     fail(decide('--on_nan=rollback', '--max_rollbacks=2'), phases.NOT_FINITE, step=7)
     assert decide().arguments()['learning_rate_factor'] == .25

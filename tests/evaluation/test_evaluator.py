@@ -188,3 +188,27 @@ class TestReferenceRun:
         for key, (norm, _) in expected['final'].items():
             ours = float((values[key].numpy().astype(float) ** 2).sum() ** .5)
             assert ours == pytest.approx(norm, rel=1e-3, abs=1e-4), key
+
+
+def test_broken_records_are_left_out_and_counted(trained, tmp_path):
+    """Batches of two: it is met after others have been evaluated. The numbers are those of the other pictures."""
+    folder, config = trained
+    path = tmp_path / 'test.tfrecords'
+    kept = list(records.Records(folder.parent / 'test.tfrecords'))
+    for name, wanted in (('others', [0, 1, 2, 4]), ('test', range(5))):
+        with records.Writer(path.with_stem(name)) as writer:
+            for number in wanted:
+                writer.write(kept[number])
+    data = bytearray(path.read_bytes())
+    data[int(records.Records(path)._offsets[3]) + 500] ^= 1
+    path.write_bytes(data)
+    before = (folder.parent / 'test.tfrecords').as_posix()
+    config = config.replace('height: 64 width: 64', 'height: 1024 width: 1024')  # more than PIXELS_AT_ONCE / 2
+    broken, others = (config.replace(before, file.as_posix()) for file in (path, path.with_stem('others')))
+    log, found = evaluated(folder, broken, most_skipped=1)
+    assert (found['pictures'], found['skipped']) == (4, 1) and list(log.of('skipped')[0]['records']) == ['3']
+    assert log.of('skipped')[0]['reader'] == 'eval_input_reader[0]'
+    assert dict(found['metrics']) == dict(evaluated(folder, others)[1]['metrics'])
+    assert evaluated(folder, broken, skipped=[3])[1]['metrics'] == found['metrics']
+    with pytest.raises(UserError, match='wrong checksum'):
+        evaluated(folder, broken)

@@ -7,6 +7,7 @@ import pytest
 
 from object_detection import records
 from object_detection.inputs.order import Stream
+from object_detection.utils.errors import UserError
 
 
 @pytest.fixture
@@ -81,3 +82,20 @@ def test_weights_decide_the_share_of_each_data_set(reader):
     assert np.mean(drawn >= 10) == pytest.approx(0.75, abs=0.02)
     letters = drawn[drawn >= 10]
     assert (np.sort(letters[:3000].reshape(-1, 3), axis=1) == [10, 11, 12]).all()  # each pass is complete
+
+
+@pytest.mark.parametrize('weights', [[], [3, 1]])
+def test_the_next_record_of_the_data_set_stands_in_for_a_skipped_one(reader, weights):
+    reader.sample_from_datasets_weights = weights
+    whole = Stream(reader, seed=5).records_at(0, 4000)
+    skipping = Stream(reader, seed=5, skipped=[3, 4, 9, 12]).records_at(0, 4000)
+    after = {3: 5, 4: 5, 9: 0, 12: 10} if weights else {3: 5, 4: 5, 9: 10, 12: 0}  # each entry is a set of its own
+    assert skipping.tolist() == [after.get(i, i) for i in whole.tolist()]
+    with pytest.raises(UserError, match=r'all \d+ records of a data set would be skipped'):
+        Stream(reader, skipped=range(13))
+
+
+def test_what_is_left_out_is_not_in_the_sequence(reader):
+    reader.shuffle, reader.sample_1_of_n_examples = False, 2
+    stream = Stream(reader, epochs=1, left_out=[3, 4, 8])
+    assert stream.records_at(0, 5).tolist() == [0, 2, 6, 10, 12] and stream.end == 5

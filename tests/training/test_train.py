@@ -201,3 +201,50 @@ def test_fine_tune_and_frozen_backbone(straight, config, tmp_path):
     heads = [key for key in before if '_feature_extractor/_fpn' in key and 'kernel/.ATT' in key]
     assert backbone and all(np.array_equal(before[key], after[key]) for key in backbone)
     assert heads and not any(np.array_equal(before[key], after[key]) for key in heads)
+
+
+def spoil(folder, *numbers):
+    """Give the training records of these numbers wrong checksums, in the file as it is."""
+    path = folder / 'train.tfrecords'
+    index, data = records.Records(path), bytearray(path.read_bytes())
+    for number in numbers:
+        data[int(index._offsets[number]) + 500] ^= 1
+    path.write_bytes(data)
+
+
+def test_broken_records_are_skipped_up_to_a_number(tmp_path):
+    """A run that finds them on its way is the same as one that knows of them from the beginning."""
+    text = tiny.write(tmp_path).read_text()
+    spoil(tmp_path, 2, 11)
+    found, _ = run(tmp_path / 'found', text, 4, most_skipped=2)
+    skipped = {index: reason for values in found.of('skipped') for index, reason in values['records'].items()}
+    assert sorted(skipped) == ['11', '2']
+    assert all(f"'train{index}.jpg': the data has a wrong" in reason for index, reason in skipped.items())
+    known, _ = run(tmp_path / 'known', text, 4, skipped=[2, 11])
+    assert known.losses() == found.losses() and not known.of('skipped')
+    with pytest.raises(UserError, match=r'--skip_bad_records 1: .*there would be 2\. Write the records again, or'):
+        run(tmp_path / 'one', text, 4, most_skipped=1, skipped=[2])
+    with pytest.raises(UserError) as error:
+        run(tmp_path / 'none', text, 4)
+    assert 'wrong checksum' in str(error.value) and '--skip_bad_records' not in str(error.value)
+
+
+def test_a_broken_record_in_a_loop_of_steps_ends_the_phase_that_reported_it(tmp_path):
+    text = tiny.write(tmp_path).read_text()
+    log = Log()
+
+    def report(event, /, **values):
+        log(event, **values)
+        if event == 'started':
+            spoil(tmp_path, 4)
+
+    with pytest.raises(train.ReadAgain) as end:
+        train.train(report, lambda: False, text, str(tmp_path / 'm'), 500, steps_per_loop=4, most_skipped=1)
+    assert end.value.data == {'again': True} and list(log.of('skipped')[0]['records']) == ['4']
+    _, data = run(tmp_path / 'm', text, 9, steps_per_loop=4, skipped=[4])
+    assert data['step'] == 9
+
+
+def test_the_learning_rate_is_multiplied(config, tmp_path):
+    log, _ = run(tmp_path, config, 1, learning_rate_factor=.25)
+    assert log.of('log')[0]['values']['learning_rate'] == pytest.approx(.25 * (.01 + .04 / 10))

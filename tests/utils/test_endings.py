@@ -37,6 +37,15 @@ def test_what_is_written_before_an_abort(line, is_memory):
     assert not endings.memory_ran_out(1, lines, 0)  # an exception, which has a traceback
 
 
+def test_a_crash_under_a_memory_limit(monkeypatch):
+    """Libraries that take no notice of a failed allocation write nothing."""
+    monkeypatch.setattr(endings, 'memory_limit', lambda: 2_000_000_000)
+    assert 'under a memory limit of 2.00 GB' in endings.memory_ran_out(-signal.SIGSEGV, [], 0)
+    assert not endings.memory_ran_out(-signal.SIGABRT, [], 0)
+    monkeypatch.setattr(endings, 'memory_limit', lambda: None)
+    assert not endings.memory_ran_out(-signal.SIGSEGV, [], 0)
+
+
 def test_silence_counts_from_the_last_event_and_not_while_we_were_stopped_ourselves(monkeypatch):
     now = [100.]
     monkeypatch.setattr(time, 'monotonic', lambda: now[0])

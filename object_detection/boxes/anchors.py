@@ -39,8 +39,10 @@ class AnchorGenerator(abc.ABC):
 
     Attributes:
         per_location: for each feature map, the number of anchors at each location.
+        grid_sizes: (height, width) of the feature maps of the last call of `generate`.
     """
     per_location: list[int]
+    grid_sizes: tuple[tuple[int, int], ...] = ()
     _normalize = False
 
     def generate(self, feature_map_sizes: Sequence[tuple[int, int]], image_size: tuple[int, int] | None) -> np.ndarray:
@@ -56,6 +58,7 @@ class AnchorGenerator(abc.ABC):
         if len(feature_map_sizes) != len(self.per_location):
             raise ValueError(f'{len(feature_map_sizes)} feature maps came, the anchors are for '
                              f'{len(self.per_location)}')
+        self.grid_sizes = tuple(feature_map_sizes)
         anchors = np.concatenate(self._grids(feature_map_sizes, image_size))
         if not self._normalize:
             return anchors

@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--num_train_steps', type=args.positive_int, default=10, metavar='N', help='steps to try')
     parser.add_argument('--sample', type=args.count, default=1000, metavar='N',
                         help='records of each data set to open; 0: all of them')
+    parser.add_argument('--checkpoint_every_n', type=args.positive_int, default=1000, metavar='N',
+                        help='of the training, as are the next two: for the disk that its checkpoints take')
+    parser.add_argument('--checkpoint_max_to_keep', type=args.positive_int, default=100, metavar='N')
+    parser.add_argument('--keep_optimizer', type=args.positive_int, default=3, metavar='N')
     parser.add_argument('--fix', action='store_true', help='write a corrected config beside the old one '
                         '(NAME.fixed.config), with the reason above each change')
     parser.add_argument('--json', action='store_true', help='print one JSON object with all findings and measurements, '
                         'and everything else to stderr')
     options = parser.parse_args(argv)
-    with phases.Worker(preload=['object_detection.training.verify']) as worker:
+    with phases.Worker(preload=['object_detection.doctor.trial']) as worker:
         if not options.json:
             return verify(options, worker, {})
         found: dict[str, Any] = {'config': str(options.pipeline_config_path)}
@@ -61,7 +66,7 @@ def verify(options: argparse.Namespace, worker: phases.Worker, found: dict[str, 
     findings += checkup.examine(config, path, findings, looked_at, len(machine.gpus()))
     errors_in = [finding for finding in findings if finding.severity == 'error']
     if checkup.can_train(findings):
-        findings += try_out(worker, config, 0 if errors_in else options.num_train_steps, reports, found)
+        findings += try_out(worker, config, options, not errors_in, looked_at, found)
     findings = checkup.by_grade(findings)
     found['records'] = {name: checkup.report_json(report) for name, report in reports.items()}
     found['findings'] = [checkup.as_json(finding, path) for finding in findings]
@@ -78,17 +83,20 @@ def describe_records(name: str, report: Any) -> None:
                 + (f'; {report.without_boxes} pictures without a box' if report.without_boxes else ''))
 
 
-def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[str, Any], found: dict[str, Any]
-            ) -> list[Any]:
-    """Build, restore, and unless num_steps is 0 train and evaluate; return the checks.Findings."""
-    from object_detection.config.checks import Finding
+def try_out(worker: phases.Worker, config: Any, options: argparse.Namespace, trains: bool, looked_at: Sequence[Any],
+            found: dict[str, Any]) -> list[Any]:
+    """Build, restore, and if it trains, train, measure and evaluate; return the checks.Findings."""
+    from object_detection.config.checks import Finding, located
     from object_detection.config.pipeline import to_text
+    from object_detection.doctor import cost
 
+    console.stage('Steps')
     findings: list[Finding] = []
-    speeds: list[float] = []
+    splits = {split.name: split for split in looked_at}
 
     def on_event(name, **values):
-        if name == 'device' and not speeds:  # evaluation reports it again
+        if name == 'device' and 'device' not in found:  # evaluation reports it again
+            found['device'] = values
             console.log(f'computing on {values["count"]} x {values["device"]}')
         elif name == 'fine_tuned':
             console.table(['part of the model', 'restored', 'new', 'other shape'], values['table'],
@@ -97,41 +105,75 @@ def try_out(worker: phases.Worker, config: Any, num_steps: int, reports: dict[st
             finding = Finding('warning', 'train_config', values['text'])
             if finding not in findings:  # training and evaluation may both meet it
                 findings.append(finding)
+        elif name == 'finding':
+            findings.append(values['finding'])
         elif name == 'log':
-            speeds.append(values['steps_per_second'])
             losses = ', '.join(f'{tag.removeprefix("Loss/")} {value:.4g}' for tag, value in values['values'].items())
             console.log(f'step {values["step"]}: {losses}')
         elif name == 'evaluated':
             console.log(f'evaluated {values["pictures"]} pictures')
 
-    records = reports['eval_input_reader[0]'].records if 'eval_input_reader[0]' in reports else 1
+    evaluated = splits['eval_input_reader[0]'].total if 'eval_input_reader[0]' in splits else 1
+    arguments: dict[str, Any] = {'config_text': to_text(config), 'num_steps': options.num_train_steps if trains else 0,
+                                 'sample_1_of_n': max(1, evaluated // 8)}
+    if trains and (training := splits.get('train_input_reader')):
+        arguments['worst'] = cost.worst(training.looks, config.train_config.batch_size,
+                                        config.train_input_reader.max_number_of_boxes)
+        arguments['boxes'] = resized_boxes(config, training)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = {'config_text': to_text(config), 'num_steps': num_steps, 'sample_1_of_n': max(1, records // 8)}
         outcome = worker.run(try_out_phase, arguments, Path(folder, 'outcome.json'), on_event)
     if outcome.kind != phases.DONE:
-        return [*findings, Finding('error', outcome.kind, outcome.message)]
-    if num_steps:
-        describe_cost(speeds[-1], outcome.data)
-        found['cost'] = {**outcome.data, 'seconds_per_step': 1 / speeds[-1] if speeds[-1] else None}
-    return findings
+        findings.append(Finding('error', outcome.kind, outcome.message))
+    elif trains:
+        found['cost'] = add_up(outcome.data, config, options)
+        folder = options.pipeline_config_path.absolute().parent
+        findings += [*cost.check_disk(found['cost']['checkpoints_bytes'], found['cost']['checkpoints'], folder),
+                     *cost.check_waiting(found['cost']['waiting'])]
+        describe_cost(found['cost'], config.train_config.num_steps)
+    return located(findings, options.pipeline_config_path)
+
+
+def resized_boxes(config: Any, split: Any) -> Any:
+    """Return the boxes of a doctor.data.Split as fractions of the input; None without anchors or a size of the input.
+    """
+    from object_detection.config.pipeline import architecture, fixed_size
+    from object_detection.doctor import anchors
+
+    resizer = architecture(config)[1].image_resizer
+    if not fixed_size(resizer) or anchors.rules(config.model) is None:
+        return None
+    return anchors.all_resized([(look.boxes, look.size) for look in split.looks], resizer)
+
+
+def add_up(measured: dict[str, Any], config: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was measured (doctor.trial), and what follows from it for the whole training."""
+    from object_detection.doctor import cost
+
+    steps = config.train_config.num_steps
+    kept, needed = cost.disk(steps, options.checkpoint_every_n, options.checkpoint_max_to_keep, options.keep_optimizer,
+                             measured['checkpoint_bytes'], measured['slot_bytes'])
+    return {**measured, 'checkpoints': kept, 'checkpoints_bytes': needed,
+            'training_seconds': steps * measured['seconds_per_step']}
 
 
 def try_out_phase(report: phases.Report, stopping: phases.Stopping, **arguments: Any) -> dict[str, Any]:
     """The phase that tries the config out; only its process imports TensorFlow."""
-    from object_detection.training import verify
-    return verify.try_out(report, stopping, **arguments)
+    from object_detection.doctor import trial
+    return trial.try_out(report, stopping, **arguments)
 
 
-def describe_cost(steps_per_second: float, memory: dict[str, int | None]) -> None:
-    """Print the time of a step, unless it is unknown (0, after a single step), and the memory that training took."""
-    parts = []
-    if steps_per_second:
-        parts.append(f'{1 / steps_per_second:.3g} s a step ({steps_per_second:.3g} steps a second)')
-    for key, words in (('peak_memory', 'main memory'), ('peak_gpu_memory', 'GPU memory')):
-        if size := memory[key]:
-            parts.append(f'at most {size / 1e9:.1f} GB of {words}')
-    if parts:
-        console.log('; '.join(parts))
+def describe_cost(cost: dict[str, Any], num_steps: int) -> None:
+    """Print what the training takes: the result of add_up."""
+    seconds = cost['seconds_per_step']
+    finish = time.strftime('%A %H:%M', time.localtime(time.time() + cost['training_seconds']))
+    took = console.duration(cost['training_seconds'])
+    memory = [f'{size / 1e9:.1f} GB of {words}' for size, words in (
+        (cost['peak_memory'], 'main memory'), (cost['peak_gpu_memory'], 'GPU memory')) if size]
+    console.table(['what the training takes', ''], [
+        ('a step', f'{seconds:.3g} s ({1 / seconds:.3g} a second); waits for input {cost["waiting"]:.0%} of the time'),
+        ('memory', f'at most {", ".join(memory) or "unknown"}, with a batch of most boxes and largest pictures'),
+        (f'{num_steps} steps', f'{took} without the evaluations; begun now, it ends after {finish}'),
+        ('disk', f'{cost["checkpoints_bytes"] / 1e9:.2g} GB for {cost["checkpoints"]} checkpoints and best/')])
 
 
 def conclude(findings: Sequence[Any]) -> int:

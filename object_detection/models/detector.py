@@ -14,9 +14,11 @@ import abc
 import functools
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from object_detection.boxes import nms
+from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.layers import core
 from object_detection.models.resizers import Resizer
 from object_detection.utils import tracing
@@ -66,6 +68,23 @@ class Detector(tf.Module, abc.ABC):
         """
         del true_image_shapes  # for subclasses
         return self._feature_extractor.normalize(images)
+
+    @property
+    def anchor_generator(self) -> AnchorGenerator | None:
+        """What makes the anchors that groundtruth boxes are matched with; None for a model without."""
+        return None
+
+    def matched_anchors(self, groundtruth: Tensors, image_size: tuple[int, int]) -> tuple[np.ndarray, tf.Tensor] | None:
+        """Return the anchors, float32 [A, 4], normalized to the input, and which box each is matched with in training.
+
+        Args:
+            groundtruth: as in `loss`.
+            image_size: (height, width) of the inputs; `predict` was called with inputs of this size before.
+        Returns:
+            The second is int32 [B, A]: indices of groundtruth boxes, negative without one. None without anchors.
+        """
+        del groundtruth, image_size
+        return None
 
     @abc.abstractmethod
     def predict(self, inputs: tf.Tensor, true_image_shapes: tf.Tensor, training: bool = False,

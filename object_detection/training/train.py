@@ -4,7 +4,7 @@
 """
 import contextlib
 import errno
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
           log_every_n: int = 100, seed: int = 0, cpus: int | None = None, record_summaries: bool = True,
           to_the_end: bool = False, accumulate: int = 1, precision: str | None = None,
           xla: bool = False, steps_per_loop: int = 1, learning_rate_factor: float = 1.,
-          skipped: Collection[int] = (), most_skipped: int = 0) -> dict[str, Any]:
+          skipped: Collection[int] = (), most_skipped: int = 0,
+          examine: Callable[[Any], None] | None = None) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
     Args:
@@ -70,6 +71,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         learning_rate_factor: the learning rates of the config are multiplied by this.
         skipped: indices of records that are not read; see inputs.train_dataset.
         most_skipped: broken records are skipped, too, until there are this many.
+        examine: called at the end with the _Run, whose step and batches can be used further.
     Events:
         device(device, count); precision(precision); restored(checkpoint, step), fine_tuned(checkpoint, table,
         reshaped), warning(text);
@@ -111,6 +113,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
                         run.save()
                     if step < last and stopping():
                         raise Interrupted('stopped as asked', step=step, checkpoint=run.checkpoint)
+        if examine:
+            examine(run)
         return {'step': step, 'checkpoint': run.checkpoint, 'trained': step - start}
 
 

@@ -60,17 +60,36 @@ def test_a_sound_config_is_trained_and_evaluated_for_a_moment(project, capfd):
     assert 'eval_input_reader[0]: 4 records, 4 opened' in said
     assert 'restored from' in said and '_feature_extractor' in said
     assert 'step 1: ' in said and 'step 2: ' in said and 'evaluated 4 pictures' in said
-    assert 's a step' in said and 'GB of main memory' in said
+    assert 'what the training takes' in said and ' s (' in said and 'GB of main memory' in said
     assert '0 errors' in said
     assert sorted(p.name for p in project.folder.iterdir()) == [
         'label_map.pbtxt', 'pipeline.config', 'test.tfrecords', 'train.tfrecords', 'zoo']
 
 
-def test_a_single_step_has_no_speed_to_report(project, capfd):
-    assert project(steps=1) == 0
-    said = capfd.readouterr().out
-    assert 'step 1: ' in said and 'evaluated 4 pictures' in said and 'GB of main memory' in said
-    assert 's a step' not in said and '0 errors' in said
+def test_what_the_training_takes_is_measured_even_with_one_step(project, capfd):
+    def change(changed):
+        changed.train_config.num_steps = 3000
+        changed.train_input_reader.max_number_of_boxes = 20
+    assert project(change, 1, '--json', '--checkpoint_every_n=1500', '--checkpoint_max_to_keep=2') == 0
+    cost = json.loads(capfd.readouterr().out)['cost']
+    assert 0 < cost['seconds_per_step'] < 60 and 0 <= cost['waiting'] <= 1 and cost['peak_memory'] > 1e8
+    assert cost['training_seconds'] == pytest.approx(3000 * cost['seconds_per_step'])
+    assert cost['checkpoints'] == 2  # of three: ckpt-1 of step 0, and steps 1500 and 3000
+    assert cost['checkpoints_bytes'] == 3 * cost['checkpoint_bytes']
+    assert .2 * cost['checkpoint_bytes'] < cost['slot_bytes'] < .8 * cost['checkpoint_bytes']  # a slot per variable
+
+
+def test_boxes_without_an_anchor_are_found_with_the_anchors_of_the_model(project, capfd):
+    def change(changed):
+        changed.model.ssd.anchor_generator.ssd_anchor_generator.min_scale = .9
+    if not project.sound.model.ssd.anchor_generator.HasField('ssd_anchor_generator'):
+        def change(changed):
+            changed.model.ssd.anchor_generator.multiscale_anchor_generator.anchor_scale = 40
+    assert project(change, 1, '--json') == 0
+    told = json.loads(capfd.readouterr().out)
+    (finding,) = (found for found in told['findings'] if 'no anchor' in found['message'])
+    line = (project.folder / 'pipeline.config').read_text(encoding='utf-8').splitlines()[finding['line'] - 1]
+    assert '_anchor_generator {' in line and finding['grade'] == 'warning' and finding['fixes']
 
 
 def test_mistakes_in_config_labels_and_records_are_reported_at_once(project, capfd):

@@ -94,12 +94,12 @@ def data(random, source: bytes) -> bytes:
 def main(paths: list[str]) -> None:
     """Build, train one step and evaluate; print [path, kind of outcome, message] of each config as a line of JSON."""
     from object_detection.config import pipeline
-    from object_detection.training import verify
+    from object_detection.doctor import trial
     from object_detection.utils import phases
     for path in paths:
         print(json.dumps([path, 'begun', '']), flush=True)
         try:
-            outcome = phases._attempt(lambda path=path: verify.try_out(
+            outcome = phases._attempt(lambda path=path: trial.try_out(
                 lambda *_, **__: None, lambda: False, pipeline.to_text(pipeline.read(path)), 1, 8))
             print(json.dumps([path, outcome.kind, outcome.message]), flush=True)
         except Exception:

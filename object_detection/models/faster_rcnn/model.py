@@ -1,8 +1,10 @@
 """Faster R-CNN (Ren et al. 2015), optionally with a feature pyramid (Lin et al. 2017) or masks (He et al. 2017)."""
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
+from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.layers import core
 from object_detection.layers.feature_extractors.faster_rcnn import TwoStageFeatureExtractor
 from object_detection.layers.heads.mask_rcnn import MaskRCNNBoxPredictor
@@ -44,6 +46,18 @@ class FasterRCNN(Detector):
         self._mask_rcnn_box_predictor = box_predictor
         self._first_stage, self._second_stage, self._pooling = first_stage, second_stage, pooling
         self._mask_weight = mask_weight
+
+    @property
+    def anchor_generator(self) -> AnchorGenerator:
+        return self._first_stage.anchors
+
+    def matched_anchors(self, groundtruth: Tensors, image_size: tuple[int, int]) -> tuple[np.ndarray, tf.Tensor]:
+        generator, pixels = self._first_stage.anchors, np.array([*image_size, *image_size], np.float32)
+        anchors = self._first_stage.fixed_anchors(generator.grid_sizes, image_size, training=True)[0]
+        boxes, weights = groundtruth['groundtruth_boxes'] * pixels, groundtruth['groundtruth_weights']
+        is_object = tf.ones_like(weights)[..., tf.newaxis]
+        targets = self._first_stage.assigner.assign(tf.constant(anchors), boxes, is_object, weights, [0.])
+        return anchors / pixels, targets.matches
 
     @tf.autograph.experimental.do_not_convert
     def predict(self, inputs: tf.Tensor, true_image_shapes: tf.Tensor, training: bool = False,

@@ -1,5 +1,6 @@
 """The first stage: a region proposal network (Ren et al. 2015)."""
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -52,7 +53,12 @@ class FirstStage:
         """
         if None in maps[0].shape[1:3]:
             return self._dynamic_anchors(maps, image_size, training)
-        anchors = self.anchors.generate([tuple(x.shape[1:3]) for x in maps], None)
+        return self.fixed_anchors([tuple(x.shape[1:3]) for x in maps], image_size, training)
+
+    def fixed_anchors(self, sizes: Sequence[tuple[int, int]], image_size: ImageSize, training: bool
+                      ) -> tuple[np.ndarray, np.ndarray | None]:
+        """As generate_anchors, for feature maps of these sizes (height, width)."""
+        anchors = self.anchors.generate(sizes, None)
         window = np.array([0, 0, *image_size], np.float32)
         if self.clip_anchors or not training:
             return np.clip(anchors, np.tile(window[:2], 2), np.tile(window[2:], 2)), None

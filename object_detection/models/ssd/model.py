@@ -5,6 +5,7 @@ One pass over the image predicts box encodings and class scores for every anchor
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from object_detection.boxes.anchors import AnchorGenerator
@@ -135,6 +136,14 @@ class SSD(Detector):
     def scores(self, predictions: Predictions) -> tf.Tensor:
         """Return the scores of all anchors and classes, float32 [B, A, C]; C counts the background if it is a class."""
         return self._score_converter(predictions['class_predictions_with_background'])
+
+    @property
+    def anchor_generator(self) -> AnchorGenerator:
+        return self._anchors
+
+    def matched_anchors(self, groundtruth: Tensors, image_size: tuple[int, int]) -> tuple[np.ndarray, tf.Tensor]:
+        anchors = self._anchors.generate(self._anchors.grid_sizes, image_size)
+        return anchors, self._targets({'anchors': tf.constant(anchors)}, groundtruth).matches
 
     @property
     def box_coder(self) -> BoxCoder:

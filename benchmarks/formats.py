@@ -88,12 +88,12 @@ def _convert(model, config, kind, folder, images):
     """Write the file of a format; UserError if it cannot be."""
     from object_detection import records
     from object_detection.config import checks
-    from object_detection.export import limits
+    from object_detection.export import companions, limits
     if kind in ONNX:
         from object_detection.export import onnx_file
         checks.demand(limits.onnx(config, kind == 'ONNX', True))
         return onnx_file.write(model, config, folder / 'out', onnx_file.Options(
-            'image_tensor' if kind == 'ONNX' else 'float_image_tensor', kind == 'ONNX'), None, '')
+            'image_tensor' if kind == 'ONNX' else 'float_image_tensor', kind == 'ONNX'), companions.Source())
     from object_detection.export import tflite
     checks.demand(limits.lite(config))
     quantize, regular, threshold = QUANTIZATIONS[kind]
@@ -107,7 +107,7 @@ def _convert(model, config, kind, folder, images):
     keypoints = bool(config.model.center_net.keypoint_estimation_task)
     return tflite.write(model, config, folder / 'out', tflite.Options(
         DETECTIONS, regular, keypoints, quantize, calibration_pictures=len(images),
-        score_threshold=threshold), None, '')
+        score_threshold=threshold), companions.Source())
 
 
 def _png(image):

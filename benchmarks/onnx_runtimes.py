@@ -66,7 +66,7 @@ def main() -> None:
     from benchmarks.formats import pictures
     from object_detection import checkpoints
     from object_detection.config import pipeline
-    from object_detection.export import onnx_file
+    from object_detection.export import companions, onnx_file
     from object_detection.inference import checkpoint
     from object_detection.models import build
     config = pipeline.read(options.pipeline_config_path)
@@ -79,7 +79,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case, wanted in cases.items():
-            path = onnx_file.write(model, config, Path(folder, case.replace(' ', '_')), wanted, None, '')
+            path = onnx_file.write(model, config, Path(folder, case.replace(' ', '_')), wanted, companions.Source())
             reference = _raw(model, images) if wanted.nms == 'none' else expected
             for runtime, open_file in RUNTIMES.items():
                 rows.append((case, runtime, *_try(open_file, path, images, reference)))

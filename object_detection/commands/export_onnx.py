@@ -47,14 +47,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     evaluates = nms and exporting.has_evaluation_records(config, options)
     model, source = exporting.restored_model(config, options)
     from object_detection.export import onnx_file
-    labels = exporting.known_labels(config)
     converted = time.perf_counter()
     input_type = options.input_type or ('image_tensor' if any_size else 'float_image_tensor')
     path = onnx_file.write(model, config, options.output_directory, onnx_file.Options(
-        input_type, any_size, options.batch or None, options.nms, options.opset), labels, source)
+        input_type, any_size, options.batch or None, options.nms, options.opset), source)
     print(f'{path}: {path.stat().st_size / 1e6:.2f} MB, opset {options.opset}, converted in '
           f'{time.perf_counter() - converted:.1f} s')
-    wrong = _verdict(model, config, path, labels, options) if evaluates else ''
+    wrong = _verdict(model, config, path, source.labels, options) if evaluates else ''
     print(f'done in {time.perf_counter() - started:.1f} s')
     if wrong:
         sys.exit(f'error: {path} {wrong}. The file is kept')

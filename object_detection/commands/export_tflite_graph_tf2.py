@@ -54,15 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     evaluates = exporting.has_evaluation_records(config, options)
     model, source = exporting.restored_model(config, options)
     from object_detection.export import tflite
-    labels = exporting.known_labels(config)
     converted = time.perf_counter()
     path = tflite.write(model, config, options.output_directory, tflite.Options(
         options.max_detections, options.ssd_use_regular_nms, options.centernet_include_keypoints, options.quantize,
         options.inference_input_type, options.calibration_pictures, options.score_threshold,
-        options.int8_heads), labels, source)
+        options.int8_heads), source)
     print(f'{path}: {path.stat().st_size / 1e6:.2f} MB, {options.quantize}, converted in '
           f'{time.perf_counter() - converted:.1f} s')
-    loss = exporting.compare(model, config, path, labels, options, options.max_detections) if evaluates else None
+    loss = exporting.compare(model, config, path, source.labels, options, options.max_detections) if evaluates else None
     print(f'done in {time.perf_counter() - started:.1f} s')
     most = QUANTIZATIONS[options.quantize] if options.max_map_loss is None else options.max_map_loss
     if loss is not None and loss > most:

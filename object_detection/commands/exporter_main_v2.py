@@ -30,9 +30,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error('--use_side_inputs: only Context R-CNN has side inputs, and it is not supported')
     started = time.perf_counter()
     config = exporting.read_config(parser, options)
-    model, _ = exporting.restored_model(config, options)
+    model, source = exporting.restored_model(config, options)
     from object_detection.export import saved_model
-    difference = saved_model.write(model, options.input_type, config, options.output_directory)
+    difference = saved_model.write(model, options.input_type, config, options.output_directory,
+                                   source)
     print(f'{Path(options.output_directory, "saved_model")}: loaded again, gives the same results as the model in '
           f'memory (largest difference {difference:.0e})')
     print(f'done in {time.perf_counter() - started:.1f} s')

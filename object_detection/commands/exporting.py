@@ -3,7 +3,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from object_detection.export import output_folder
+from object_detection.export import companions, output_folder
 from object_detection.runs import best, metrics
 from object_detection.runs.record import Record
 from object_detection.utils import args, console, environment
@@ -43,22 +43,22 @@ def read_config(parser: argparse.ArgumentParser, options: argparse.Namespace, *m
     return config
 
 
-def restored_model(config: Any, options: argparse.Namespace) -> tuple[Any, str]:
-    """Return the model of a config with the weights of the checkpoint that the options name, and the checkpoint's
-    prefix and step, for people. This loads TensorFlow.
+def restored_model(config: Any, options: argparse.Namespace) -> tuple[Any, companions.Source]:
+    """Return the model of a config with the weights of the checkpoint that the options name, and where they come from.
+    This loads TensorFlow.
     """
-    source = chosen(options.trained_checkpoint_dir, options.checkpoint)
+    wanted = chosen(options.trained_checkpoint_dir, options.checkpoint)
     environment.prepare_tensorflow()
     from object_detection import checkpoints
     from object_detection.models import build
-    checkpoint = checkpoints.load(source)
+    checkpoint = checkpoints.load(wanted)
     model = build.build(config.model)
     step = checkpoints.restore_model(model, checkpoint, config.eval_config.use_moving_averages)
-    text = f'{checkpoint.prefix} ({"no step counter" if step is None else f"step {step}"})'
-    print(text)
+    source = companions.Source(known_labels(config), checkpoint.prefix, step)
+    print(Path(checkpoint.prefix).parent / str(source))
     if options.checkpoint == 'latest' and (better := better_than(options.trained_checkpoint_dir, checkpoint.prefix)):
         print(f'note: {better}; --checkpoint best exports it')
-    return model, text
+    return model, source
 
 
 def known_labels(config: Any) -> Any:

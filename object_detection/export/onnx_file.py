@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from object_detection import protos
 from object_detection.boxes.nms import NonMaxSuppression
-from object_detection.config import label_map, pipeline
-from object_detection.export import describe, description, output_folder, saved_model
+from object_detection.export import companions, describe, description, output_folder, saved_model
 from object_detection.models.detector import Detector, Tensors
 from object_detection.utils.errors import UserError
 
@@ -48,14 +47,13 @@ class Options:
 
 
 def write(model: Detector, config: protos.TrainEvalPipelineConfig, folder: str | Path, options: Options,
-          labels: label_map.LabelMap | None, source: str) -> Path:
-    """Write model.onnx, pipeline.config and label_map.pbtxt into `folder`, all of them or none.
+          source: companions.Source) -> Path:
+    """Write model.onnx and its companions into `folder`, all of them or none.
 
     Args:
         model: with its weights.
         config: in which limits.onnx finds nothing.
-        labels: names of the classes; None if they are not known.
-        source: the checkpoint and its step, for people.
+        source: where the model comes from.
     Returns:
         The path of the .onnx.
     Raises:
@@ -71,9 +69,8 @@ def write(model: Detector, config: protos.TrainEvalPipelineConfig, folder: str |
     given = dataclasses.replace(
         describe.describe_input(model, INPUT, 'uint8' if options.input_type == 'image_tensor' else 'float32', False)
         if not options.any_size else description.Input(INPUT, 0, 0), dtype=detect.inputs[0].dtype.name)
-    names = {item.id: item.display_name or item.name for item in labels.items} if labels else {}
-    about = describe.describe(model, config, given, {name: name for name in detect.structured_outputs}, names, source,
-                              first_class=1)
+    about = describe.describe(model, config, given, {name: name for name in detect.structured_outputs}, source.names,
+                              str(source), first_class=1)
     with output_folder.atomic(folder) as partial:
         proto = onnx.load(_convert(detect, partial / NAME, options.opset))
         if foreign := _foreign(proto):
@@ -82,9 +79,7 @@ def write(model: Detector, config: protos.TrainEvalPipelineConfig, folder: str |
         onnx.checker.check_model(proto)
         onnx.helper.set_model_props(proto, {description.FILE: about.to_json()})
         onnx.save(proto, partial / NAME)
-        pipeline.write(config, partial / 'pipeline.config')
-        if labels:
-            (partial / 'label_map.pbtxt').write_bytes(Path(labels.source).read_bytes())
+        companions.write(partial, config, source, NAME, about)
     return Path(folder, NAME)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from object_detection import checkpoints, protos
-from object_detection.config import pipeline
-from object_detection.export import output_folder
+from object_detection.export import companions, output_folder
 from object_detection.models.detector import Detector, Tensors
 from object_detection.utils.errors import UserError
 
@@ -92,14 +91,16 @@ def _constant(name: str, tensor: tf.Tensor) -> tf.compat.v1.NodeDef:
     return tf.compat.v1.NodeDef(name=name, op='Const', attr={'value': value, 'dtype': dtype})
 
 
-def write(model: Detector, input_type: str, config: protos.TrainEvalPipelineConfig, folder: str | Path) -> float:
-    """Write saved_model/, checkpoint/ckpt-0 and pipeline.config into `folder`, all of them or none.
+def write(model: Detector, input_type: str, config: protos.TrainEvalPipelineConfig, folder: str | Path,
+          source: companions.Source | None = None) -> float:
+    """Write saved_model/, checkpoint/ckpt-0 and their companions into `folder`, all of them or none.
 
     Before they appear in the folder, the SavedModel is loaded again and compared with the model in memory.
 
     Args:
         model, input_type: see `trace`.
         config: is kept beside the model.
+        source: where the model comes from, for its card and label map.
     Returns:
         The largest difference found by `compare`.
     Raises:
@@ -116,7 +117,7 @@ def write(model: Detector, input_type: str, config: protos.TrainEvalPipelineConf
             tf.saved_model.save(module, str(partial / 'saved_model'), signatures=module.__call__)
             checkpoint = tf.train.Checkpoint(model=model)
             tf.train.CheckpointManager(checkpoint, str(partial / 'checkpoint'), 1).save(checkpoint_number=0)
-        pipeline.write(config, partial / 'pipeline.config')
+        companions.write(partial, config, source or companions.Source(), 'saved_model')
         return compare(detect, partial / 'saved_model', noise(input_type))
 
 

@@ -9,8 +9,15 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
 from object_detection import protos
-from object_detection.config import label_map, pipeline
-from object_detection.export import calibration, describe, output_folder, tflite_file, tflite_graph, tflite_metadata
+from object_detection.export import (
+    calibration,
+    companions,
+    describe,
+    output_folder,
+    tflite_file,
+    tflite_graph,
+    tflite_metadata,
+)
 from object_detection.models.detector import Detector
 from object_detection.utils import console
 
@@ -42,15 +49,14 @@ class Options:
 
 
 def write(model: Detector, config: protos.TrainEvalPipelineConfig, folder: str | Path, options: Options,
-          labels: label_map.LabelMap | None, source: str) -> Path:
-    """Write model.tflite, the saved_model/ that TensorFlow's own converter takes, pipeline.config and label_map.pbtxt
-    into `folder`, all of them or none.
+          source: companions.Source) -> Path:
+    """Write model.tflite, the saved_model/ that TensorFlow's own converter takes, and its companions into `folder`, all
+    of them or none.
 
     Args:
         model: with its weights.
         config: in which limits.lite finds nothing; int8 reads its training records.
-        labels: names of the classes; None if they are not known.
-        source: the checkpoint and its step, for people.
+        source: where the model comes from.
     Returns:
         The path of the .tflite.
     """
@@ -61,19 +67,16 @@ def write(model: Detector, config: protos.TrainEvalPipelineConfig, folder: str |
     dtype = options.input_type if int8 else 'float32'
     about = describe.describe(
         model, config, describe.describe_input(model, tflite_file.INPUT, dtype, normalized),
-        {name: name for name in detect.structured_outputs}, {item.id: item.display_name or item.name
-                                                             for item in labels.items} if labels else {},
-        source, first_class=0, regular_nms=options.regular_nms)
+        {name: name for name in detect.structured_outputs}, source.names, str(source), first_class=0,
+        regular_nms=options.regular_nms)
     content = convert(detect, model, options, lambda: calibration.images(
         config, model, options.calibration_pictures, normalized))
     with output_folder.atomic(folder) as partial:
         module = tf.Module()
         module.model, module.__call__ = model, detect
         tf.saved_model.save(module, str(partial / 'saved_model'), signatures=detect)
-        pipeline.write(config, partial / 'pipeline.config')
-        if labels:
-            (partial / 'label_map.pbtxt').write_bytes(Path(labels.source).read_bytes())
         (partial / NAME).write_bytes(tflite_metadata.add(content, about))
+        companions.write(partial, config, source, NAME, about)
     return Path(folder, NAME)
 
 

@@ -56,7 +56,8 @@ def test_a_zoo_tarball_exports_as_it_is(zoo, exported):
     output, said = exported
     assert 'PATH_TO_BE_CONFIGURED' in (output / 'pipeline.config').read_text()
     assert 'ckpt-0 (no step counter)' in said and 'gives the same results as the model in memory' in said
-    assert sorted(p.name for p in output.iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
+    assert sorted(p.name for p in output.iterdir()) == [
+        'README.md', 'checkpoint', 'pipeline.config', 'saved_model']
     assert (output / 'checkpoint' / 'ckpt-0.index').is_file()
 
 

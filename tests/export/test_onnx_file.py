@@ -6,7 +6,7 @@ import pytest
 
 from object_detection import checkpoints
 from object_detection.config import label_map, pipeline
-from object_detection.export import limits, onnx_file
+from object_detection.export import companions, limits, onnx_file
 from object_detection.inference import checkpoint
 from object_detection.inference.agreement import agreement
 from object_detection.inference.load import load
@@ -40,8 +40,8 @@ def expected(model):
 
 
 def write(model, config, folder, **options):
-    labels = label_map.load(config.train_input_reader.label_map_path)
-    return onnx_file.write(model, config, folder, onnx_file.Options(**options), labels, 'ckpt-7')
+    source = companions.Source(label_map.load(config.train_input_reader.label_map_path), 'ckpt-7', 9)
+    return onnx_file.write(model, config, folder, onnx_file.Options(**options), source)
 
 
 @pytest.mark.parametrize('options', [
@@ -55,7 +55,8 @@ def test_finds_what_the_saved_model_finds(model, config, expected, tmp_path, opt
     assert (agreed.detections, agreed.lost) == (30, 0)
     assert agreed.pixels < .01 and agreed.score < 1e-5
     assert runner.labels == {1: 'square', 2: 'bar'} and runner.batch == options.get('batch')
-    assert sorted(part.name for part in path.parent.iterdir()) == ['label_map.pbtxt', 'model.onnx', 'pipeline.config']
+    assert sorted(part.name for part in path.parent.iterdir()) == [
+        'README.md', 'label_map.pbtxt', 'model.onnx', 'pipeline.config']
     proto = onnx.load(path)
     assert proto.opset_import[0].version == options.get('opset', 17)
     assert not model.non_max_suppression.portable

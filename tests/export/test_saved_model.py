@@ -101,7 +101,8 @@ def test_encoded_pictures_of_a_batch_may_differ_in_size(export):
 
 def test_checkpoint_and_config_are_beside_it(export):
     folder, _ = export()
-    assert sorted(p.name for p in folder.iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
+    assert sorted(p.name for p in folder.iterdir()) == [
+        'README.md', 'checkpoint', 'pipeline.config', 'saved_model']
     assert pipeline.read(folder / 'pipeline.config').model.ssd.num_classes == 1
     assert 'model_checkpoint_path: "ckpt-0"' in (folder / 'checkpoint' / 'checkpoint').read_text()
     model = MeanColor(gain=0.)
@@ -137,7 +138,8 @@ def test_the_current_folder_is_accepted(export, tmp_path, monkeypatch):
     (tmp_path / 'exported').mkdir()
     monkeypatch.chdir(tmp_path / 'exported')
     saved_model.write(MeanColor(), 'image_tensor', pipeline.parse(CONFIG), '.')
-    assert sorted(p.name for p in Path().iterdir()) == ['checkpoint', 'pipeline.config', 'saved_model']
+    assert sorted(p.name for p in Path().iterdir()) == [
+        'README.md', 'checkpoint', 'pipeline.config', 'saved_model']
     assert tf.saved_model.load('saved_model')
 
 

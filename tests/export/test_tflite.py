@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from object_detection import checkpoints
 from object_detection.config import label_map, pipeline
-from object_detection.export import describe, description, limits, tflite, tflite_file
+from object_detection.export import companions, describe, description, limits, tflite, tflite_file
 from object_detection.inference import checkpoint
 from object_detection.inference.lite import LiteRunner
 from object_detection.models import build
@@ -39,15 +39,14 @@ def model(config):
 @pytest.fixture(scope='module')
 def written(config, model, tmp_path_factory):
     """Files by the options that differ from exact ones."""
-    labels = label_map.load(config.train_input_reader.label_map_path)
+    source = companions.Source(label_map.load(config.train_input_reader.label_map_path), 'ckpt-7', 9)
     folder, files = tmp_path_factory.mktemp('files'), {}
 
     def write(**options):
         key = tuple(sorted(options.items()))
         if key not in files:
             exact = {'regular_nms': True, 'calibration_pictures': 4, **options}
-            files[key] = tflite.write(model, config, folder / str(len(files)), tflite.Options(**exact), labels,
-                                      'ckpt-7')
+            files[key] = tflite.write(model, config, folder / str(len(files)), tflite.Options(**exact), source)
         return files[key]
     return write
 
@@ -105,7 +104,7 @@ def test_labels_and_description_lie_inside(written):
     with zipfile.ZipFile(written()) as inside:
         assert inside.read('labelmap.txt').decode().split() == ['square', 'bar']
         about = description.from_json(inside.read('detector.json').decode(), 'x')
-    assert about.labels == {1: 'square', 2: 'bar'} and about.source == 'ckpt-7' and about.regular_nms
+    assert about.labels == {1: 'square', 2: 'bar'} and about.source == 'ckpt-7 (step 9)' and about.regular_nms
     assert about.input == description.Input('input', 64, 64, mean=(127.5,) * 3, std=(127.5,) * 3)
     assert LiteRunner(written(), {}).labels == {1: 'square', 2: 'bar'}
 
@@ -173,7 +172,7 @@ def test_the_saved_model_beside_it_is_what_tensorflows_converter_takes(written):
     converter.allow_custom_ops = True
     assert b'TFLite_Detection_PostProcess' in converter.convert()
     assert sorted(path.name for path in written().parent.iterdir()) == [
-        'label_map.pbtxt', 'model.tflite', 'pipeline.config', 'saved_model']
+        'README.md', 'label_map.pbtxt', 'model.tflite', 'pipeline.config', 'saved_model']
 
 
 def test_threads_are_one_with_regular_nms_which_loses_classes_with_more(written, monkeypatch):

@@ -144,12 +144,14 @@ class Recovery:
                          'not frozen takes the moments of each part (docs/training.md)')
             return
         found = [f'batch_size {self._batch_size // parts} at this size of pictures'] if parts else []
-        for text, size in _smaller(self._config):
-            if self._fits(next(workers), {**arguments, 'config_text': text}, self.parts, size):
-                found.append(f'pictures of {size} (image_resizer) at batch_size {self._batch_size}')
-                break
-        measured = f'Measured here, this fits: {"; ".join(found)}' if found else \
-            'Measured here, not even one picture at a time fits, at a quarter of its height and width'
+        sizes, at = list(_smaller(self._config)), self.parts if parts else self._batch_size
+        size = next((size for text, size in sizes
+                     if self._fits(next(workers), {**arguments, 'config_text': text}, at, size)), '')
+        if size:
+            found.append(f'pictures of {size} (image_resizer) ' + (f'at batch_size {self._batch_size}' if parts else
+                                                                   f'one at a time (--accumulate {self._batch_size})'))
+        nothing = 'not even one picture at a time fits' + (f', nor at {sizes[-1][1]} pixels' if sizes else '')
+        measured = f'Measured here, this fits: {"; ".join(found)}' if found else f'Measured here, {nothing}'
         advice = f'. --on_oom accumulate goes on with the batch of {self._batch_size} in {parts} parts' if parts else ''
         raise errors.UserError(f'{failed.reason} {measured}{advice}') from failed
 
@@ -195,7 +197,6 @@ class Recovery:
                 'pictures': outcome.data.get('suspects'), 'optimizer': self._optimizer})
         console.warn(f'{failed.reason}{kept} Training goes back to {checkpoints[0].name} with {factor:g} times the '
                      f'learning rate of the config (rollback {len(done) + 1} of at most {self._options.max_rollbacks})')
-
 
     def _set_aside(self, checkpoint, number):
         """Move a checkpoint away, from which training has failed twice, and what is known of it."""

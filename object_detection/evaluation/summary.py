@@ -158,10 +158,23 @@ def _link(path: Path, folder: Path) -> str:
     return quote(relative.as_posix())
 
 
+def _recovered(recovery: dict[str, Any]) -> Iterator[str]:
+    """Yield what commands/recovery.py has decided, a line each."""
+    batch = recovery.get('accumulate', {'parts': 1})
+    if batch['parts'] > (batch.get('asked') or 1):
+        yield f'Memory ran out: each batch of {batch["batch_size"]} is computed in {batch["parts"]} parts.'
+    for entry in recovery.get('rollbacks', []):
+        yield (f'Step {entry["step"]} was not finite: training went back to {entry["checkpoint"]} with '
+               f'{entry["factor"]:g} times the learning rate.')
+    for reader, kept in recovery.get('skipped', {}).items():
+        yield from (f'{reader}: skipped: {reason}' for reason in kept['records'].values())
+
+
 def _warnings(content: dict[str, Any]) -> Iterator[str]:
-    """Yield each warning of the run once: changes of the data, the config and records, phases."""
+    """Yield each warning of the run once: changes of the data, the config and records, phases, what was decided."""
     found = [f'Started again with other data at {start["started"]}: {line}'
              for start in content['starts'] for line in start.get('changes', [])]
     found += [line for start in content['starts'] for line in start.get('warnings', [])]
     found += [f'{phase["title"]}: {line}' for phase in content['phases'] for line in phase.get('warnings', [])]
+    found += _recovered(content['recovery'])
     yield from dict.fromkeys(found)

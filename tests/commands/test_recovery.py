@@ -253,16 +253,18 @@ def test_parts_are_kept_until_the_batch_or_the_option_changes(decide, tmp_path):
 
 def test_out_of_memory_where_nothing_fits(decide, tmp_path):
     checkpoint(tmp_path, 1)
-    sizes = []
+    sizes, large = [], 'model { ssd { image_resizer { fixed_shape_resizer { height: 512 width: 512 } } } }'
 
     def fits(arguments):
         if arguments['config_text'] != 'x':
             sizes.append(pipeline.parse(arguments['config_text']).model.ssd.image_resizer.fixed_shape_resizer.height)
-        return False
-    with pytest.raises(UserError, match='not even one picture at a time fits, at a quarter') as error:
-        fail(decide('--on_oom=accumulate', config='model { ssd { image_resizer { fixed_shape_resizer { height: 512 '
-                    'width: 512 } } } }'), phases.OUT_OF_MEMORY, fits)
-    assert sizes == [384, 256, 128] and '--on_oom' not in str(error.value)
+        return sizes[-1:] == [smallest]
+    for smallest, says in ((0, r'Measured here, not even one picture at a time fits, nor at 128x128 pixels$'),
+                           (256, r'this fits: pictures of 256x256 \(image_resizer\) one at a time \(--acc')):
+        sizes.clear()
+        with pytest.raises(UserError, match=says):
+            fail(decide('--on_oom=accumulate', config=large), phases.OUT_OF_MEMORY, fits)
+        assert sizes == [384, 256, 128][:2 + (smallest == 0)]
 
 
 def test_rollbacks_halve_the_rate_and_are_counted(decide, tmp_path):

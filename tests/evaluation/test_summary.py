@@ -51,6 +51,18 @@ def rows(html, table):
             for row in re.findall(r'<tr>.*?</tr>', body, re.DOTALL)]
 
 
+def test_what_was_decided_after_failures_is_a_warning(run):
+    with Record(run).changing() as content:
+        content['recovery'] = {
+            'accumulate': {'parts': 4, 'asked': None, 'batch_size': 8},
+            'rollbacks': [{'step': 70, 'checkpoint': 'ckpt-2', 'factor': .5, 'optimizer': 'x'}],
+            'skipped': {'train_input_reader': {'data': 'aa11', 'records': {'3': "picture '<b>.jpg': broken"}}}}
+    html = summary.write(run).read_text(encoding='utf-8')
+    assert 'Memory ran out: each batch of 8 is computed in 4 parts.' in html
+    assert 'Step 70 was not finite: training went back to ckpt-2 with 0.5 times the learning rate.' in html
+    assert 'train_input_reader: skipped: picture &#39;&lt;b&gt;.jpg&#39;: broken' in html
+
+
 def test_values_are_those_of_the_files(run):
     html = summary.write(run).read_text(encoding='utf-8')
     assert {text: value for value, text in re.findall(r'<b>([\d.,:]+)</b>([^<]+)</div>', html)} == {

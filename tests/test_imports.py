@@ -127,7 +127,7 @@ def test_nothing_imports_a_script():
 
 def test_scripts_and_utils_start_without_tensorflow():
     light = ('object_detection.utils', 'object_detection.config', 'object_detection.records', 'object_detection.runs',
-             'object_detection.zoo', 'object_detection.commands')
+             'object_detection.zoo', 'object_detection.detection', 'object_detection.commands')
     names = [*SCRIPTS, *(name for name in MODULES if name.startswith((*light, *REFERENCE))
                          and not name.startswith(WITH_TENSORFLOW))]
     code = f'import sys, {", ".join(names)}; print("tensorflow" in sys.modules)'

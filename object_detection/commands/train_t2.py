@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.utils import args, console, errors, machine, phases
+from object_detection.utils import args, console, errors, files, machine, phases
 
 _STYLES = {'error': 'bad', 'warning': 'warning', 'hint': 'soft'}
 
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                         '(NAME.fixed.config), with the reason above each change')
     parser.add_argument('--json', action='store_true', help='print one JSON object with all findings and measurements, '
                         'and everything else to stderr')
+    parser.add_argument('--plot', type=Path, metavar='FOLDER', help='draw augmented inputs with their boxes, masks and '
+                        'matched anchors here, as the network will see them; a new or empty folder')
     options = parser.parse_args(argv)
     with phases.Worker(preload=['object_detection.doctor.trial']) as worker:
         if not options.json:
@@ -57,6 +59,8 @@ def verify(options: argparse.Namespace, worker: phases.Worker, found: dict[str, 
     from object_detection.doctor import checkup, data
 
     path, sample = options.pipeline_config_path, options.sample or None
+    if options.plot:
+        files.vacant_dir(options.plot)
     config = pipeline.read(path)
     console.log(f'{path}: every field is known')
     findings, reports = preflight.examine(config, path, sample)
@@ -107,6 +111,9 @@ def try_out(worker: phases.Worker, config: Any, options: argparse.Namespace, tra
                 findings.append(finding)
         elif name == 'finding':
             findings.append(values['finding'])
+        elif name == 'plotted':
+            found['plots'] = values['paths']
+            console.log(f'drew {len(values["paths"])} inputs: {options.plot}')
         elif name == 'log':
             losses = ', '.join(f'{tag.removeprefix("Loss/")} {value:.4g}' for tag, value in values['values'].items())
             console.log(f'step {values["step"]}: {losses}')
@@ -120,6 +127,8 @@ def try_out(worker: phases.Worker, config: Any, options: argparse.Namespace, tra
         arguments['worst'] = cost.worst(training.looks, config.train_config.batch_size,
                                         config.train_input_reader.max_number_of_boxes)
         arguments['boxes'] = resized_boxes(config, training)
+    if options.plot and trains:
+        arguments['plot_folder'] = str(files.make_dir(options.plot))
     with tempfile.TemporaryDirectory() as folder:
         outcome = worker.run(try_out_phase, arguments, Path(folder, 'outcome.json'), on_event)
     if outcome.kind != phases.DONE:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from object_detection import protos, records
 from object_detection.checkpoints import slim
 from object_detection.config import pipeline
-from object_detection.doctor import anchors
+from object_detection.doctor import anchors, plot
 from object_detection.evaluation import evaluator
 from object_detection.models import build_parts
 from object_detection.training import train
@@ -23,7 +23,8 @@ _READ_AHEAD = 4  # batches that may be there before the first step, and are pass
 
 
 def try_out(report: Report, stopping: Stopping, config_text: str, num_steps: int, sample_1_of_n: int = 1,
-            cpus: int | None = None, worst: Sequence[int] = (), boxes: np.ndarray | None = None) -> dict[str, Any]:
+            cpus: int | None = None, worst: Sequence[int] = (), boxes: np.ndarray | None = None,
+            plot_folder: str | None = None) -> dict[str, Any]:
     """Build, restore, train, measure, evaluate: a phase (utils/phases.py).
 
     Args:
@@ -33,7 +34,8 @@ def try_out(report: Report, stopping: Stopping, config_text: str, num_steps: int
         cpus: see devices.strategy.
         worst: indices of the training records that take the most memory, a batch of them; none: not measured.
         boxes: float64 [N, 4] of the training data, fractions of the input, to compare with the anchors.
-    Events: those of train.train and evaluator.evaluate; finding(finding).
+        plot_folder: draw inputs here; None: do not.
+    Events: those of train.train and evaluator.evaluate; finding(finding); plotted(paths).
     Returns:
         peak_memory, peak_gpu_memory: of training, with the worst batch, in bytes; None where it is unknown.
         With steps: checkpoint_bytes, slot_bytes: of a checkpoint, and of the state of the optimizer in it;
@@ -44,6 +46,8 @@ def try_out(report: Report, stopping: Stopping, config_text: str, num_steps: int
     def examine(run: Any) -> None:
         if boxes is not None:
             _compare_anchors(report, run, boxes)
+        if plot_folder:
+            report('plotted', paths=plot.draw(run, Path(plot_folder)))
         if len(worst):
             _train_worst(run, worst, folder)
         measured.update(_measure(run, num_steps), **_sizes(run))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from object_detection.evaluation.samples import Sample
 
 LONGER_SIDE = 480, 1024  # least and most pixels of an image in TensorBoard, so that captions can be read
-_COLORS = ('#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#008080', '#9a6324', '#e032c6', '#808000', '#000075')
+COLORS = ('#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#008080', '#9a6324', '#e032c6', '#808000', '#000075')
 _MASK_OPACITY = 110  # of 255
 
 Edges = Sequence[tuple[int, int]]
@@ -75,7 +75,7 @@ def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes
     Returns:
         uint8 [H, W, 3].
     """
-    colors = [_COLORS[(int(class_id) - 1) % len(_COLORS)] for class_id in classes]
+    colors = [COLORS[(int(class_id) - 1) % len(COLORS)] for class_id in classes]
     canvas = Image.fromarray(image)
     for mask, color in zip(() if masks is None else masks, colors):
         opacity = Image.fromarray(np.where(mask, np.uint8(_MASK_OPACITY), np.uint8(0)))

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from demo import make_records
 from object_detection.commands import train_t2
@@ -66,12 +67,19 @@ def test_a_sound_config_is_trained_and_evaluated_for_a_moment(project, capfd):
         'label_map.pbtxt', 'pipeline.config', 'test.tfrecords', 'train.tfrecords', 'zoo']
 
 
-def test_what_the_training_takes_is_measured_even_with_one_step(project, capfd):
+def test_what_the_training_takes_is_measured_and_its_inputs_are_drawn(project, capfd):
     def change(changed):
         changed.train_config.num_steps = 3000
         changed.train_input_reader.max_number_of_boxes = 20
-    assert project(change, 1, '--json', '--checkpoint_every_n=1500', '--checkpoint_max_to_keep=2') == 0
-    cost = json.loads(capfd.readouterr().out)['cost']
+    assert project(change, 1, '--json', '--checkpoint_every_n=1500', '--checkpoint_max_to_keep=2',
+                   f'--plot={project.folder / "seen"}') == 0
+    told = json.loads(capfd.readouterr().out)
+    cost = told['cost']
+    assert told['plots'] == [str(path) for path in sorted((project.folder / 'seen').iterdir())]
+    with Image.open(told['plots'][0]) as image:
+        assert len(told['plots']) == 8 and image.size == (640 + 8 + 640, 640)
+    with pytest.raises(UserError, match='seen: is not empty, and nothing is overwritten'):
+        project(change, 1, f'--plot={project.folder / "seen"}')
     assert 0 < cost['seconds_per_step'] < 60 and 0 <= cost['waiting'] <= 1 and cost['peak_memory'] > 1e8
     assert cost['training_seconds'] == pytest.approx(3000 * cost['seconds_per_step'])
     assert cost['checkpoints'] == 2  # of three: ckpt-1 of step 0, and steps 1500 and 3000
@@ -81,10 +89,7 @@ def test_what_the_training_takes_is_measured_even_with_one_step(project, capfd):
 
 def test_boxes_without_an_anchor_are_found_with_the_anchors_of_the_model(project, capfd):
     def change(changed):
-        changed.model.ssd.anchor_generator.ssd_anchor_generator.min_scale = .9
-    if not project.sound.model.ssd.anchor_generator.HasField('ssd_anchor_generator'):
-        def change(changed):
-            changed.model.ssd.anchor_generator.multiscale_anchor_generator.anchor_scale = 40
+        changed.model.ssd.anchor_generator.multiscale_anchor_generator.anchor_scale = 40
     assert project(change, 1, '--json') == 0
     told = json.loads(capfd.readouterr().out)
     (finding,) = (found for found in told['findings'] if 'no anchor' in found['message'])

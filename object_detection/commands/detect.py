@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for writer in made:
             writer.close()
-    _report(totals, names, output)
+    unit = 'frames' if not found.pictures else 'pictures' if not found.videos else 'pictures and frames'
+    _report(totals, names, output, unit)
     return 1 if totals.skipped and not totals.items else 0
 
 
@@ -106,7 +107,7 @@ def _runner(options: argparse.Namespace) -> Any:
     runner = loading.load(options.model, options.pipeline_config_path, options.label_map, options.threads)
     if options.tile:
         from object_detection.detection.tiling import Tiled
-        return Tiled(runner, options.tile, options.overlap, options.batch)
+        return Tiled(runner, options.tile, options.overlap, options.batch, options.min_score)
     return runner
 
 
@@ -158,12 +159,12 @@ def _detect(found: Any, runner: Any, options: argparse.Namespace, keep: Any, mad
                 source.name, total, 'frames')
 
 
-def _report(totals: Any, names: dict[int, str], output: Path) -> None:
+def _report(totals: Any, names: dict[int, str], output: Path, unit: str) -> None:
     from object_detection.detection.writers import name_of
     for class_id, number in totals.classes.most_common(12):
         console.log(f'{name_of(names, class_id)}: {number}')
     skipped = f', {totals.skipped} skipped as broken' if totals.skipped else ''
-    console.log(f'{output}: {sum(totals.classes.values())} detections in {totals.items} pictures{skipped}')
+    console.log(f'{output}: {sum(totals.classes.values())} detections in {totals.items} {unit}{skipped}')
 
 
 def run() -> None:

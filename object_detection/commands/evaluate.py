@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from object_detection.runs import about
     paths = [options.model] if options.model else options.compare
     evaluated, pictures = [], 0
-    for path, name in zip(paths, _names(paths)):
+    for path, name in zip(paths, files.short_names(paths)):
         console.stage(name)
         score = _evaluate(path, name, options, config, labels)
         pictures = score.pictures
@@ -66,7 +66,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if not options.pipeline_config_path and not (options.records and options.label_map):
         parser.error('give --records and --label_map, or --pipeline_config_path')
-    if options.compare and len(set(options.compare)) < len(options.compare):
+    if options.compare and len({Path(path).resolve() for path in options.compare}) < len(options.compare):
         parser.error('--compare: give each model once')
     if options.output and options.output.suffix not in ('.html', '.json'):
         parser.error(f'--output {options.output}: is neither .html nor .json')
@@ -114,13 +114,6 @@ def _config_of(path: str, options: argparse.Namespace) -> Path | None:
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     beside = any((place / 'pipeline.config').is_file() for place in (folder, folder.parent))
     return None if options.compare and beside else options.pipeline_config_path
-
-
-def _names(paths: Sequence[str]) -> list[str]:
-    """Return the end of each path, as short as they can be told apart."""
-    parts = [Path(path).absolute().parts for path in paths]
-    depth = next((n for n in range(1, max(map(len, parts))) if len({part[-n:] for part in parts}) == len(parts)), 0)
-    return ['/'.join(part[-depth:]) for part in parts]
 
 
 def _format(path: str) -> str:

@@ -20,17 +20,20 @@ class Tiled:
     `iou_threshold`, or if it is cut and more than `iou_threshold` of its own area lies in a kept one.
     """
 
-    def __init__(self, runner: Runner, tile: int, overlap: float, batch: int, iou_threshold: float = .5) -> None:
+    def __init__(self, runner: Runner, tile: int, overlap: float, batch: int, min_score: float,
+                 iou_threshold: float = .5) -> None:
         """Wrap a Runner.
 
         Args:
             tile: side of the tiles in pixels.
             overlap: share of a tile that the next one shows as well.
             batch: tiles that are one call of the network, if it takes several.
+            min_score: detections below are dropped before the merging, in which they could win over better ones.
         """
         self.name, self.labels, self.batch = runner.name, runner.labels, runner.batch
         self._runner, self._tile, self._overlap = runner, tile, overlap
-        self._at_once, self._iou_threshold = min(batch, runner.batch or batch), iou_threshold
+        self._at_once = min(batch, runner.batch or batch)
+        self._min_score, self._iou_threshold = min_score, iou_threshold
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """As Runner.detect."""
@@ -42,12 +45,15 @@ class Tiled:
         parts = []
         for first in range(0, len(windows), self._at_once):
             some = windows[first:first + self._at_once]
-            found = self._runner.detect([image[top:top + h, left:left + w] for top, left, h, w in some])
+            found = self._confident([image[top:top + h, left:left + w] for top, left, h, w in some])
             parts += [_moved(one, window, (height, width)) for one, window in zip(found, some)]
         if len(windows) == 1:
             return parts[0][0]
-        whole = self._runner.detect([image])[0]
+        whole = self._confident([image])[0]
         return merge([*parts, (whole, np.zeros(len(whole), bool))], self._iou_threshold)
+
+    def _confident(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        return [found.select(found.scores >= self._min_score) for found in self._runner.detect(images)]
 
     def windows(self, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (top, left, height, width) of the tiles of a picture, in pixels."""

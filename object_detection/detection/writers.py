@@ -18,6 +18,7 @@ from object_detection.inference.detections import Detections
 from object_detection.preparation.names import safe
 
 QUALITY = 92  # of JPEGs
+CAPTION_SHARE = .2  # height of a caption: at most this share of the side of a typical box
 LEAST_CROP = 2  # pixels of a side
 
 
@@ -116,10 +117,13 @@ def draw(item: Item, found: Detections, names: Mapping[int, str]) -> np.ndarray:
     captions = [f'{name_of(names, class_id)} {score:.0%}'
                 for class_id, score in zip(found.classes.tolist(), found.scores.tolist())]
     scale = np.array([height, width], np.float32)
-    points = found.keypoints
+    points, pixels = found.keypoints, found.boxes * np.tile(scale, 2)
+    sides = np.sqrt(np.prod(np.maximum(pixels[:, 2:] - pixels[:, :2], 0), axis=1))
+    fitting = max(drawing.LEAST_FONT, round(float(np.median(sides)) * CAPTION_SHARE)) if len(found) else 0
     return drawing.draw_objects(
-        item.image, found.boxes * np.tile(scale, 2), captions, found.classes.tolist(),
-        None if found.masks is None else masks(found, (height, width)), None if points is None else points * scale)
+        item.image, pixels, captions, found.classes.tolist(),
+        None if found.masks is None else masks(found, (height, width)), None if points is None else points * scale,
+        font_size=min(drawing.font_size_of(item.image), fitting) or None)
 
 
 def masks(found: Detections, size: tuple[int, int]) -> Iterator[np.ndarray]:

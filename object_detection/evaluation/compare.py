@@ -63,10 +63,8 @@ def load(folders: Sequence[Path]) -> list[Run]:
         raise errors.UserError([files.missing(folder) if not folder.exists() else
                                 f'{folder}: has no run.json; give the --model_dir of a train_and_eval_tf2.py'
                                 for folder in lost])
-    parts = [folder.resolve().parts for folder in folders]
-    depth = next((n for n in range(1, max(map(len, parts))) if len({part[-n:] for part in parts}) == len(parts)), 0)
-    return [Run('/'.join(part[-depth:]), folder, record := Record(folder), _best(record))
-            for folder, part in zip(folders, parts)]
+    return [Run(name, folder, record := Record(folder), _best(record))
+            for folder, name in zip(folders, files.short_names(folders))]
 
 
 def _best(record: Record) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGER_SIDE = 480, 1024  # least and most pixels of an image in TensorBoard, so that captions can be read
 COLORS = ('#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#008080', '#9a6324', '#e032c6', '#808000', '#000075')
+LEAST_FONT, FONT_SHARE, LINE_SHARE = 11, 28, 160  # pixels; shares of the shorter side of an image
 _MASK_OPACITY = 110  # of 255
 
 Edges = Sequence[tuple[int, int]]
@@ -61,7 +62,8 @@ def confident(detections: dict[str, np.ndarray], min_score: float, max_number: i
 
 
 def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes: Iterable[int],
-                 masks: Iterable[np.ndarray] | None = None, keypoints: Any = None, edges: Edges = ()) -> np.ndarray:
+                 masks: Iterable[np.ndarray] | None = None, keypoints: Any = None, edges: Edges = (),
+                 font_size: int | None = None) -> np.ndarray:
     """Return a copy of an image with N boxes, each with a caption, and their masks and keypoints.
 
     Args:
@@ -72,6 +74,7 @@ def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes
         masks: N masks, bool [h, w] of the whole image in any size; the objects are tinted.
         keypoints: [N, K, 2] (y, x) in pixels; those with NaN are not drawn.
         edges: pairs of keypoints (indices below K) that are joined by a line.
+        font_size: of the captions in pixels, to which lines are in proportion; None for that of the image.
     Returns:
         uint8 [H, W, 3].
     """
@@ -81,8 +84,9 @@ def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes
         opacity = Image.fromarray(np.where(mask, np.uint8(_MASK_OPACITY), np.uint8(0)))
         canvas.paste(color, (0, 0), opacity.resize(canvas.size, Image.Resampling.NEAREST))
     draw = ImageDraw.Draw(canvas)
-    line = max(2, round(min(canvas.size) / 160))
-    font = ImageFont.load_default(max(11, round(min(canvas.size) / 28)))
+    size = font_size or font_size_of(image)
+    line = max(2, round(size * FONT_SHARE / LINE_SHARE))
+    font = ImageFont.load_default(size)
     for box, caption, color in reversed(list(zip(boxes, captions, colors))):
         ymin, xmin, ymax, xmax = (float(v) for v in box)
         draw.rectangle((xmin, ymin, max(xmin, xmax), max(ymin, ymax)), outline=color, width=line)
@@ -95,6 +99,11 @@ def draw_objects(image: np.ndarray, boxes: Any, captions: Sequence[str], classes
     for points, color in zip(() if keypoints is None else keypoints, colors):
         _draw_keypoints(draw, np.asarray(points)[:, ::-1], color, line, edges)
     return np.asarray(canvas)
+
+
+def font_size_of(image: np.ndarray) -> int:
+    """Return the font size, in pixels, that an image is big enough for."""
+    return max(LEAST_FONT, round(min(image.shape[:2]) / FONT_SHARE))
 
 
 def _draw_keypoints(draw: ImageDraw.ImageDraw, points: np.ndarray, color: str, line: int, edges: Edges) -> None:

@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -164,6 +164,13 @@ def _accepted(path: str | os.PathLike) -> Path:
     if message := refused(path):
         raise UserError(message)
     return Path(path)
+
+
+def short_names(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """Return the ends of paths that lie in different places, with '/', as short as they can be told apart."""
+    parts = [Path(path).resolve().parts for path in paths]
+    depth = next((n for n in range(1, max(map(len, parts))) if len({part[-n:] for part in parts}) == len(parts)), 0)
+    return ['/'.join(part[-depth:]) for part in parts]
 
 
 def missing(path: str | os.PathLike) -> str:

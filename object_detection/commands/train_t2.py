@@ -205,8 +205,15 @@ def write_fixed(path: Path, findings: Sequence[Any]) -> str | None:
         return None
     target, fixes = written
     console.log(f'wrote {target}')
-    console.table(['field', 'new value', 'reason'], [(fix.field, str(fix.value), fix.why) for fix in fixes])
+    console.table(['field', 'new value', 'reason'], [
+        (shortened(fix.field), str(fix.value), fix.why) for fix in fixes])
     return str(target)
+
+
+def shortened(field: str) -> str:
+    """Return the path of a field without its middle, if it is long."""
+    parts = field.split('.')
+    return f'{parts[0]} ... {".".join(parts[-2:])}' if len(parts) > 4 else field
 
 
 def run() -> None:

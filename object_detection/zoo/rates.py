@@ -36,8 +36,13 @@ _EXCEPTIONS = {('ssd_efficientnet-b6_bifpn_keras', 16, .08)}
 
 
 def released(config: protos.TrainEvalPipelineConfig) -> Released | None:
-    """Return what the zoo's model of the same architecture and feature extractor was trained with; None: unknown."""
+    """Return what the zoo's model of the same architecture and feature extractor was trained with; None: unknown.
+
+    A feature extractor of another width (depth_multiplier) is another network.
+    """
     name, model = architecture(config)
+    if getattr(model.feature_extractor, 'depth_multiplier', 1) != 1:
+        return None
     kind = f'{name} {model.feature_extractor.type} {getattr(model, "number_of_stages", 0)}'
     return next((found for pattern, found in _RELEASED if re.match(pattern, kind)), None)
 

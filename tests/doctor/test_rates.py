@@ -75,3 +75,6 @@ def test_unknown_feature_extractors_are_not_compared():
     changed = config(8, 1.)
     changed.model.ssd.feature_extractor.type = 'my_own'
     assert rates.check(changed, 1, None) == []
+    narrow = config(8, 1.)
+    narrow.model.ssd.feature_extractor.depth_multiplier = .25
+    assert rates.check(narrow, 1, None) == []

@@ -14,7 +14,7 @@ from object_detection.detection.item import Broken, Item
 from object_detection.detection.writers import Writer
 from object_detection.inference.detections import Detections, Runner
 
-BEHIND = 8  # items that wait to be written, at most; frames of a video would fill the memory
+BEHIND = 2  # items that wait for a thread that writes, at most: photographs of 50 megapixels take 150 MB each
 
 
 class Totals:
@@ -92,7 +92,7 @@ class Behind:
     def __init__(self, writers: Sequence[Writer], threads: int) -> None:
         self._writers = writers
         self._pool = ThreadPoolExecutor(threads, 'draw')
-        self._waiting: queue.Queue = queue.Queue(BEHIND)
+        self._waiting: queue.Queue = queue.Queue(threads + BEHIND)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._add, name='write', daemon=True)
 

@@ -8,9 +8,12 @@ import pytest
 from PIL import Image
 
 from object_detection.commands import detect, prepare_data
-from object_detection.config import label_map
+from object_detection.config import label_map, pipeline
+from object_detection.export import saved_model as exporter
+from object_detection.models import build
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
+from tests.support import tiny
 from tests.support.colors import Colors, save, scene
 
 BOXES = {'a/both.png': {1: (10, 20, 60, 70), 2: (90, 30, 150, 110)}, 'a/red.png': {1: (30, 5, 100, 80)},
@@ -174,6 +177,22 @@ def test_what_was_detected_before_an_interruption_is_kept(run, pictures, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         run('--save', 'coco', 'csv', runner=Interrupted())
     assert len(json.loads((tmp_path / 'out/coco/detections.json').read_text())['images']) == 2
+
+
+def test_a_network_finds_its_label_map_and_any_batch_gives_the_same(tmp_path):
+    config = pipeline.read(tiny.write(tmp_path))
+    exporter.write(build.build(config.model, seed=1), 'image_tensor', config, tmp_path / 'export')
+    for number in range(5):
+        save(tmp_path / 'in' / f'{number}.png', {1: (10, 10, 60, 60)}, size=(160, 120 + number // 3), noise=number)
+    rows = {}
+    for batch in (1, 4):
+        detect.main(['--model', str(tmp_path / 'export'), '--input', str(tmp_path / 'in'), '--output',
+                     str(tmp_path / f'out{batch}'), '--save', 'csv', '--min_score', '0', '--batch', str(batch)])
+        rows[batch] = list(csv.DictReader((tmp_path / f'out{batch}/csv/detections.csv').open()))
+    assert [(row['filename'], row['class']) for row in rows[1]] == [(row['filename'], row['class']) for row in rows[4]]
+    assert {row['class'] for row in rows[1]} <= {'square', 'bar'} and len(rows[1]) == 50
+    for one, other in zip(rows[1], rows[4]):
+        assert float(one['xmin']) == pytest.approx(float(other['xmin']), abs=.02)
 
 
 def test_a_video_becomes_a_drawn_video_and_frames_with_annotations(run, tmp_path):

@@ -83,7 +83,7 @@ def test_the_network_waits_for_writers_that_are_too_slow():
     writer, waiting = Late(), []
     good = (item for item in items(40) if isinstance(item, Item))
     flow.run(good, Watching(), 1, flow.keeper(0., None), [writer], flow.Totals(), print, lambda totals: None)
-    assert flow.BEHIND <= max(waiting) <= flow.BEHIND + 2  # the queue, one being written, one to be put
+    assert 4 <= max(waiting) <= 6  # the queue for two threads, one being written, one to be put
     assert len(writer.added) == 34
 
 

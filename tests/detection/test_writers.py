@@ -74,3 +74,12 @@ def test_boxes_are_clipped_to_the_picture_in_every_format(tmp_path):
     np.testing.assert_allclose(annotations.pixels(outside, one), [(0, 0, 200, 50)])
     line, = annotations.Yolo(tmp_path, {1: 'dog'}).make(one, outside)
     assert line == (1, '0.500000 0.250000 1.000000 0.500000 0.50000')
+
+
+def test_masks_are_tinted_and_keypoints_are_dots():
+    one = item(200, 200)
+    drawn = writers.draw(one, found([(.25, .25, .75, .75)], [[[1, 0], [1, 0]]], [[(.5, .6), (.9, .9)]]), {1: 'dog'})
+    tint = np.abs(drawn.astype(int) - 128).max(-1) > 20
+    assert tint[70:130, 60:90].all() and not tint[60:90, 108:140].any()  # the left half of the box
+    assert tint[100, 120] and tint[180, 180]  # the keypoints, one of them outside the box
+    assert not tint[10:40].any()

@@ -7,6 +7,7 @@ from object_detection import protos
 from object_detection.config.label_map import LabelMap
 from object_detection.inputs.sample import Sample, keep
 from object_detection.records import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS, features_read
+from object_detection.utils.limits import MOST_PIXELS
 
 
 def decoder(reader: protos.InputReader,
@@ -33,7 +34,7 @@ def decoder(reader: protos.InputReader,
         boxes = tf.stack([parsed[key] for key in BOX_KEYS], axis=1)
         count = tf.shape(boxes)[0]
         _assert_complete(parsed, count, reader, label_map is not None)
-        image = tf.io.decode_image(parsed['image/encoded'], channels=3, expand_animations=False)
+        image = decode_picture(parsed['image/encoded'], 3)
         sample = {
             'boxes': boxes,
             'classes': class_ids(parsed['image/object/class/text'], parsed['image/object/class/label']),
@@ -53,6 +54,26 @@ def decoder(reader: protos.InputReader,
         return {'image': tf.ensure_shape(image, [None, None, 3]), **sample}, parsed['image/filename']
 
     return decode
+
+
+def decode_picture(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """Decode a picture (scalar string) to uint8 [H, W, channels]; InvalidArgumentError if it has over MOST_PIXELS.
+
+    A few MB of PNG or GIF can be gigapixels, so their headers are read before memory is taken. TensorFlow itself
+    refuses JPEGs of that size; BMP is not compressed, and WebP has at most 268 megapixels.
+    """
+    def of_header():
+        header = tf.strings.join([tf.strings.substr(encoded, 0, 24), bytes(24)])
+        values = tf.cast(tf.io.decode_raw(tf.strings.substr(header, 0, 24), tf.uint8), tf.int64)
+        of_png = tf.reduce_prod(tf.reduce_sum(tf.reshape(values[16:], [2, 4]) * (1 << 24, 1 << 16, 1 << 8, 1), 1))
+        of_gif = tf.reduce_prod(tf.reduce_sum(tf.reshape(values[6:10], [2, 2]) * (1, 1 << 8), 1))
+        return tf.where(values[0] == 0x89, of_png, tf.where(values[0] == ord('G'), of_gif, 0))
+
+    jpeg = tf.strings.substr(encoded, 0, 1) == b'\xff'
+    pixels = tf.cond(jpeg, lambda: tf.constant(0, tf.int64), of_header)
+    with tf.control_dependencies([tf.debugging.Assert(pixels <= MOST_PIXELS, [
+            f'picture of more than {MOST_PIXELS / 1e6:.1f} megapixels', pixels])]):
+        return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
 
 
 def _features(reader):
@@ -120,7 +141,7 @@ def _masks(parsed, count, size, png):
         return tf.cast(tf.reshape(_or_fill(encoded, tf.size(zeros), 0.0), tf.shape(zeros)) > 0, tf.float32)
 
     def decode(data):
-        mask = tf.io.decode_image(data, channels=1, expand_animations=False)[..., 0]
+        mask = decode_picture(data, 1)[..., 0]
         tf.debugging.Assert(tf.reduce_all(tf.shape(mask) == size), ['mask of another size than its picture', size])
         return tf.cast(mask > 0, tf.float32)
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from object_detection import protos, records
-from object_detection.inputs.decode import decoder
+from object_detection.inputs.decode import decode_picture, decoder
 from object_detection.preparation.annotations.entry import Unreadable, read_bytes
 from object_detection.utils import endings, limits
 from object_detection.utils.errors import UserError
@@ -44,6 +44,26 @@ def test_the_input_pipeline_refuses_what_is_above_it_and_the_look_at_the_records
         decoder(protos.InputReader())(tf.constant(data))
     faults = records.examine(data).faults
     assert any(fault.fatal and 'cannot be decoded' in fault.kind for fault in faults), faults
+
+
+def gif(width, height):
+    return b'GIF89a' + struct.pack('<HH', width, height) + bytes(9)
+
+
+@pytest.mark.parametrize('make', [rgb_png, gif])
+def test_the_number_is_the_same_for_formats_that_tensorflow_would_decode(make):
+    """A PNG of 5 MB can hold 400 megapixels. One within the limit fails for its missing data alone."""
+    said = {}
+    for width in (14_000, 13_000):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            decode_picture(tf.constant(make(width, 13_000)), 3)
+        said[width] = str(error.value)
+    assert 'more than 179.0 megapixels' in said[14_000] and 'megapixels' not in said[13_000]
+    small = hostile.encoded(hostile.scene(2), 'PNG')
+    assert decode_picture(tf.constant(small), 3).shape == (hostile.HEIGHT, hostile.WIDTH, 3)
+    for short in (b'', b'\x89', b'GIF8'):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode_picture(tf.constant(short), 3)
 
 
 def test_text_that_memory_cannot_hold_is_not_read(tmp_path, monkeypatch):

@@ -9,7 +9,10 @@ import tensorflow as tf
 from object_detection import checkpoints, inputs, protos
 from object_detection.config import label_map, metrics_set, pipeline
 from object_detection.evaluation import drawing, metrics, summaries
+from object_detection.evaluation.analysis import files as analysis_files
+from object_detection.evaluation.analysis.analysis import Analysis
 from object_detection.evaluation.samples import samples
+from object_detection.inputs.order import Stream
 from object_detection.inputs.skipping import Skipping
 from object_detection.layers import devices
 from object_detection.models import build
@@ -42,8 +45,9 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) after each batch;
         skipped(reader, records: {index: reason}).
     Returns:
-        {'step', 'checkpoint', 'pictures', 'skipped', 'metrics': [(name, value)]}, 'skipped' being how many were; an
-        empty dict if there is nothing to do.
+        {'step', 'checkpoint', 'pictures', 'skipped', 'metrics': [(name, value)], 'analysis'}, 'skipped' being how many
+        were; 'analysis' is what analysis.Analysis.finish returns without what only its files need. An empty dict if
+        there is nothing to do.
     Raises:
         UserError, OutOfMemory (not even one image fits), Interrupted.
     """
@@ -73,16 +77,41 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         skipping = Skipping('train_input_reader' if on_train_data else 'eval_input_reader[0]', skipped, most_skipped,
                             report)
         with summaries.Writer(folder) as writer:
-            pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping, skipping)
+            analysis = Analysis(labels)
+            pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping, skipping,
+                                         analysis)
             writer.scalars(step, values)
+            content = analysis.finish(Stream(reader).size)
+            for text in content['warnings']:
+                report('warning', text=text)
+            drawn = analysis.draw(content)
+            for name, image in drawn.items():
+                writer.images(step, f'analysis/{name}', [image])
+        if not on_train_data:
+            analysis_files.write(_analysis_folder(model_dir, saved.prefix, sample_1_of_n),
+                                 {'checkpoint': Path(saved.prefix).name, 'step': step, **content}, drawn)
     return {'step': step, 'checkpoint': saved.prefix, 'pictures': pictures,
-            'skipped': sum(index % reader.sample_1_of_n_examples == 0 for index in skipping.indices), 'metrics': values}
+            'skipped': sum(index % reader.sample_1_of_n_examples == 0 for index in skipping.indices), 'metrics': values,
+            'analysis': {name: content[name] for name in ('map', 'interval', 'threshold', 'classes', 'errors',
+                                                          'resamples', 'warnings', 'expected')}}
+
+
+def _analysis_folder(model_dir: str, prefix: str, sample_1_of_n: int) -> Path:
+    """Return the folder of an analysis; those of a part of the pictures, or of checkpoints from elsewhere, have their
+    own."""
+    name = Path(prefix).name
+    if Path(prefix).resolve().parent != Path(model_dir).resolve():
+        name = f'{Path(prefix).resolve().parent.name}_{name}'
+    return analysis_files.folder_of(model_dir, name if sample_1_of_n == 1 else f'{name}_1_of_{sample_1_of_n}')
 
 
 def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, labels: label_map.LabelMap,
               model: Detector, step: int, writer: summaries.Writer, report: Report, stopping: Stopping,
-              skipping: Skipping) -> tuple[int, list[tuple[str, float]]]:
-    """Return the number of pictures, and (name, value) of all metrics and of all losses (means over the pictures)."""
+              skipping: Skipping, analysis: Analysis) -> tuple[int, list[tuple[str, float]]]:
+    """Return the number of pictures, and (name, value) of all metrics and of all losses (means over the pictures).
+
+    Each picture is added to the analysis, too.
+    """
     options = config.eval_config
     collectors = metrics.collectors(options, labels)
     need_masks = metrics_set.need_masks(options)
@@ -103,9 +132,11 @@ def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader
             losses.setdefault(name, []).append(values.numpy())
         to_draw = options.num_visualizations - pictures
         masks = batch_size if need_masks else to_draw
+        names = features['filename'].numpy()
         for i, sample in enumerate(samples(features, groundtruth, detections, masks)):
             for collector in collectors:
                 collector.add(sample.groundtruth, sample.detections)
+            analysis.add(names[i].decode('utf-8', 'replace'), sample)
             if i < to_draw:
                 writer.images(step, f'eval_side_by_side_{pictures}_0', [drawing.side_by_side(sample, labels, options)])
             pictures += 1

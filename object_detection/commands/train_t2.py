@@ -201,7 +201,7 @@ def write_fixed(path: Path, findings: Sequence[Any]) -> str | None:
 
     written = checkup.write_corrected(path, findings)
     if written is None:
-        console.log('nothing to correct by itself')
+        console.log('--fix: no error or warning can be corrected by itself')
         return None
     target, fixes = written
     console.log(f'wrote {target}')

@@ -153,7 +153,7 @@ def check(boxes: np.ndarray, image_size: tuple[int, int], sizes: Sequence[tuple[
     compare = _Comparison(boxes, image_size, sizes, how, build)
     missed = compare.iou(anchors) < how.threshold
     share = missed.mean()
-    mild, much = (.05, .15) if how.forced else (.01, .05)
+    mild, much = (.1, .6) if how.forced else (.01, .05)  # on COCO, the zoo's models at 320 pixels have about .5
     if share < mild:
         return []
     kind = anchors.WhichOneof('anchor_generator_oneof')

@@ -42,13 +42,14 @@ def by_grade(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def write_corrected(path: Path, findings: Iterable[Finding]) -> tuple[Path, list[Fix]] | None:
-    """Write a config with the fixes of all findings beside the one at `path`; return its path and what it changes.
+    """Write a config with the fixes of errors and warnings beside the one at `path`; return path and fixes.
 
-    None if there is nothing to fix. Nothing is overwritten: pipeline.fixed.config, pipeline.fixed2.config, ...
+    Hints may be meant, so they are left. None if there is nothing to fix. Nothing is overwritten:
+    pipeline.fixed.config, pipeline.fixed2.config, ...
     """
     chosen: dict[str, Fix] = {}
     for finding in by_grade(findings):
-        for fix in finding.fixes:
+        for fix in finding.fixes if finding.severity != 'hint' else ():
             chosen.setdefault(fix.field, fix)
     if not chosen:
         return None

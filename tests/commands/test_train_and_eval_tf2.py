@@ -297,7 +297,8 @@ def test_records_with_some_unusable_boxes_are_warned_of(tmp_path, capsys):
 
     change_records(tmp_path / 'train.tfrecords', change)
     check(tmp_path)
-    told = [line for line in capsys.readouterr().out.splitlines() if 'warning' in line]
+    told = [line for line in capsys.readouterr().out.splitlines() if 'warning' in line
+            and 'total_steps' not in line]  # the schedule of tiny is for 400 steps
     assert len(told) == 2 and "label 'zebra' is not in the label map: train3.jpg" in told[0]
     assert 'a box is in pixels' in told[1] and 'pipeline.config:' in told[1]
 

@@ -3,10 +3,8 @@ import collections
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
-
 from object_detection.detection.item import Broken, Item, Source
-from object_detection.preparation.decode import Unusable, decode
+from object_detection.preparation.decode import Unusable, decode_array
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
@@ -34,9 +32,9 @@ def read(sources: Sequence[Source], threads: int, ahead: int) -> Iterator[Item |
 
 def _read(source: Source) -> Item | Broken:
     try:
-        decoded = decode(files.read_bytes(source.path))
+        image, width, height = decode_array(files.read_bytes(source.path))
     except UserError as error:
         return Broken(source.name, str(error).removeprefix(f'{source.path}: '))
     except Unusable as error:
         return Broken(source.name, str(error))
-    return Item(source, source.name, source.stem, np.asarray(decoded.image), (decoded.width, decoded.height))
+    return Item(source, source.name, source.stem, image, (width, height))

@@ -13,6 +13,7 @@ import warnings
 import zlib
 
 os.environ.setdefault('VIPS_CONCURRENCY', '1')  # one process per core runs already
+import numpy as np
 import pyvips
 import simplejpeg
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -83,6 +84,24 @@ def decode(data: bytes, mindim: int | None = None, bits: int | None = None) -> D
             raise Unusable(f'broken: {_first_line(error)}') from error
         decoded, note = _without_tail(data, mindim), 'the end of the file is broken, the picture is not'
     return dataclasses.replace(decoded, note=note or decoded.note)
+
+
+def decode_array(data: bytes) -> tuple[np.ndarray, int, int]:
+    """Decode as `decode`, to an upright uint8 [H, W, 3]; also return the (width, height) of the upright original.
+
+    An ordinary JPEG comes straight from libjpeg-turbo: to Pillow's pixels and back takes two thirds of its time again.
+    """
+    try:
+        with _open(data) as image:
+            profile = image.info.get('icc_profile')
+            if (image.format == 'JPEG' and image.mode == 'RGB' and LEAST_SIDE <= min(image.size)
+                    and max(image.size) <= LONGEST_SIDE and shrunk(*image.size, None) == image.size
+                    and _orientation(image) == 1 and not (profile and _transform(profile, image.mode))):
+                return simplejpeg.decode_jpeg(data, 'RGB'), *image.size
+    except (*DECODER_ERRORS, Image.DecompressionBombError):
+        pass  # decode says what is wrong
+    decoded = decode(data)
+    return np.asarray(decoded.image), decoded.width, decoded.height
 
 
 def _decode(data, mindim, bits=None):

@@ -7,8 +7,8 @@ import simplejpeg
 from PIL import Image
 
 from demo.make_scenes import photograph
-from object_detection.preparation.decode import decode
-from tests.support.hostile import encoded
+from object_detection.preparation.decode import Unusable, decode, decode_array
+from tests.support.hostile import encoded, readable, unusable
 
 
 @pytest.fixture(scope='module')
@@ -49,3 +49,22 @@ def test_damaged_jpegs_are_left_to_pillow(photo):
         simplejpeg.decode_jpeg(bytes(data), 'RGB')
     with Image.open(io.BytesIO(data)) as image:
         np.testing.assert_array_equal(np.asarray(decode(bytes(data)).image), np.asarray(image.convert('RGB')))
+
+
+@pytest.mark.parametrize('name', readable())
+def test_arrays_are_the_decoded_pictures(name):
+    data = readable()[name]
+    decoded = decode(data)
+    image, width, height = decode_array(data)
+    np.testing.assert_array_equal(image, np.asarray(decoded.image))
+    assert (width, height) == (decoded.width, decoded.height)
+
+
+@pytest.mark.parametrize('name', unusable())
+def test_arrays_of_unusable_files_say_the_same(name):
+    data = unusable()[name][0]
+    with pytest.raises(Unusable) as expected:
+        decode(data)
+    with pytest.raises(Unusable) as raised:
+        decode_array(data)
+    assert str(raised.value) == str(expected.value)

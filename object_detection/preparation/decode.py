@@ -94,7 +94,7 @@ def decode_array(data: bytes) -> tuple[np.ndarray, int, int]:
     try:
         with _open(data) as image:
             profile = image.info.get('icc_profile')
-            if (image.format == 'JPEG' and image.mode == 'RGB' and LEAST_SIDE <= min(image.size)
+            if (image.format == 'JPEG' and image.mode == 'RGB' and min(image.size) >= LEAST_SIDE
                     and max(image.size) <= LONGEST_SIDE and shrunk(*image.size, None) == image.size
                     and _orientation(image) == 1 and not (profile and _transform(profile, image.mode))):
                 return simplejpeg.decode_jpeg(data, 'RGB'), *image.size

@@ -93,11 +93,11 @@ def decode_array(data: bytes) -> tuple[np.ndarray, int, int]:
     """
     try:
         with _open(data) as image:
-            profile = image.info.get('icc_profile')
-            if (image.format == 'JPEG' and image.mode == 'RGB' and min(image.size) >= LEAST_SIDE
-                    and max(image.size) <= LONGEST_SIDE and shrunk(*image.size, None) == image.size
+            profile, (width, height) = image.info.get('icc_profile'), image.size
+            if (image.format == 'JPEG' and image.mode == 'RGB' and min(width, height) >= LEAST_SIDE
+                    and max(width, height) <= LONGEST_SIDE and shrunk(width, height, None) == (width, height)
                     and _orientation(image) == 1 and not (profile and _transform(profile, image.mode))):
-                return simplejpeg.decode_jpeg(data, 'RGB'), *image.size
+                return simplejpeg.decode_jpeg(data, 'RGB'), width, height
     except (*DECODER_ERRORS, Image.DecompressionBombError):
         pass  # decode says what is wrong
     decoded = decode(data)

@@ -12,10 +12,10 @@ from object_detection.utils.errors import UserError
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep the layout of descriptions; show defaults other than None, False and ''."""
+    """Keep the layout of descriptions; show defaults other than None, False, '' and []."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, ''):
+        if action.default in (None, False, '', []):
             return action.help
         if isinstance(action.default, list):
             return f'{action.help} (default: {" ".join(map(str, action.default))})'

@@ -92,12 +92,11 @@ def _from_yaml(listing, drawn):
         except Unreadable:
             continue  # of another kind; as a list of class names it has been read
         top = posixpath.dirname(source.path)
-        base = values.get('path', '')
+        base = ''.join(data_yaml.texts(values.get('path'))[:1])
         for key, part in YAML_PARTS.items():
-            value = values.get(key, [])
-            for place in [value] if isinstance(value, str) else value:
+            for place in data_yaml.texts(values.get(key)):
                 # Roboflow writes ../train/images for train/images.
-                options = [posixpath.join(top, str(base), place), posixpath.join(top, place),
+                options = [posixpath.join(top, base, place), posixpath.join(top, place),
                            posixpath.join(top, place.lstrip('./'))]
                 yield from _below(list(map(posixpath.normpath, options)), part, source, sides, listing, drawn)
 

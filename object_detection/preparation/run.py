@@ -126,7 +126,7 @@ def find(options: Options) -> tuple[Layout, Drawn]:
                         'for images with polygons or masks)')
     if options.keypoints and not any(shape.keypoints and shape.name in drawn.keypoints for shape in shapes):
         raise UserError('--keypoints: no annotation has keypoints with names (COCO JSON, whose categories name their '
-                        'keypoints; YOLO does not name them)')
+                        'keypoints; YOLO with kpt_names in its data.yaml)')
     return layout, drawn
 
 

@@ -1,5 +1,6 @@
 """The names of YOLO's class numbers: from the file that lists them, never from a guess."""
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,6 @@ LIST_SUFFIXES = ('.names', '.labels')
 DEFAULTS = 'predefined_classes.txt'  # LabelImg's; counts where there is no other list
 NOTES = 'notes.json'  # Label Studio's
 YAML = ('.yaml', '.yml')
-MOST_DIGITS = 6  # of a class number, and of a number of keypoints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Known:
     """The class names that hold for a folder.
 
     names: {class number: name}. file: where they stand. keypoints: the number of keypoints of each object, 0 for none,
-    each of keypoint_values numbers: x, y and perhaps visibility.
+    each of keypoint_values numbers: x, y and perhaps visibility. keypoint_names: {class number: names}, if they have
+    some.
     """
     names: dict[int, str]
     file: Path
     keypoints: int = 0
     keypoint_values: int = 3
+    keypoint_names: dict[int, list[str]] = dataclasses.field(default_factory=dict)
 
     def name(self, index: int, line: int) -> str:
         """Return the name of a class number; Unreadable, with the line of the number, if it has none."""
@@ -88,6 +90,8 @@ class ClassNames:
                 raise UserError(f'{found[0].file} and {other.file} give class numbers different names '
                                 f'({_shown(found[0])}; {_shown(other)}); delete the wrong one')
             found.sort(key=lambda known: not known.keypoints)
+            for known in found[:1]:
+                _warn_of_equal_names(known)
             self._here[folder] = found[0] if found else None
         return self._here[folder]
 
@@ -115,16 +119,9 @@ def _known(file: Path) -> Known | None:
 
 def _from_yaml(file):
     data = data_yaml.read(read_text(file))
-    names, shape = data.get('names'), data.get('kpt_shape', ['0', '3'])
-    if not names:
-        return None
-    if isinstance(names, dict) and not all(key.isdecimal() and len(key) <= MOST_DIGITS for key in names):
-        raise Unreadable('the keys of names are not class numbers')
-    if isinstance(names, str) or not isinstance(shape, list) or len(shape) != 2 or not (
-            shape[0].isdecimal() and len(shape[0]) <= MOST_DIGITS and shape[1] in ('2', '3')):
-        raise Unreadable('names is not a list, or kpt_shape is not [number of keypoints, 2 or 3]')
-    pairs = names.items() if isinstance(names, dict) else enumerate(names)
-    return Known({int(number): composed(name) for number, name in pairs}, file, int(shape[0]), int(shape[1]))
+    names = {number: composed(name.strip()) for number, name in data_yaml.class_names(data).items()}
+    count, values = data_yaml.keypoint_shape(data) if names else (0, 3)
+    return Known(names, file, count, values, data_yaml.keypoint_names(data, names, count)) if names else None
 
 
 def _from_notes(file):
@@ -134,6 +131,12 @@ def _from_notes(file):
         return None
     return Known({item['id']: composed(str(item['name']).strip()) for item in categories
                   if isinstance(item.get('id'), int) and 'name' in item}, file)
+
+
+def _warn_of_equal_names(known):
+    twice = [name for name, count in Counter(known.names.values()).items() if name and count > 1]
+    if twice:
+        console.warn(f'{known.file} gives several class numbers the name {" or ".join(twice)}; they count as one class')
 
 
 def _shown(known):

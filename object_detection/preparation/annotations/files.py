@@ -73,7 +73,8 @@ def read(file: File, names: ClassNames, named_like_a_picture: bool) -> tuple[lis
     if suffix == 'xml':
         return _read_xml(file), {}
     if suffix == 'txt':
-        return [yolo.read(file.file, file.path, names, named_like_a_picture)], {}
+        entry, keypoints = yolo.read(file.file, file.path, names, named_like_a_picture)
+        return [entry], keypoints
     if suffix not in ('json', 'csv'):
         raise Unknown('')
     try:

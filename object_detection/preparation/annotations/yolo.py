@@ -14,8 +14,10 @@ _NUMBER = re.compile(r'[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan', re.IGNORECASE
 LARGEST = 2.0  # a coordinate beyond is no fraction of the picture
 
 
-def read(file: str, path: str, names: ClassNames, named_like_a_picture: bool) -> Entry:
-    """Return the Entry of a file; Unknown if it is another text (a caption, ...), Unreadable if it is broken.
+def read(file: str, path: str, names: ClassNames, named_like_a_picture: bool) -> tuple[Entry, dict[str, list[str]]]:
+    """Return the Entry of a file, and {class: names of its keypoints}.
+
+    Unknown if it is another text (a caption, ...), Unreadable if it is broken.
 
     path: of the file, relative to the folder it was found in. names: of the class numbers. A file that is not named
     like a picture must begin with a whole box.
@@ -27,7 +29,9 @@ def read(file: str, path: str, names: ClassNames, named_like_a_picture: bool) ->
         raise Unknown('')
     known = names.of(file) if lines else None
     shapes = [_shape(number, words, known) for number, words in lines]
-    return Entry('yolo', path, [], shapes, fractions=True)
+    points = {known.names[number]: points for number, points in known.keypoint_names.items()
+              if number in known.names} if known else {}
+    return Entry('yolo', path, [], shapes, fractions=True), points
 
 
 def _starts_like_yolo(words, least):

@@ -62,7 +62,10 @@ def test_an_empty_line_keeps_its_number(names):
 
 @pytest.mark.parametrize(('name', 'content', 'message'), [
     ('classes.txt', 'dog\nK\xe4tzchen'.encode('latin-1'), 'classes.txt: line 2 is not UTF-8 text; save'),
-    ('data.yaml', 'names: &a [dog]', 'data.yaml: line 1: names is neither'),
+    ('data.yaml', 'train: x\nnames: [dog', 'data.yaml: line 2: cannot be read as YAML'),
+    ('data.yaml', 'names:\n  0: dog\n  0: cat', 'line 3: cannot be read as YAML: 0 stands twice'),
+    ('data.yaml', 'names: {0: dog, 00: cat}', 'names is neither'),
+    ('data.yaml', 'nc: 3\nnames: [dog, cat]', 'data.yaml: nc says 3 classes, but names has 2'),
     ('data.yaml', 'names: {a: dog}', 'names is neither'), ('notes.json', '{"categories": ', 'cannot be read as JSON'),
     ('data.yaml', 'names: [dog]\nkpt_shape: 17', 'kpt_shape is not')])
 def test_files_that_cannot_be_read(names, name, content, message):
@@ -72,27 +75,51 @@ def test_files_that_cannot_be_read(names, name, content, message):
 
 @pytest.mark.parametrize(('text', 'expected'), [
     ('names: [no, 1, "a, b", \'it\'\'s\', c#d] # five', ['no', '1', 'a, b', "it's", 'c#d']),
-    ('names: [\n  dog,\n  cat,\n]\ntrain: x', ['dog', 'cat']), ('names: []', []), ('names:\n- a: b', None),
-    ('names:\n- stop, sign\n- x', ['stop, sign', 'x']), ('names:\n\n  0: a b\n\n  1: c:d\n', {'0': 'a b', '1': 'c:d'}),
-    ('names: {0: a, 1: "b"}', {'0': 'a', '1': 'b'}), ('nc: 2', 'missing'), ('names: [a, [b]]', None),
-    ('names: [a', None), ('names: |\n  a', None), ('names:\n  a:\n  - b', None), ('names: {0: a, b}', None),
-    ('names: ["a\\n"]', None)])
-def test_yaml(text, expected):
-    if expected is None:
-        with pytest.raises(Unreadable, match='write it as one item a line'):
-            data_yaml.read(text)
-    else:
-        assert data_yaml.read(text).get('names', 'missing') == expected
+    ('names: [\n  dog,\n  cat,\n]\ntrain: x', ['dog', 'cat']), ('names: []', []),
+    ('names:\n- stop, sign\n- x', ['stop, sign', 'x']), ('nc: 1\nnames:\n  - null', ['null']),
+    ('names: &a [dog]\nother: *a', ['dog']), ('names: ["a\\tb"]', ['a\tb']), ('nc: 2', []), ('', []), ('- a', []),
+    ('other: [', []), ('names: !!python/object:os.system [a]', ['a'])])
+def test_lists_of_yaml(text, expected):
+    assert data_yaml.class_names(data_yaml.read(text)) == dict(enumerate(expected))
+
+
+@pytest.mark.parametrize(('text', 'expected'), [
+    ('names:\n\n  0: a b\n\n  1: c:d\n', {0: 'a b', 1: 'c:d'}), ('names: {0: a, 2: "b"}', {0: 'a', 2: 'b'})])
+def test_maps_of_yaml(text, expected):
+    assert data_yaml.class_names(data_yaml.read(text)) == expected
+
+
+@pytest.mark.parametrize('text', [
+    'names:\n- a: b', 'names: [a, [b]]', 'names: [a', 'names: |\n  a', 'names:\n  a:\n  - b', 'names: {0: a, b}',
+    'names: dog', 'names: &a [*a]', 'names:\n\t- a', 'names: ' + '[' * 5000, 'names: {-1: a}', 'names: {1.0: a}'])
+def test_other_yaml(text):
+    with pytest.raises(Unreadable, match=r'write it as one item a line|cannot be read as YAML'):
+        data_yaml.class_names(data_yaml.read(text))
 
 
 def test_yaml_of_a_split():
-    text = 'path: ../pets  # here\ntrain: ../train/images\nval:\n  - a.txt\n  - b.txt\ntest: &x y\n'
-    assert data_yaml.read(text) == {'path': '../pets', 'train': '../train/images', 'val': ['a.txt', 'b.txt']}
+    values = data_yaml.read('path: ../pets  # here\ntrain: ../train/images\nval:\n  - a.txt\n  - b.txt\n')
+    assert {key: data_yaml.texts(values.get(key)) for key in ('path', 'train', 'val', 'test')} == {
+        'path': ['../pets'], 'train': ['../train/images'], 'val': ['a.txt', 'b.txt'], 'test': []}
 
 
 @pytest.mark.parametrize('text', ['names: [a]\nkpt_shape: [2, 0]', 'names: [a]\nkpt_shape: [' + '9' * 5000 + ', 2]',
-                                  'names:\n  ' + '9' * 5000 + ': a'])
+                                  'names:\n  ' + '9' * 500 + ': a',
+                                  'names: [a]\nkpt_shape: [2, 3]\nkpt_names: [nose]',
+                                  'names: [a]\nkpt_shape: [1, 3]\nkpt_names: {x: [nose]}'])
 def test_numbers_of_a_yaml_out_of_range(text, tmp_path):
     (tmp_path / 'data.yaml').write_text(text)
-    with pytest.raises(Unreadable, match=r'kpt_shape is not|class numbers'):
+    with pytest.raises(Unreadable, match=r'kpt_shape is not|class numbers|kpt_names does not'):
         class_names._from_yaml(tmp_path / 'data.yaml')
+
+
+@pytest.mark.parametrize('points', ['{0: [nose, tail], 1: [beak, wing]}', '[nose, tail]'])
+def test_names_of_keypoints(points, tmp_path):
+    (tmp_path / 'data.yaml').write_text(f'names: [dog, bird]\nkpt_shape: [2, 3]\nkpt_names: {points}\n')
+    known = class_names._from_yaml(tmp_path / 'data.yaml')
+    assert known.keypoint_names == {0: ['nose', 'tail'], 1: ['beak', 'wing'] if '{' in points else ['nose', 'tail']}
+
+
+def test_one_name_for_two_class_numbers(names, capsys):
+    assert names({'pets/data.yaml': 'names: [dog, cat, dog]'}) == {0: 'dog', 1: 'cat', 2: 'dog'}
+    assert 'gives several class numbers the name dog; they count as one class' in capsys.readouterr().out

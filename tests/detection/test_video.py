@@ -1,4 +1,5 @@
 """Videos are read upright and in time, damaged frames are named, and what is written can be read."""
+import struct
 from fractions import Fraction
 
 import numpy as np
@@ -12,13 +13,11 @@ from tests.support.colors import scene
 av = pytest.importorskip('av')
 
 
-def write(path, frames=20, size=(160, 120), turned=0, seconds=None):
+def write(path, frames=20, size=(160, 120), seconds=None):
     """Write a video whose red rectangle moves by 4 pixels a frame."""
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=10, options={'preset': 'ultrafast', 'g': '5'})
         stream.width, stream.height, stream.pix_fmt = *size, 'yuv420p'
-        if turned:
-            stream.set_display_rotation(turned)
         if seconds:
             stream.codec_context.time_base = Fraction(1, 1000)
         for i in range(frames):
@@ -46,11 +45,18 @@ def test_frames_come_in_order_with_name_time_and_rate(tmp_path):
     assert [item.stem for item in video.read(source, 3)] == [f'clip/{i:06d}' for i in range(1, 21, 3)]
 
 
-@pytest.mark.parametrize('turned,turns', [(90, 1), (180, 2), (-90, 3)])
-def test_frames_are_upright(tmp_path, turned, turns):
-    plain = next(video.read(write(tmp_path / 'plain.mp4', 3))).image
-    item = next(video.read(write(tmp_path / 'turned.mp4', 3, turned=turned)))
-    np.testing.assert_array_equal(item.image, np.rot90(plain, turns))
+@pytest.mark.parametrize('matrix,clockwise', [((0, 1, -1, 0), 1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 3)])
+def test_frames_are_upright(tmp_path, matrix, clockwise):
+    """A phone that is held upright writes (0, 1, -1, 0) into the header of the track: turn by 90 degrees clockwise."""
+    source = write(tmp_path / 'turned.mp4', 3)
+    plain = next(video.read(source)).image
+    data = bytearray(source.path.read_bytes())
+    start = data.index(b'tkhd') + 44  # ISO/IEC 14496-12: the matrix a b u, c d v, x y w
+    a, b, c, d = (value << 16 for value in matrix)
+    data[start:start + 24] = struct.pack('>6i', a, b, 0, c, d, 0)
+    source.path.write_bytes(data)
+    item = next(video.read(source))
+    np.testing.assert_array_equal(item.image, np.rot90(plain, -clockwise))
     assert item.size == (item.image.shape[1], item.image.shape[0])
 
 

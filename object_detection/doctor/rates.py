@@ -55,7 +55,7 @@ def _rate(config: Any) -> Iterator[Finding]:
                f'suggests: {whose} with {known.rate:g} for batches of {known.batch_size}, which scales to '
                f'{expected:g}; set {name}: {expected:g}' + (', and the other rates by this factor'
                                                           if len(current) > 1 else ''))
-    larger = round(train.batch_size * ratio)
+    larger = round(known.batch_size * rate / known.rate)  # the batch that this rate is for
     parts = larger // train.batch_size
     if ratio > 1 and parts > 1 and larger % train.batch_size == 0:
         message += (f', or train with batch_size: {larger} and --accumulate {parts}, which takes the memory of '

@@ -57,8 +57,25 @@ def try_out(report: Report, stopping: Stopping, config_text: str, num_steps: int
                            examine=examine if num_steps else None)
         measured |= {'peak_memory': machine.peak_memory(), 'peak_gpu_memory': _peak_gpu_memory()}
         if num_steps and pipeline.parse(config_text).eval_input_reader:
-            evaluator.evaluate(report, stopping, config_text, folder, done['checkpoint'], sample_1_of_n=sample_1_of_n)
+            _evaluate(report, stopping, config_text, folder, done['checkpoint'], sample_1_of_n)
     return measured
+
+
+def _evaluate(report: Report, stopping: Stopping, config_text: str, folder: str, checkpoint: str, sample_1_of_n: int
+              ) -> None:
+    """Evaluate a few pictures; report no warnings about the metrics, which mean nothing after a few steps."""
+    warnings: list[str] = []
+
+    def pass_on(name: str, **values: Any) -> None:
+        if name == 'warning':
+            warnings.append(values['text'])
+        else:
+            report(name, **values)
+
+    result = evaluator.evaluate(pass_on, stopping, config_text, folder, checkpoint, sample_1_of_n=sample_1_of_n)
+    for text in warnings:
+        if text not in result.get('analysis', {}).get('warnings', ()):
+            report('warning', text=text)
 
 
 def _compare_anchors(report: Report, run: Any, boxes: np.ndarray) -> None:

@@ -64,8 +64,9 @@ def test_boxes_whose_names_are_not_labels_are_left_out_and_reported(read):
 @pytest.mark.parametrize('text', ['', '<annotation><object>', '<!DOCTYPE a [<!ENTITY b "b">]><annotation/>',
                                   VOC.format(name='Sit', size=('wide', 1))])
 def test_broken_voc_is_reported_and_left_to_the_detector(read, text):
-    found = read({'Sit/1.xml': text})
+    found = read({'Sit/1.xml': text}, boxes='whole')
     assert found.boxes is None and found.findings
+    assert read({'Sit/1.xml': text}).boxes == []  # left out where there is no detector
 
 
 def test_yolo(read):
@@ -86,9 +87,10 @@ def test_yolo_polygon(read):
     assert corners(read(NAMES | {'Sit/1.txt': '1 0.1 0.2 0.5 0.2 0.3 0.8'})) == [('Sit', 0.2, 0.1, 0.8, 0.5)]
 
 
-@pytest.mark.parametrize('text', ['7 0.5 0.5 1 1', '1 0.5 0.5 x 1', '1 0.5 0.5'])
+@pytest.mark.parametrize('text', ['7 0.5 0.5 1 1', '1 0.5 0.5 x 1', '1 0.5 0.5',
+                                  '1 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.6 2'])  # keypoints without kpt_shape
 def test_broken_yolo(read, text):
-    found = read(NAMES | {'Sit/1.txt': text})
+    found = read(NAMES | {'Sit/1.txt': text}, boxes='whole')
     assert found.boxes is None and 'line 1' in found.findings[0]
 
 
@@ -103,7 +105,7 @@ def test_an_empty_file_means_no_object(read):
 def test_boxes_outside_are_clipped_or_left_out(read):
     found = read(NAMES | {'Sit/1.txt': '1 0.0 0.5 0.4 0.4\n1 1.5 0.5 0.2 0.2\n1 nan 0.5 0.1 0.1'})
     assert corners(found) == [('Sit', 0.3, 0.0, 0.7, 0.2)]
-    assert len(found.findings) == 2
+    assert len(found.findings) == 3 and 'reaches 40 pixels out of the picture: cut off' in found.findings[0]
 
 
 def coco(**changes):

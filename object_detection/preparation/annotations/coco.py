@@ -23,20 +23,23 @@ def read(data: Any, path: str) -> tuple[list[Entry], dict[str, list[str]]]:
     in. Raises Unreadable for a file whose parts do not fit together.
     """
     try:
-        categories = {item['id']: item for item in data['categories']}
+        categories = {_id(item['id']): item for item in data['categories']}
         names = {key: composed(str(item['name']).strip()) for key, item in categories.items()}
         if len(categories) < len(data['categories']):
             raise Unreadable('cannot be read as COCO annotations: two categories have the same id')
-        images = {item['id']: str(item['file_name']) for item in data['images']}
+        images = {_id(item['id']): str(item['file_name']) for item in data['images']}
+        if len(images) < len(data['images']):
+            raise Unreadable('cannot be read as COCO annotations: two images have the same id')
         entries = {str(item['file_name']): Entry('coco', path, [str(item['file_name'])], [], where=_where(item),
                                                  size=size_of(item.get('width'), item.get('height')))
                    for item in data['images']}
-        lost = [item['id'] for item in data['annotations'] if item['image_id'] not in images]
-        unnamed = sorted({str(item['category_id']) for item in data['annotations'] if item['category_id'] not in names})
+        lost = [item['id'] for item in data['annotations'] if _id(item['image_id']) not in images]
+        unnamed = sorted({str(item['category_id']) for item in data['annotations']
+                          if _id(item['category_id']) not in names})
         for item in data['annotations'] if not lost and not unnamed else ():
-            entry = entries[images[item['image_id']]]
+            entry = entries[images[_id(item['image_id'])]]
             assert entry.shapes is not None
-            entry.shapes.append(_shape(item, names[item['category_id']], categories[item['category_id']]))
+            entry.shapes.append(_shape(item, names[category := _id(item['category_id'])], categories[category]))
     except (LookupError, TypeError, AttributeError) as error:
         raise Unreadable(f'cannot be read as COCO annotations ({type(error).__name__}: {error}); it needs images, '
                          'annotations and categories') from error
@@ -48,6 +51,13 @@ def read(data: Any, path: str) -> tuple[list[Entry], dict[str, list[str]]]:
     points = {names[key]: [str(name) for name in item['keypoints']] for key, item in categories.items()
               if isinstance(item.get('keypoints'), list) and item['keypoints']}
     return list(entries.values()), points
+
+
+def _id(value: Any) -> Any:
+    """Return an id; texts of digits and whole floats count as the number, as tools write all three."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else value
 
 
 def _where(item):

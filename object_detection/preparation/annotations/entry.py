@@ -18,6 +18,9 @@ BOMS = ((codecs.BOM_UTF8, 'utf-8-sig'), (codecs.BOM_UTF32_LE, 'utf-32'), (codecs
         (codecs.BOM_UTF16_LE, 'utf-16'), (codecs.BOM_UTF16_BE, 'utf-16'))
 
 
+SLACK = 0.05  # of a side of the picture, by which the same box may differ in two files
+
+
 class Unreadable(Exception):
     """An annotation file, or the part of one about a picture, that is not in the format it promises."""
 
@@ -68,6 +71,31 @@ class Entry:
     @property
     def place(self) -> str:
         return f'{self.file}, {self.where}' if self.where else self.file
+
+
+def alike(one: Entry, other: Entry) -> bool:
+    """Return whether two entries mean the same objects: each has one of the same name and place in the other.
+
+    Places are compared to 5 % of the picture, and names alone where a file does not give the size.
+    """
+    ours, theirs = ([(shape.name.casefold(), _fractions(shape, entry)) for shape in entry.shapes or ()
+                     if not shape.problem] for entry in (one, other))
+    if len(ours) != len(theirs):
+        return False
+    left = list(theirs)
+    for name, box in ours:
+        same = next((item for item in left if item[0] == name and (box is None or item[1] is None or all(
+            abs(a - b) <= SLACK for a, b in zip(box, item[1])))), None)
+        if same is None:
+            return False
+        left.remove(same)
+    return True
+
+
+def _fractions(shape, entry):
+    if entry.fractions:
+        return shape.box
+    return entry.size and tuple(value / side for value, side in zip(shape.box, entry.size * 2))
 
 
 def read_bytes(file: str | Path) -> bytes:

@@ -116,5 +116,12 @@ def _json_kind(data: Any) -> str:
         return 'JSON of Labelme'
     if isinstance(data, list) and 'annotations' in first:
         return 'JSON of CreateML' if {'image', 'imagefilename'} & first.keys() else 'JSON of Label Studio'
+    if isinstance(data, list) and any(isinstance(value, list) and value and isinstance(value[0], dict)
+                                      and 'original_width' in value[0] for value in first.values()):
+        return 'JSON-MIN of Label Studio'
+    if 'assets' in first or ('asset' in first and 'regions' in first):
+        return 'JSON of VoTT'
+    if 'objects' in first and 'size' in first:
+        return 'JSON of Supervisely'
     inner = next((value for value in first.values() if isinstance(value, dict)), {})
     return 'JSON of VGG Image Annotator' if '_via_img_metadata' in first or 'regions' in inner else ''

@@ -16,6 +16,7 @@ from object_detection.preparation.masks import Mask
 from object_detection.preparation.options import Options
 
 LEAST_PIXELS = 1.0  # a box with a shorter side is a slip of the mouse
+MOST_OUTSIDE = 0.02  # of a side of the picture, and 2 pixels: rounding, and tools that do not clip
 LEAST_OVERLAP = 0.5  # IoU of a box and its outline; below, one of them is wrong
 CROWD = 'crowd regions'
 # EXIF orientation -> where the point (x, y) of the stored picture, 0..1, lies in the upright one.
@@ -49,7 +50,7 @@ def fit(picture: Picture, entry: Entry, labels: Labels, options: Options) -> Ann
             continue
         box = Box(*corners, label, None, entry.origin, difficult=shape.difficult)
         boxes.append(box)
-        problems = []
+        problems = [_strange(shape.box, frame, picture)]
         if options.masks:
             box.mask, problem = _mask(shape, frame, box)
             problems.append(problem)
@@ -129,6 +130,19 @@ def _normalized(box: Sequence[float], frame: _Frame, picture: Picture) -> tuple[
     return min(ys), min(xs), max(ys), max(xs)
 
 
+def _strange(box: Sequence[float], frame: _Frame, picture: Picture) -> str | None:
+    """Return what makes a box doubtful that can be used: its corners are swapped, or it reaches far outside."""
+    if box[2] < box[0] or box[3] < box[1]:
+        return 'has its corners swapped (xmin > xmax or ymin > ymax): kept, with the corners in order'
+    corners = [frame.upright(box[0], box[1]), frame.upright(box[2], box[3])]
+    sides = picture.width, picture.height
+    outside = [max(0.0, -min(axis), max(axis) - 1) * side for axis, side in zip(zip(*corners), sides)]
+    if any(pixels > max(2, MOST_OUTSIDE * side) for pixels, side in zip(outside, sides)):
+        return (f'reaches {max(outside):.0f} pixels out of the picture: cut off (so do numbers that mean something else '
+                'than this format says)')
+    return None
+
+
 def _mask(shape: Shape, frame: _Frame, box: Box) -> tuple[Mask | None, str | None]:
     """Return the mask of an object or None, and why one that it has cannot be used."""
     if shape.polygons:
@@ -187,7 +201,7 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
         elif layout.from_annotations:
             found = Annotation([], 'none', reason='not annotated')
         if found:
-            if found.boxes is None and layout.from_annotations:
-                found.boxes = []  # there is no label for boxes from elsewhere
+            if found.boxes is None and (layout.from_annotations or not elsewhere):
+                found.boxes = []  # left out: there is no label for boxes from elsewhere, or nothing to find them
             annotations[picture.path] = found
     return annotations

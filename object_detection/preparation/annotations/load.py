@@ -5,9 +5,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from object_detection.preparation import folders
-from object_detection.preparation.annotations import files
+from object_detection.preparation.annotations import files, yolo
 from object_detection.preparation.annotations.class_names import ClassNames, is_class_list
-from object_detection.preparation.annotations.entry import OF_ONE_PICTURE, ORIGINS, Entry, Unknown, Unreadable
+from object_detection.preparation.annotations.entry import (
+    OF_ONE_PICTURE,
+    ORIGINS,
+    Entry,
+    Unknown,
+    Unreadable,
+    alike,
+)
 from object_detection.preparation.annotations.match import Match, Pictures
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import Scan
@@ -23,11 +30,13 @@ class Group:
     """One file that lists many pictures, or all the files that describe one each.
 
     count: of the pictures described. unmatched: [(name, why it fits no picture)]. unused: how many of those that fit
-    give way to another file, which comes first in ORIGINS.
+    give way to another file, which comes first in ORIGINS. other: [(place in this one, place in the file that counts)]
+    of those that this one describes otherwise.
     """
     count: int = 0
     unmatched: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     unused: int = 0
+    other: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -96,6 +105,7 @@ class _Reader:
                                  options.images or options.dataset, options.dataset])
         self._only_named = any(path.is_file() for path in options.annotations)
         self._with_xml: set[str] = set()
+        self._unread: dict[str, tuple[str, int]] = {}  # {path of a picture: (YOLO file, number of its objects)}
 
     def read(self, file: files.File) -> None:
         name = file.path.rpartition('/')[2]
@@ -103,8 +113,10 @@ class _Reader:
         if not beside and (is_class_list(name) or folders.is_split_list(name)):
             return
         if beside and name.lower().endswith('.txt') and self._with_xml.issuperset(beside):
-            self._group(SINGLE).count += 1  # not opened: the names of its class numbers may be nowhere
+            self._group(SINGLE).count += 1  # only counted: the names of its class numbers may be nowhere
             self._group(SINGLE).unused += 1
+            if not file.problem and (count := yolo.count_objects(file.file)) is not None:
+                self._unread |= dict.fromkeys(beside, (file.path, count))
             return
         named = bool(beside or (name.lower().endswith('.txt') and self._pictures.described_by(file.path, ()).paths))
         try:
@@ -169,6 +181,10 @@ class _Reader:
         for path, claims in self._claims.items():
             for named in (True, False):
                 self._choose(path, [claim for claim in claims if claim.entry.named == named])
+        for path, (file, count) in self._unread.items():
+            entry = self.drawn.entries.get(path)
+            if entry and entry.origin == 'voc' and len(entry.shapes or ()) != count:
+                self._group(SINGLE).other.append((file, entry.file))
 
     def _choose(self, path, claims):
         without_objects = None
@@ -181,6 +197,8 @@ class _Reader:
                 self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
             elif path in self.drawn.entries:
                 claim.group.unused += 1
+                if not alike(entry, self.drawn.entries[path]):
+                    claim.group.other.append((entry.place, self.drawn.entries[path].place))
             elif entry.shapes or origin in OF_ONE_PICTURE:
                 self.drawn.entries[path] = entry
             else:
@@ -220,6 +238,10 @@ def _report(drawn: Drawn, options: Options) -> None:
             what = f'{group.count} {name}' if name == SINGLE else f'{group.count} pictures that {name} lists'
             verb = 'fit no picture' if name == SINGLE else 'are not in the data set'
             console.warn(f'{len(group.unmatched)} of {what} {verb}: {_examples(group.unmatched)}')
+        if group.other:
+            examples = _examples([f'{place} (counts: {winner})' for place, winner in group.other])
+            console.warn(f'{len(group.other)} pictures have other objects in two files, one of which counts: '
+                         f'{examples}. --annotations names the files that count')
         if group.unused:
             console.log(f'{name}: {group.unused} are not used, because another file describes their pictures, too')
     broken = [problem for problems in drawn.broken.values() for problem in problems]

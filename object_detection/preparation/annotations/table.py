@@ -1,4 +1,7 @@
-"""The CSV of the TFRecord tutorials, a line for each box: filename, width, height, class, xmin, ymin, xmax, ymax."""
+"""The CSV of the TFRecord tutorials, a line for each box: filename, width, height, class, xmin, ymin, xmax, ymax.
+
+VoTT calls two of these columns image and label.
+"""
 import csv
 import io
 
@@ -6,6 +9,7 @@ from object_detection.preparation.annotations.entry import Entry, Shape, Unknown
 from object_detection.preparation.scan import composed
 
 COLUMNS = ('filename', 'class', 'xmin', 'ymin', 'xmax', 'ymax')  # width and height may be missing
+ALIASES = {'image': 'filename', 'label': 'class'}
 DELIMITERS = ',;\t'  # spreadsheets of many countries save the second
 
 
@@ -19,12 +23,17 @@ def read(text: str, path: str) -> list[Entry]:
     lines = csv.reader(io.StringIO(text, newline=''), delimiter=delimiter)
     try:
         header = [name.strip().lower() for name in next(lines, [])]
+        header = [column if (column := ALIASES.get(name, name)) not in header else name for name in header]
+        if 'region_shape_attributes' in header:
+            raise Unknown('CSV of VGG Image Annotator')
         missing = [name for name in COLUMNS if name not in header]
         if missing:
-            raise Unknown(f'its first line has no column {", ".join(missing)}' if len(missing) < 3 else '')
+            raise Unknown(f'CSV without the columns {", ".join(missing)}' if len(missing) < 3 else '')
         entries: dict[str, Entry] = {}
         for line in lines:
             row = dict(zip(header, (cell.strip() for cell in line)))
+            if delimiter != ',':  # 12,5 in the countries whose spreadsheets write semicolons
+                row |= {side: row[side].replace(',', '.') for side in COLUMNS[2:] if side in row}
             if any(row.values()):
                 _add(entries, row, path, lines.line_num)
     except csv.Error as error:

@@ -34,6 +34,15 @@ def read(file: str, path: str, names: ClassNames, named_like_a_picture: bool) ->
     return Entry('yolo', path, [], shapes, fractions=True), points
 
 
+def count_objects(file: str) -> int | None:
+    """Return the number of objects in a file whose class names may be unknown; None if it is another text, or empty."""
+    try:
+        lines = [line.split() for line in read_text(file).splitlines() if line.strip()]
+    except Unreadable:
+        return None
+    return len(lines) if lines and _starts_like_yolo(lines[0], 5) else None
+
+
 def _starts_like_yolo(words, least):
     """Return whether a line is that of an object: at least so many numbers, a whole one first, and no caption after."""
     return len(words) >= least and all(map(_NUMBER.fullmatch, words[:least + 1])) and float(words[0]).is_integer()
@@ -54,6 +63,9 @@ def _shape(number, words, known):
     if len(values) in (4, 5):  # a fifth is a score
         return Shape(name, _box(values))
     if len(values) >= 6 and len(values) % 2 == 0:
+        if any(abs(value) >= LARGEST for value in values):  # 2 is a keypoint that is visible
+            raise Unreadable(f'line {number} is no polygon: not all of its numbers are fractions. If it has keypoints, '
+                             'kpt_shape in the data.yaml must say how many')
         return Shape(name, bounds(values), polygons=(np.array(values),))
     raise Unreadable(f'line {number} has {len(values)} numbers after the class; a box has 4')
 

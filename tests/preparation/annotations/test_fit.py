@@ -143,3 +143,12 @@ def test_keypoints_of_a_picture_drawn_on_its_side(pets, annotated):
     [box] = one(annotated, pets, keypoints=True, turned=6)({'a.json': text}).boxes
     assert box.keypoints[0] == pytest.approx((.2, .95, 2)) and box.keypoints[1] == pytest.approx((.6, .25, 1))
     assert box.keypoints[2] == (0, 0, 0)  # outside the picture
+
+
+@pytest.mark.parametrize(('box', 'expected', 'said'), [
+    ((60, 50, 20, 10), (.1, .1, .5, .3), 'has its corners swapped'),
+    ((-3, 10, 60, 102), (.1, 0, 1, .3), None), ((20, 10, 260, 50), (.1, .1, .5, 1), 'reaches 60 pixels out')])
+def test_doubtful_boxes_are_kept_and_reported(pets, annotated, box, expected, said):
+    found = one(annotated, pets)({'cat/1.xml': voc([('cat', box)])})
+    assert found.boxes[0].corners == pytest.approx(expected)
+    assert len(found.findings) == bool(said) and all(said in finding for finding in found.findings)

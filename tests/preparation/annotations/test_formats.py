@@ -80,6 +80,12 @@ def test_csv_in_another_order_without_sizes():
     assert boxes(entry) == [('cat, black', (1, 2, 3, 4))] and entry.size is None
 
 
+def test_csv_of_vott_and_of_spreadsheets_with_decimal_commas():
+    [vott] = table.read('"image","xmin","ymin","xmax","ymax","label"\n"1.jpg",1.5,2,3,4,"cat"\n', 'a.csv')
+    [sheet] = table.read('class;filename;xmin;xmax;ymin;ymax\r\ncat;1.jpg;1,5;3;2;4\r\n', 'a.csv')
+    assert boxes(vott) == boxes(sheet) == [('cat', (1.5, 2, 3, 4))] and vott.names == sheet.names == ['1.jpg']
+
+
 def test_csv_lists_a_picture_without_objects():
     [entry] = table.read('filename,width,height,class,xmin,ymin,xmax,ymax\n1.jpg,200,100,,,,,\n\n', 'a.csv')
     assert entry.shapes == []
@@ -160,10 +166,19 @@ def test_keypoints_of_coco():
     assert 'with 3 keypoints, of which its category names 0' in entry.shapes[1].no_keypoints
 
 
+@pytest.mark.parametrize('image_id', [3, '3', 3.0])
+@pytest.mark.parametrize('category_id', [1, '1', 1.0])
+def test_ids_of_coco_as_numbers_and_texts(image_id, category_id):
+    data = {'images': [{'id': 3, 'file_name': '1.jpg'}], 'categories': [{'id': 1, 'name': 'cat'}],
+            'annotations': [{'id': 1, 'image_id': image_id, 'category_id': category_id, 'bbox': [1, 2, 2, 2]}]}
+    assert boxes(coco.read(data, 'a.json')[0][0]) == [('cat', (1, 2, 3, 4))]
+
+
 @pytest.mark.parametrize(('change', 'message'), [
     ({'annotations': [{'image_id': 9, 'category_id': 1, 'bbox': [1, 1, 2, 2], 'id': 4}]}, 'belong to no image'),
     ({'annotations': [{'image_id': 0, 'category_id': 7, 'bbox': [1, 1, 2, 2]}]}, 'no name for category_id 7'),
     ({'categories': [{'id': 1, 'name': 'dog'}, {'id': 1, 'name': 'cat'}]}, 'two categories have the same id'),
+    ({'images': [{'id': 1, 'file_name': 'a'}, {'id': '1', 'file_name': 'b'}]}, 'two images have the same id'),
     ({'images': [{'id': 1}]}, 'cannot be read as COCO'), ({'images': 7}, 'cannot be read as COCO'),
     ({'annotations': {}}, None), ({'categories': None}, 'cannot be read as COCO'),
     ({'annotations': [7]}, 'cannot be read as COCO')])

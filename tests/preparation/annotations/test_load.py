@@ -183,3 +183,26 @@ def test_a_picture_in_the_folder_of_another_label(pets, annotated):
     found = annotated(pets(PICTURES | {'cat/1.xml': voc([DOG]), 'cat/3.xml': voc([CAT, DOG])}), boxes='whole')
     assert found['cat/1.jpg'].findings == ['lies in the folder cat, and its boxes are named dog']
     assert not found['cat/3.jpg'].findings
+
+
+@pytest.mark.parametrize(('other', 'differs'), [
+    ({'a.json': coco({'cat/1.jpg': [CAT]})}, False), ({'a.json': coco({'cat/1.jpg': [DOG]})}, True),
+    ({'a.json': coco({'cat/1.jpg': [('cat', (60, 10, 100, 50))]})}, True), ({'a.csv': table({'1.jpg': [CAT]})}, False),
+    ({'a.csv': table({'1.jpg': [CAT, CAT]})}, True), ({'cat/1.txt': yolo([CAT])}, False),
+    ({'cat/1.txt': yolo([CAT, DOG])}, True), ({'cat/1.txt': 'a cat'}, False), ({'cat/1.txt': ''}, False)])
+def test_two_files_with_other_objects(pets, annotated, capsys, other, differs):
+    folder = pets(PICTURES | {'cat/1.xml': voc([CAT]), 'dog/2.xml': voc([DOG])} | other)
+    assert names(annotated(folder, boxes='whole')) == {'cat/1.jpg': ['cat'], 'dog/2.jpg': ['dog']}
+    assert ('1 pictures have other objects in two files' in capsys.readouterr().out) == differs
+
+
+@pytest.mark.parametrize(('name', 'text', 'what'), [
+    ('via.csv', 'filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n',
+     'CSV of VGG Image Annotator'),
+    ('vott.json', '{"name": "pets", "assets": {}}', 'JSON of VoTT'),
+    ('one.json', '{"asset": {}, "regions": []}', 'JSON of VoTT'),
+    ('min.json', '[{"image": "1.jpg", "label": [{"x": 1, "original_width": 200}]}]', 'JSON-MIN of Label Studio'),
+    ('sly.json', '{"size": {}, "objects": []}', 'JSON of Supervisely')])
+def test_more_formats_are_named(pets, annotated, capsys, name, text, what):
+    annotated(pets(PICTURES | {name: text}), boxes='whole')
+    assert f'1 files are {what}, which is not read: {name}' in capsys.readouterr().out

@@ -136,10 +136,10 @@ def _strange(box: Sequence[float], frame: _Frame, picture: Picture) -> str | Non
         return 'has its corners swapped (xmin > xmax or ymin > ymax): kept, with the corners in order'
     corners = [frame.upright(box[0], box[1]), frame.upright(box[2], box[3])]
     sides = picture.width, picture.height
-    outside = [max(0.0, -min(axis), max(axis) - 1) * side for axis, side in zip(zip(*corners), sides)]
+    outside = [round(max(0.0, -min(axis), max(axis) - 1) * side, 3) for axis, side in zip(zip(*corners), sides)]
     if any(pixels > max(2, MOST_OUTSIDE * side) for pixels, side in zip(outside, sides)):
-        return (f'reaches {max(outside):.0f} pixels out of the picture: cut off (so do numbers that mean something else '
-                'than this format says)')
+        return (f'reaches {max(outside):.0f} pixels out of the picture: cut off (so do numbers that mean something '
+                'else than this format says)')
     return None
 
 

@@ -47,6 +47,14 @@ class Runs:
         return float(left + xs[0]), float(top + ys[0]), float(left + xs[-1] + 1), float(top + ys[-1] + 1)
 
 
+def encoded(pixels: np.ndarray) -> Runs:
+    """Return the Runs of a mask, bool [height, width]."""
+    flat = np.concatenate([[False], pixels.T.ravel()])  # the first run is one of pixels outside
+    ends = np.flatnonzero(np.diff(flat))
+    counts = np.diff([0, *ends, flat.size - 1])
+    return Runs(counts.astype(np.int64), (0, 0, pixels.shape[1], pixels.shape[0]), by_columns=True)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Crop:
     """A window (left, top, width, height) of a picture of `size` (width, height), in pixels."""

@@ -123,10 +123,10 @@ def find(options: Options) -> tuple[Layout, Drawn]:
     shapes = [shape for entry in drawn.entries.values() for shape in entry.shapes or ()]
     if options.masks and not any(shape.polygons or shape.runs for shape in shapes):
         raise UserError('--masks: no annotation has an outline (COCO JSON with segmentation, YOLO with polygons, CVAT '
-                        'for images with polygons or masks)')
+                        'for images with polygons or masks, Pascal VOC with SegmentationObject)')
     if options.keypoints and not any(shape.keypoints and shape.name in drawn.keypoints for shape in shapes):
         raise UserError('--keypoints: no annotation has keypoints with names (COCO JSON, whose categories name their '
-                        'keypoints; YOLO with kpt_names in its data.yaml)')
+                        'keypoints; YOLO with kpt_names in its data.yaml; CVAT for images with skeletons)')
     return layout, drawn
 
 
@@ -195,6 +195,9 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
                       ('across', 'groups of near duplicates in several parts of the split')):
         if numbers[key]:
             console.warn(f'{len(numbers[key])} {what}: see {options.output / "report.html"}')
+    if not numbers['totals']['test'] and not numbers['totals']['validation'] and (
+            options.split_given or options.split[0] < 1):
+        console.warn('no picture is left for test or validation, so that an evaluation has nothing to measure')
     if len(ways := numbers['dynamic_range']) > 1:
         ranges = '; '.join(f'{len(way["pictures"])} pictures: {way["how"]}' for way in ways[:6])
         console.warn(f'pictures of more than 8 bits a channel were brought to 8 in different ways. {ranges}. If one '

@@ -1,4 +1,4 @@
-"""CVAT for images 1.1, one XML file for many pictures: boxes, polygons, ellipses and masks."""
+"""CVAT for images 1.1, one XML file for many pictures: boxes, polygons, ellipses, masks and skeletons."""
 import math
 from collections.abc import Mapping
 from xml.etree import ElementTree
@@ -20,24 +20,40 @@ from object_detection.preparation.scan import composed
 ELLIPSE = np.linspace(0, 2 * np.pi, 64, endpoint=False)  # angles of the corners of its outline
 
 
-def read(root: ElementTree.Element, path: str) -> list[Entry]:
-    """Return the Entries of all pictures of an <annotations>; Unknown for the format for videos.
+def read(root: ElementTree.Element, path: str) -> tuple[list[Entry], dict[str, list[str]]]:
+    """Return the Entries of all pictures of an <annotations>, and {class: names of its keypoints}.
+
+    Unknown for the format for videos.
 
     path: of the file, relative to the folder it was found in. Objects without an area (lines, points) become Shapes
     with a problem.
     """
     if root.find('track') is not None:
         raise Unknown('CVAT for video, whose pictures are frames; export "CVAT for images" or COCO')
-    return [_entry(image, path) for image in root.iter('image')]
+    names: dict[str, list[str]] = {}
+    for skeleton in root.iter('skeleton'):  # its points may stand in any order, and one may be missing
+        points = {_label(point) for point in skeleton.iter('points')}
+        names[_label(skeleton)] = sorted(points.union(names.get(_label(skeleton), ())), key=_order)
+    return [_entry(image, path, names) for image in root.iter('image')], names
 
 
-def _entry(image, path):
+def _order(name):
+    """Order names like 1, 2, 10 by their number, and others after them."""
+    return (0, int(name), '') if name.isdecimal() and len(name) < 10 else (1, 0, name)
+
+
+def _label(item):
+    return composed((item.get('label') or '').strip())
+
+
+def _entry(image, path, names):
     name, subset = image.get('name') or '', image.get('subset') or ''
     entry = Entry('cvat', path, [f'{subset}/{name}', name] if subset else [name], [], part=subset or None,
                   where=f'image {image.get("id")}')
     try:
         entry.size = size_of(image.get('width'), image.get('height'))
-        entry.shapes = [_shape(item.tag, item.attrib) for item in image if item.tag != 'tag']
+        entry.shapes = [_skeleton(item, names[_label(item)]) if item.tag == 'skeleton' else
+                        _shape(item.tag, item.attrib) for item in image if item.tag != 'tag']
     except Unreadable as error:
         entry.shapes, entry.problem = None, str(error)
     return entry
@@ -64,6 +80,22 @@ def _shape(kind: str, values: Mapping[str, str]) -> Shape:
     if kind == 'mask':
         return _mask(name, values)
     return Shape(name, (0.0, 0.0, 0.0, 0.0), problem=f'without an area (a {kind})')
+
+
+def _skeleton(item, names):
+    """Return the Shape of a skeleton: its keypoints, and the box around those in the picture, as CVAT's COCO has it."""
+    found = {}
+    for point in item.iter('points'):
+        try:
+            x, y = (float(value) for value in (point.get('points') or '').split(','))
+        except ValueError as error:
+            raise Unreadable(f'a skeleton has the points {(point.get("points") or "")[:30]!r}') from error
+        if point.get('outside') != '1':
+            found[_label(point)] = (x, y, 1 if point.get('occluded') == '1' else 2)
+    values = np.array([point[:2] for point in found.values()]).ravel()
+    if not len(values) or not np.isfinite(values).all():
+        return Shape(_label(item), (0.0, 0.0, 0.0, 0.0), problem='without an area (a skeleton without points)')
+    return Shape(_label(item), bounds(values), keypoints=tuple(found.get(name, (0.0, 0.0, 0)) for name in names))
 
 
 def _outlined(name, outline):

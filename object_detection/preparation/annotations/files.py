@@ -1,6 +1,7 @@
 """Which files may hold annotations, and what each of them is."""
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,11 @@ def _single(path: Path, root: Path) -> File:
     return File(text(path.relative_to(root).as_posix() if root in path.parents else path.name), str(path), named=True)
 
 
-def read(file: File, names: ClassNames, named_like_a_picture: bool) -> tuple[list[Entry], dict[str, list[str]]]:
+def read(file: File, names: ClassNames, named_like_a_picture: bool,
+         masks: Mapping[str, str]) -> tuple[list[Entry], dict[str, list[str]]]:
     """Return the Entries of a file, and {class: names of its keypoints}.
+
+    masks: {stem of a file of Pascal VOC: its file in SegmentationObject}, of those that are wanted.
 
     Raises:
         Unknown: it is no annotation file.
@@ -71,7 +75,7 @@ def read(file: File, names: ClassNames, named_like_a_picture: bool) -> tuple[lis
         raise Unreadable(file.problem)
     suffix = file.path.lower().rpartition('.')[2]
     if suffix == 'xml':
-        return _read_xml(file), {}
+        return _read_xml(file, masks)
     if suffix == 'txt':
         entry, keypoints = yolo.read(file.file, file.path, names, named_like_a_picture)
         return [entry], keypoints
@@ -90,10 +94,10 @@ def read(file: File, names: ClassNames, named_like_a_picture: bool) -> tuple[lis
     raise Unknown(_json_kind(data))
 
 
-def _read_xml(file):
+def _read_xml(file, masks):
     root = xml_file.read(file.file)
     if root.tag == 'annotation':
-        return [voc.read(root, file.path)]
+        return [voc.read(root, file.path, masks)], {}
     if root.tag == 'annotations':
         return cvat.read(root, file.path)
     raise Unknown(f'XML with the root <{root.tag}>')

@@ -15,7 +15,7 @@ from object_detection.preparation.annotations.entry import (
     Unreadable,
     alike,
 )
-from object_detection.preparation.annotations.match import Match, Pictures
+from object_detection.preparation.annotations.match import Match, Pictures, stem
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import Scan
 from object_detection.utils import console
@@ -104,6 +104,9 @@ class _Reader:
         self.names = ClassNames([*(path.absolute().parent for path in options.annotations),
                                  options.images or options.dataset, options.dataset])
         self._only_named = any(path.is_file() for path in options.annotations)
+        root = options.images or options.dataset
+        self._masks = {stem(path.rpartition('/')[2]): str(root / path) for path in listing.masks
+                       if options.masks and path.lower().split('/')[-2] == 'segmentationobject'}
         self._with_xml: set[str] = set()
         self._unread: dict[str, tuple[str, int]] = {}  # {path of a picture: (YOLO file, number of its objects)}
 
@@ -120,7 +123,7 @@ class _Reader:
             return
         named = bool(beside or (name.lower().endswith('.txt') and self._pictures.described_by(file.path, ()).paths))
         try:
-            entries, keypoints = files.read(file, self.names, named)
+            entries, keypoints = files.read(file, self.names, named, self._masks)
         except Unknown as unknown:
             self._set_aside(file, str(unknown), named)
         except Unreadable as error:

@@ -1,6 +1,9 @@
 """Boxes, masks and keypoints on the upright picture: sizes, orientations, labels, crowds."""
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.utils.errors import UserError
@@ -152,3 +155,31 @@ def test_doubtful_boxes_are_kept_and_reported(pets, annotated, box, expected, sa
     found = one(annotated, pets)({'cat/1.xml': voc([('cat', box)])})
     assert found.boxes[0].corners == pytest.approx(expected)
     assert len(found.findings) == bool(said) and all(said in finding for finding in found.findings)
+
+
+def test_masks_of_pascal_voc(annotated, pets):
+    """The second object has no pixels, the third lies elsewhere; 255 is the edge between objects."""
+    pixels = np.zeros((100, 200), np.uint8)
+    pixels[10:50, 20:60] = 1
+    pixels[10:12, 20:60] = 255
+    pixels[60:90, 10:40] = 3
+    stream = io.BytesIO()
+    mask = Image.fromarray(pixels, 'P')
+    mask.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 0, 0, 128])
+    mask.save(stream, 'PNG')
+    files = {'JPEGImages/1.jpg': None, 'Annotations/1.xml': voc([CAT, DOG, CAT]),
+             'SegmentationObject/1.png': stream.getvalue()}
+    first, second, third = annotated(pets(files), masks=True)['JPEGImages/1.jpg'].boxes
+    np.testing.assert_array_equal(first.mask.pixels(200, 100), pixels == 1)
+    assert second.mask is third.mask is None
+    found = annotated(pets(files), masks=True)['JPEGImages/1.jpg'].findings
+    assert 'without a mask in' in found[0] and 'with an outline elsewhere' in found[1]
+
+
+def test_a_mask_of_pascal_voc_that_cannot_be_used(annotated, pets):
+    stream = io.BytesIO()
+    Image.new('RGB', (200, 100)).save(stream, 'PNG')
+    files = {'JPEGImages/1.jpg': None, 'Annotations/1.xml': voc([CAT]), 'SegmentationObject/1.png': stream.getvalue(),
+             'a.json': coco({'JPEGImages/2.jpg': [(*DOG, {'segmentation': [TRIANGLE]})]}), 'JPEGImages/2.jpg': None}
+    found = annotated(pets(files), masks=True)['JPEGImages/1.jpg']
+    assert found.boxes[0].mask is None and 'cannot be read (its pixels are no numbers of objects)' in found.findings[0]

@@ -20,13 +20,13 @@ def boxes(entry):
 
 def read_cvat(*shapes):
     root = ElementTree.fromstring(drawn.cvat({'1.jpg': []}, more=''.join(shapes)))
-    [entry] = cvat.read(root, 'annotations.xml')
+    [entry], _ = cvat.read(root, 'annotations.xml')
     return entry
 
 
 def test_cvat_boxes():
     root = ElementTree.fromstring(drawn.cvat({('Train', '1.jpg'): drawn.OBJECTS['3'], '2.jpg': []}))
-    first, second = cvat.read(root, 'annotations.xml')
+    (first, second), _ = cvat.read(root, 'annotations.xml')
     assert (first.names, first.part, first.size) == (['Train/1.jpg', '1.jpg'], 'Train', (200, 100))
     assert boxes(first) == drawn.OBJECTS['3'] and second.shapes == []
 
@@ -57,9 +57,25 @@ def test_cvat_shapes_without_an_area():
 def test_broken_cvat_spoils_its_picture_alone(shape):
     root = ElementTree.fromstring(drawn.cvat({'1.jpg': []}, more=shape).replace('</annotations>', '<image id="7" name='
                                   '"2.jpg" width="200" height="100"></image></annotations>'))
-    first, second = cvat.read(root, 'annotations.xml')
+    (first, second), _ = cvat.read(root, 'annotations.xml')
     assert first.shapes is None and first.problem and first.place == 'annotations.xml, image 0'
     assert second.shapes == []
+
+
+def test_cvat_skeletons():
+    """Points in any order, one missing in the second, one outside the picture, one hidden."""
+    points = '<points label="{}" outside="{}" occluded="{}" points="{}"/>'
+    first = (points.format('10', 0, 0, '40,50') + points.format('2', 0, 1, '20,30') + points.format('1', 1, 0, '0,0'))
+    second = points.format('2', 0, 0, '5,6') + points.format('1', 0, 0, '9,16')
+    root = ElementTree.fromstring(drawn.cvat({'1.jpg': []}, more=''.join(
+        f'<skeleton label="dog">{part}</skeleton>' for part in (first, second, points.format('1', 1, 0, '0,0')))))
+    [entry], names = cvat.read(root, 'annotations.xml')
+    assert names == {'dog': ['1', '2', '10']}
+    assert boxes(entry)[:2] == [('dog', (20, 30, 40, 50)), ('dog', (5, 6, 9, 16))]
+    assert [shape.keypoints for shape in entry.shapes] == [((0, 0, 0), (20, 30, 1), (40, 50, 2)),
+                                                           ((9, 16, 2), (5, 6, 2), (0, 0, 0)), ()]
+    assert entry.shapes[2].problem == 'without an area (a skeleton without points)'
+    assert read_cvat('<skeleton label="a"><points label="1" points="one"/></skeleton>').shapes is None
 
 
 def test_cvat_for_video():

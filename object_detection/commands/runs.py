@@ -158,24 +158,27 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
     workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     metrics: list[tuple[str, float]] = []
+    analysis: dict[str, Any] = {}
     for path in checkpoints(checkpoint, options.eval_timeout):
         for title, arguments in evaluations(options).items():
             done = run_phase(next(workers), evaluate_phase, title,
                              {**shared, **arguments, **skipping(record, title, options), 'checkpoint_path': str(path)},
                              record, 60 * options.watchdog or None)
             prefix = Path(done['checkpoint'])
-            if prefix.resolve().parent == record.folder.resolve():
-                record.add(title, prefix.name, done['step'], done['metrics'])
+            sampled = arguments['sample_1_of_n'] > 1 and title in record.entries.get(prefix.name, {})
+            if prefix.resolve().parent == record.folder.resolve() and not sampled:  # metrics of all pictures stay
+                record.add(title, prefix.name, done['step'], done['metrics'], done['analysis']['interval'])
             on_evaluated()
             own = prefix.name in record.entries
             screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record if own else None,
-                                   done['skipped'])
+                                   done['skipped'], done['analysis'])
             if own:
                 keep_best(record, options, strict=True)
             path = prefix  # of the folder's newest: the same one on the training pictures
             if title == 'eval':
-                metrics = done['metrics']
-        console.table(['metric', 'value'], metrics, title=f'{prefix}, step {done["step"]}')
+                metrics, analysis = done['metrics'], done['analysis']
+        screen.show_metrics(dict(metrics), f'{prefix}, step {done["step"]}')
+        screen.show_classes(analysis)
 
 
 def keep_best(record: Record, options: argparse.Namespace, strict: bool = False) -> best.Best | None:

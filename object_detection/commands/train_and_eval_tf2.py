@@ -206,10 +206,11 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
                                  {**shared, **arguments, **skipping(record, title, options), 'known': known}, record,
                                  60 * options.watchdog or None)
                 if done:  # nothing was, if the checkpoint is damaged and the one before it known
-                    record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'])
+                    record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'],
+                               done['analysis']['interval'])
                     on_evaluated()
                     screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record,
-                                           done['skipped'])
+                                           done['skipped'], done['analysis'])
 
     if moved := best.set_aside(options.model_dir):
         console.warn(f'{moved}: here is now the best checkpoint of an earlier training in this model_dir, of which no '

@@ -12,6 +12,8 @@ from typing import Any
 
 from object_detection.config import pipeline
 from object_detection.evaluation import charts, summary
+from object_detection.evaluation.analysis import bootstrap
+from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.evaluation.charts import Line
 from object_detection.records.fingerprint import changes
 from object_detection.runs import curves
@@ -85,7 +87,8 @@ def write(runs: Sequence[Run], path: Path) -> None:
         written=now(), config=config_rows(runs), about=list(_about(runs)), data=list(_data(runs)),
         names=[run.name for run in runs], metrics=[row for row in rows if not class_of(row['name'])],
         classes=[row for row in rows if class_of(row['name'])],
-        charts=list(_charts(runs)), has_value=has_value, is_loss=is_loss, class_of=class_of))
+        charts=list(_charts(runs)), verdicts=list(verdicts(runs)), has_value=has_value,
+        is_loss=is_loss, class_of=class_of))
 
 
 def config_rows(runs: Sequence[Run]) -> list[tuple[str, list[str | None]]]:
@@ -117,6 +120,26 @@ def _data(runs: Sequence[Run]) -> Iterator[tuple[str, list[list[str]]]]:
         lines = [['not recorded'] if name not in one else changes(first, one[name]) if first else [] for one in known]
         if any(lines):
             yield name, lines
+
+
+def verdicts(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a line about the difference in mAP of each run to the first: whether it is more than chance."""
+    known = [analysis_files.read(run.folder, run.best['checkpoint'], run.best['step']) if run.best else None
+             for run in runs]
+    first, data = known[0], [run.record.data_of(run.start).get('eval_input_reader[0]', {}) for run in runs]
+    for run, other, its_data in zip(runs[1:], known[1:], data[1:]):
+        if not first or not other or first['map'] is None or other['map'] is None:
+            yield f'{run.name}: it is not known whether mAP differs from that of {runs[0].name} by more than chance'
+            continue
+        difference = other['map'] - first['map']
+        if its_data.get('digest') != data[0].get('digest') or first['pictures'] != other['pictures']:
+            yield f'{run.name}: was evaluated on other pictures than {runs[0].name}, so their mAP cannot be compared'
+        elif bootstrap.tells_apart(first['resamples'], other['resamples'], difference):
+            yield (f'{run.name}: mAP is {"above" if difference > 0 else "below"} that of {runs[0].name} by '
+                   f'{abs(difference):.4f}, which is more than chance (95 %, {first["pictures"]} pictures)')
+        else:
+            yield (f'{run.name}: the difference in mAP to {runs[0].name}, {difference:+.4f}, may be chance (95 %, '
+                   f'{first["pictures"]} pictures)')
 
 
 def _charts(runs: Sequence[Run]) -> Iterator[tuple[str, Any]]:
@@ -151,6 +174,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = [(short_name(row['name']), *(printed(row, number) for number in range(len(runs))))
             for row in differences([run.metrics() for run in runs]) if not class_of(row['name'])]
     console.table(['metric', *(f'{run.name}, step {run.best["step"]}' if run.best else run.name for run in runs)], rows)
+    for line in verdicts(runs):
+        console.log(line)
     console.log(f'{options.output} is written')
 
 

@@ -84,6 +84,8 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
             content = analysis.finish(Stream(reader).size)
             for text in content['warnings']:
                 report('warning', text=text)
+            writer.scalars(step, [(f'analysis/{name}/{entry["name"]}', entry[name]) for entry in content['classes']
+                                  for name in ('ap', 'ar', 'threshold') if entry[name] is not None])
             drawn = analysis.draw(content)
             for name, image in drawn.items():
                 writer.images(step, f'analysis/{name}', [image])

@@ -3,13 +3,18 @@
 Imports no TensorFlow. matplotlib draws the curves, so this runs in a process of its own, not in the parent of a
 training.
 """
+import base64
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from object_detection.config import pipeline
 from object_detection.evaluation import charts
+from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.evaluation.charts import Line
 from object_detection.runs import best as best_checkpoint
 from object_detection.runs import curves
@@ -18,6 +23,7 @@ from object_detection.runs.record import Record, now
 from object_detection.utils import console, files, pages
 
 NAME = 'summary.html'
+MAP = 'DetectionBoxes_Precision/mAP'  # the one with intervals
 _COLUMNS = 9  # metrics in the table of all evaluations
 _EVALS = ('eval', 'eval_train')
 _ABSENT: dict[str, Any] = {'from_step': None, 'step': None, 'seconds': None, 'peak_memory': None, 'device': '',
@@ -44,8 +50,12 @@ def page(folder: Path) -> str:
         leading = [kept.metric, *(name for name in leading if name != kept.metric)]
     best = next((entry for entry in evaluations if entry['checkpoint'] == _best_at(leading[0], evaluations)), None
                 ) if leading else None
+    shown = best or (evaluations[-1] if evaluations else {})
+    analysis = analysis_files.read(folder, shown['checkpoint'], shown['step']) if shown else None
     return pages.render(
-        Path(__file__).parent, 'summary_template.html', title=f'Training {folder.resolve().name}', folder=folder,
+        Path(__file__).parent, 'summary_template.html', analysis=analysis,
+        pictures=dict(_pictures(folder, shown['checkpoint'])) if analysis else {},
+        title=f'Training {folder.resolve().name}', folder=folder,
         written=now(), evaluations=evaluations, metrics=metrics,
         columns=_columns(metrics, evaluations), leading=leading, best=best, short=short_name,
         is_loss=is_loss, has_value=has_value, charts=list(_charts(folder, evaluations, leading, best)), phases=phases,
@@ -56,12 +66,24 @@ def page(folder: Path) -> str:
         state=_state(phases), best_at=lambda name: _best_at(name, evaluations))
 
 
+def _pictures(folder: Path, checkpoint: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, data URL) of the pictures of an analysis; photographs as a JPEG."""
+    for path in sorted(analysis_files.folder_of(folder, checkpoint).glob('*.png')):
+        kind, content = 'png', path.read_bytes()
+        if path.stem == 'worst_pictures':
+            stream = io.BytesIO()
+            with Image.open(path) as picture:
+                picture.convert('RGB').save(stream, 'JPEG', quality=80)
+            kind, content = 'jpeg', stream.getvalue()
+        yield path.stem, f'data:image/{kind};base64,{base64.b64encode(content).decode()}'
+
+
 def evaluations_of(record: Record) -> list[dict[str, Any]]:
     """Return the evaluated checkpoints by step: {'checkpoint', 'step', 'eval': {metric: value}, 'eval_train'}.
 
     Each has 'eval', which is empty if only the training pictures were evaluated.
     """
-    found = [{'eval': {}, **entry, 'checkpoint': name} for name, entry in record.entries.items()]
+    found = [{'eval': {}, 'interval': None, **entry, 'checkpoint': name} for name, entry in record.entries.items()]
     return sorted(found, key=lambda entry: (entry['step'], entry['checkpoint']))
 
 
@@ -102,7 +124,8 @@ def _charts(folder: Path, evaluations: list[dict[str, Any]], leading: list[str],
     shown = [*leading, *(name for name in (f'{leading[0]}@.50IOU', f'{leading[0]}@.75IOU') if name in evaluated['eval'])
              ] if leading else []
     lines = [Line(short_name(name), evaluated['eval'].get(name, []), number % 10, dots=True,
-                  best=best['step'] if best and name == leading[0] else None) for number, name in enumerate(shown)]
+                  best=best['step'] if best and name == leading[0] else None,
+                  ranges=_intervals(evaluations) if name == MAP else {}) for number, name in enumerate(shown)]
     lines += [Line(f'{short_name(name)}, training pictures', evaluated['eval_train'][name], number % 10, dashed=True)
               for number, name in enumerate(leading[:1]) if evaluated['eval_train'].get(name)]
     if lines:
@@ -117,6 +140,11 @@ def _charts(folder: Path, evaluations: list[dict[str, Any]], leading: list[str],
     for name, title in (('learning_rate', 'Learning rate'), ('steps_per_sec', 'Steps per second')):
         if trained.get(name):
             yield title, charts.chart([Line(title, trained[name], 2)], title)
+
+
+def _intervals(evaluations: list[dict[str, Any]]) -> dict[int, tuple[float, float]]:
+    return {entry['step']: (entry['interval'][0], entry['interval'][1]) for entry in evaluations
+            if entry.get('interval')}
 
 
 def _classes(entry: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[tuple[str, float | None]]]]]:

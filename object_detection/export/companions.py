@@ -1,18 +1,20 @@
 """What lies beside an exported network: its config, label map, the summary of its training, and a model card."""
 import dataclasses
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from object_detection import protos
 from object_detection.config import label_map, pipeline
+from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.export import calls
 from object_detection.export.description import Description
 from object_detection.runs import about, best
 from object_detection.runs.record import Record
 from object_detection.utils.errors import UserError
 
-LABEL_MAP, CARD, SUMMARY = 'label_map.pbtxt', 'README.md', 'summary.html'
+LABEL_MAP, CARD, SUMMARY, THRESHOLDS = 'label_map.pbtxt', 'README.md', 'summary.html', 'score_thresholds.json'
 _METRICS = 16  # of the card; run.json has all
 
 
@@ -55,6 +57,9 @@ def write(folder: Path, config: protos.TrainEvalPipelineConfig, source: Source, 
     record = _record(source)
     if record and (record.folder / SUMMARY).is_file():
         shutil.copyfile(record.folder / SUMMARY, folder / SUMMARY)
+    if record and (thresholds := _thresholds(record.folder, source)):
+        content = json.dumps(thresholds, indent=1, ensure_ascii=False)
+        (folder / THRESHOLDS).write_text(f'{content}\n', encoding='utf-8')
     text = '\n\n'.join([*_introduction(config, source), *_files(folder, network),
                         calls.how_to_call(network, description), *_training(config, source, record),
                         *_metrics(source, record)])
@@ -71,6 +76,13 @@ def _record(source: Source) -> Record | None:
         return None
 
 
+def _thresholds(model_dir: Path, source: Source) -> dict[str, float]:
+    """Return {class: score with the best F1 on the evaluation pictures}, of classes of which something was found."""
+    known = analysis_files.read(model_dir, Path(source.checkpoint).name, source.step)
+    return {entry['name']: round(entry['threshold'], 4) for entry in known['classes']
+            if entry['threshold'] is not None} if known else {}
+
+
 def _introduction(config: protos.TrainEvalPipelineConfig, source: Source) -> list[str]:
     kind, section = pipeline.architecture(config)
     names = source.names or {number: f'class {number}' for number in range(1, section.num_classes + 1)}
@@ -82,7 +94,8 @@ def _introduction(config: protos.TrainEvalPipelineConfig, source: Source) -> lis
 def _files(folder: Path, network: str) -> list[str]:
     said = {network: 'the network', LABEL_MAP: 'names of the label ids', 'pipeline.config': 'how it was trained',
             'checkpoint': 'its weights, to train on from', 'saved_model': 'its graph, for TensorFlow\'s converters',
-            SUMMARY: 'curves and metrics of its training'}
+            SUMMARY: 'curves and metrics of its training',
+            THRESHOLDS: 'for each class the score with the best F1 on the evaluation pictures'}
     rows = [f'| `{name}` | {text} |' for name, text in said.items() if name == network or (folder / name).exists()]
     return ['\n'.join(['| file | |', '|---|---|', *rows])]
 

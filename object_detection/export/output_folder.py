@@ -10,7 +10,7 @@ from object_detection.utils import files
 
 PARTIAL = '.export.partial'  # subfolder for what is not finished
 # The names that exports have. They are moved up in this order: the last one of an export makes it complete.
-PARTS = ('checkpoint', 'pipeline.config', 'label_map.pbtxt', 'README.md', 'run.json', 'summary.html',
+PARTS = ('checkpoint', 'pipeline.config', 'label_map.pbtxt', 'README.md', 'summary.html', 'score_thresholds.json',
          'saved_model', 'model.tflite', 'model.onnx')
 _MOVING = 'moving'  # a file in PARTIAL from when all parts are finished; it lists them
 

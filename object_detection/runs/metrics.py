@@ -1,5 +1,6 @@
 """Names of metrics, and which of two values is the better one."""
 import collections
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,6 +50,15 @@ def is_loss(metric: str) -> bool:
 def has_value(metric: str, value: float | None) -> bool:
     """Return whether a metric has a value; -1 is what COCO metrics say where there is no groundtruth."""
     return value is not None and (value >= 0 or is_loss(metric))
+
+
+def text(metric: str, value: float | None) -> str:
+    """Return a value for people: four digits, or why there is none."""
+    if value is None or math.isnan(value):
+        return 'no value'
+    if has_value(metric, value):
+        return f'{value:.4g}' if is_loss(metric) else f'{value:.4f}'
+    return 'no groundtruth of this size' if metric.endswith(('(small)', '(medium)', '(large)')) else 'no groundtruth'
 
 
 def better(metric: str, value: float, other: float) -> bool:

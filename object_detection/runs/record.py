@@ -7,7 +7,8 @@
      "data": {digest: fingerprint},                     the data sets that `starts` name; see records.fingerprint
      "phases": [{"title", "start", "started", "seconds", "outcome", "message", "from_step", "step", "checkpoint",
                  "pictures", "device", "precision", "peak_memory", "warnings"}],
-     "checkpoints": {"ckpt-7": {"step": 700, "eval": {metric: value}, "eval_train": {...}}},
+     "checkpoints": {"ckpt-7": {"step": 700, "eval": {metric: value}, "eval_train": {...},
+                                "interval": [low, high] of mAP}},
      "recovery": {...}}                                 what was decided after phases that ended badly; see
                                                         commands/recovery.py
 
@@ -20,7 +21,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,18 @@ class Record:
         """List the checkpoints with an evaluation of this title: 'eval' or 'eval_train'."""
         return [checkpoint for checkpoint, entry in self.entries.items() if title in entry]
 
-    def add(self, title: str, checkpoint: str, step: int, metrics: list[tuple[str, float]]) -> None:
-        """Add an evaluation of a checkpoint at a global step."""
+    def add(self, title: str, checkpoint: str, step: int, metrics: list[tuple[str, float]],
+            interval: Sequence[float] | None = None) -> None:
+        """Add an evaluation of a checkpoint at a global step.
+
+        Args:
+            interval: (low, high) of mAP of boxes; kept for 'eval' only.
+        """
         with self.changing():
-            self.entries.setdefault(checkpoint, {}).update({'step': step, title: without_nan(metrics)})
+            entry = self.entries.setdefault(checkpoint, {})
+            entry.update({'step': step, title: without_nan(metrics)})
+            if title == 'eval' and interval:
+                entry['interval'] = list(interval)
 
     def forget(self, checkpoint: str) -> None:
         """Drop all evaluations of a checkpoint."""

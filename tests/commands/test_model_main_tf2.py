@@ -70,7 +70,8 @@ def test_checkpoint_dir_evaluates_once(run):
     assert 'ckpt-3, step 4' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 4) in events(run / 'model' / 'eval')
     record = json.loads((run / 'model' / 'run.json').read_text())['checkpoints']
-    assert {name: (entry['step'], set(entry)) for name, entry in record.items()} == {'ckpt-3': (4, {'step', 'eval'})}
+    assert {name: (entry['step'], set(entry)) for name, entry in record.items()} == {
+        'ckpt-3': (4, {'step', 'eval', 'interval'})}
     assert (run / 'model' / 'pipeline.config').read_text() == config
     kept = best.read(run / 'model' / 'best')  # the process that evaluates keeps it
     assert (kept.checkpoint, kept.step, kept.metric) == ('ckpt-3', 4, 'DetectionBoxes_Precision/mAP')
@@ -167,16 +168,29 @@ class Evaluations:
         if path == self.folder:
             path = max(self.folder.glob('*.index')).with_suffix('')
         return {'checkpoint': str(path), 'step': 10, 'pictures': 1, 'skipped': 0,
-                'metrics': [('DetectionBoxes_Precision/mAP', .5)]}
+                'metrics': [('DetectionBoxes_Precision/mAP', .5)],
+                'analysis': {'map': None, 'interval': None, 'resamples': [], 'classes': []}}
 
-    def follow(self, monkeypatch, tmp_path, timeout):
+    def follow(self, monkeypatch, tmp_path, timeout, sample=1):
         monkeypatch.setattr(runs, 'run_phase', self)
         monkeypatch.setattr(runs, 'POLL_SECONDS', .01)
         monkeypatch.setattr(runs.phases, 'Worker', lambda preload: None)
         options = SimpleNamespace(model_dir=tmp_path / 'model', eval_timeout=timeout, eval_on_train_data=False,
-                                  sample_1_of_n_eval_examples=1, skip_bad_records=0, watchdog=30.)
+                                  sample_1_of_n_eval_examples=sample, skip_bad_records=0, watchdog=30.,
+                                  best_metric='')
         runs.evaluate_folder(None, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
         return self.asked
+
+
+@pytest.mark.parametrize('sample, kept', [(1, .5), (2, .25)])
+def test_a_part_of_the_pictures_does_not_replace_the_metrics_of_all(tmp_path, monkeypatch, sample, kept):
+    folder = tmp_path / 'model'
+    folder.mkdir()
+    for end in ('index', 'data-00000-of-00001'):
+        (folder / f'ckpt-8.{end}').touch()
+    Record(folder).add('eval', 'ckpt-8', 10, [('DetectionBoxes_Precision/mAP', .25)])
+    Evaluations(folder).follow(monkeypatch, tmp_path, 0, sample)
+    assert Record(folder).entries['ckpt-8']['eval'] == {'DetectionBoxes_Precision/mAP': kept}
 
 
 def test_new_checkpoints_are_evaluated_in_their_order_until_none_comes(tmp_path, monkeypatch, capsys):

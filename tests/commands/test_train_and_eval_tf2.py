@@ -110,7 +110,8 @@ class Phases:
                 (self.folder / f'ckpt-{number}.{end}').write_text(f'{end} of {number}')
             return {'step': next(self.steps), 'checkpoint': str(self.folder / f'ckpt-{number}')}
         return {'checkpoint': str(self.folder / newest[0]), 'step': 10, 'pictures': 1, 'skipped': 0,
-                'metrics': [('DetectionBoxes_Precision/mAP', next(self.values) if title == 'eval' else .9)]}
+                'metrics': [('DetectionBoxes_Precision/mAP', next(self.values) if title == 'eval' else .9)],
+                'analysis': {'map': None, 'interval': None, 'resamples': [], 'classes': []}}
 
     values = itertools.repeat(.5)
 

@@ -1,9 +1,11 @@
 """Runs side by side: what differs, by how much, and the page in a browser."""
 import re
 
+import numpy as np
 import pytest
 
 from object_detection.evaluation import compare, summaries
+from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.runs.record import Record
 from object_detection.utils.errors import UserError
 from tests.support import browser
@@ -82,3 +84,17 @@ def test_mistakes(folders, tmp_path, capsys):
         with pytest.raises(SystemExit):
             compare.main([*map(str, wrong), '--output', 'x.html'])
         assert 'two or more different model_dirs' in capsys.readouterr().err
+
+
+def test_differences_that_may_be_chance(folders):
+    def analyzed(folder, checkpoint, mean, resamples):
+        step = int(checkpoint.removeprefix('ckpt-'))
+        analysis_files.write(folder / 'analysis' / checkpoint, {
+            'step': step, 'classes': [], 'map': mean, 'pictures': 7, 'resamples': resamples.tolist()}, {})
+    runs = compare.load(folders)
+    assert ['it is not known' in line for line in compare.verdicts(runs)] == [True, True]
+    analyzed(folders[0], 'ckpt-100', .5, np.linspace(-.1, .1, 200))
+    analyzed(folders[1], 'ckpt-200', .75, np.linspace(-.1, .1, 200))
+    assert 'mAP is above that of a/model by 0.2500, which is more than chance' in next(compare.verdicts(runs))
+    analyzed(folders[1], 'ckpt-200', .52, np.linspace(.1, -.1, 200))
+    assert 'a/model, +0.0200, may be chance' in next(compare.verdicts(runs))

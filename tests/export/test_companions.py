@@ -1,5 +1,6 @@
 """What lies beside an exported network: label map, config, summary, and a card whose code runs as it is."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from object_detection.config import label_map, pipeline
+from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.export import companions, onnx_file, saved_model, tflite
 from object_detection.inference.load import load
 from object_detection.models import build
@@ -27,6 +29,10 @@ def folder(tmp_path_factory):
     record.start('', {'train_input_reader': data}, trains=True, versions={'TensorFlow': '2.20.0'})
     record.add('eval', 'ckpt-7', 700, [('DetectionBoxes_Precision/mAP', .25), ('DetectionBoxes_Recall/AR@1', -1.)])
     (path / 'model' / 'summary.html').write_text('curves')
+    classes = [{'name': 'square', 'threshold': .3}, {'name': 'bar', 'threshold': None}]
+    analysis_files.write(path / 'model' / 'analysis' / 'ckpt-7', {'step': 700, 'classes': []}, {})
+    content = json.loads((path / 'model' / 'analysis' / 'ckpt-7' / 'analysis.json').read_text())
+    (path / 'model' / 'analysis' / 'ckpt-7' / 'analysis.json').write_text(json.dumps({**content, 'classes': classes}))
     return path
 
 
@@ -74,6 +80,7 @@ def test_the_card_says_what_is_known(folder, tmp_path):
     assert '| trained on | 13 pictures, digest abc (train.tfrecords) |' in text and '/home/me' not in text
     assert '| DetectionBoxes_Precision/mAP | 0.2500 |' in text and 'AR@1' not in text
     assert (tmp_path / 'summary.html').read_text() == 'curves'
+    assert json.loads((tmp_path / 'score_thresholds.json').read_text()) == {'square': .3}
     assert label_map.load(tmp_path / 'label_map.pbtxt').ids == {'square': 1, 'bar': 2}
 
 

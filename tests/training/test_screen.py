@@ -1,6 +1,9 @@
 """What is printed about evaluations."""
 import json
 
+import numpy as np
+
+from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.training import screen
@@ -30,7 +33,7 @@ def test_all_metrics_of_the_newest_and_the_best_checkpoint(tmp_path, capsys):
 
 def test_no_value(tmp_path, capsys):
     text = summary(tmp_path, capsys, ckpt_1={VOC: None})
-    assert 'nan' in text and 'best' not in text
+    assert 'no value' in text and 'best' not in text
     text = summary(tmp_path, capsys, ckpt_1={VOC: .5}, ckpt_2={VOC: None})
     assert f'last: PascalBoxes_Precision/mAP@0.5IOU no value, step 1: {tmp_path / "ckpt-2"}' in text
 
@@ -79,3 +82,41 @@ def test_losses_of_both_stages_are_told_apart():
     assert screen.short_names(['Loss/RPNLoss/localization_loss', 'Loss/BoxClassifierLoss/localization_loss',
                                'Loss/BoxClassifierLoss/mask_loss', 'Loss/total_loss', 'learning_rate']) == [
         'RPNLoss/localization_loss', 'BoxClassifierLoss/localization_loss', 'mask_loss', 'total_loss', 'learning_rate']
+
+
+def analysis(mean, spread, **more):
+    """What a phase returns; its resamples lie within +-spread."""
+    return {'map': mean, 'interval': [mean - spread, mean + spread],
+            'resamples': np.linspace(-spread, spread, 200).tolist(), 'pictures': 7, **more}
+
+
+def test_an_interval_and_what_may_be_chance(tmp_path, capsys):
+    record = Record(tmp_path)
+    for step, mean in ((10, .3), (20, .301), (30, .6)):
+        known = analysis(mean, .1)
+        if step == 20:
+            known['resamples'].reverse()  # better in other pictures than before
+        record.add('eval', f'ckpt-{step}', step, [(BOXES, mean)], known['interval'])
+        analysis_files.write(tmp_path / 'analysis' / f'ckpt-{step}', {'step': step, 'classes': [], **known}, {})
+        screen.show_evaluation('eval', step, 7, [(BOXES, mean)], record, analysis=known)
+    text = capsys.readouterr().out
+    assert 'mAP 0.3000; mAP is between 0.200 and 0.400 (95 %)' in text
+    assert '+0.0010 (chance?)' in text and '+0.2990 ' in text and '+0.2990 (chance?)' not in text
+    assert record.entries['ckpt-30']['interval'] == [.5, .7]
+
+
+def test_classes_the_worst_first(capsys):
+    entry = {'ap50': .5, 'ar': .5, 'threshold': .3, 'precision': .5, 'recall': .5, 'right': 1, 'wrong': 2, 'missed': 3}
+    screen.show_classes({'classes': [{'name': 'good', 'groundtruth': 4, 'ap': .9, **entry},
+                                     {'name': 'bad', 'groundtruth': 4, 'ap': .1, **entry},
+                                     {'name': 'unseen', 'groundtruth': 0, 'ap': None, **entry, 'wrong': 0}]})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[3:]] == ['bad', 'good']
+    screen.show_classes(None)
+    assert capsys.readouterr().out == ''
+
+
+def test_metrics_without_groundtruth_say_so(capsys):
+    screen.show_metrics({f'{BOXES} (small)': -1., VOC: -1., 'Loss/total_loss': 1.5}, 'ckpt-1')
+    text = capsys.readouterr().out
+    assert 'no groundtruth of this size' in text and text.count('no groundtruth') == 2 and '1.5' in text

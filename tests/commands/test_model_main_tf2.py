@@ -89,7 +89,7 @@ def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
     assert 'eval: step 2, 5 pictures' in done.stdout and 'eval_train: step 2, 3 pictures' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 2) in events(run / 'new' / 'eval')
     assert sorted(path.name for path in (run / 'new').iterdir()) == [
-        '.run.lock', 'eval', 'eval_train', 'run.json', 'summary.html']
+        '.run.lock', 'analysis', 'eval', 'eval_train', 'run.json', 'summary.html']
     written = json.loads((run / 'new' / 'run.json').read_text())
     assert written['checkpoints'] == {} and [phase['checkpoint'] for phase in written['phases']] == [
         str(other / 'ckpt-2')] * 2
@@ -135,7 +135,8 @@ def test_eval_only_takes_what_a_checkpoint_may_be(run, zoo, kind, tmp_path):
     done = eval_only(run, '--checkpoint', path)
     assert done.returncode == 0, done.stderr
     assert 'eval: step 0, 5 pictures' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
-    assert sorted(entry.name for entry in (run / 'new').iterdir()) == ['.run.lock', 'eval', 'run.json', 'summary.html']
+    assert sorted(entry.name for entry in (run / 'new').iterdir()) == [
+        '.run.lock', 'analysis', 'eval', 'run.json', 'summary.html']
 
 
 def test_the_checkpoint_dir_of_a_zoo_model_is_evaluated_once(run, zoo):

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from object_detection.preparation import stats
 from object_detection.preparation.manifest import Box, Picture
@@ -57,6 +58,34 @@ def test_in_a_browser(output, tmp_path):
     assert pixels.shape[:2] == (2000, 1200)
     bars, boxes = ((np.abs(pixels - color).max(axis=-1) < 12).sum() for color in ((58, 119, 201), (154, 123, 234)))
     assert bars > 2000 and boxes > 2000  # histograms, and outlines around whole pictures
+
+
+@browser.needed
+def test_tiles_ranges_and_findings_in_a_browser(run, tmp_path):
+    """Ten pictures of 12 bits with a box that reaches far out of each, cut into tiles.
+
+    Of the box, 280 x 120 pixels, the four tiles show 43 %, 57 %, 25 % and 33 %: three are kept.
+    """
+    folder = tmp_path / 'deep'
+    for i in range(10):
+        for label in 'ab':
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            values = np.random.default_rng([i, ord(label)]).integers(0, 4096, (12, 16)).astype(np.uint16)
+            Image.fromarray(np.kron(values, np.ones((20, 20), np.uint16))).save(folder / label / f'{i}.png')
+            (folder / label / f'{i}.xml').write_text(
+                f'<annotation><size><width>320</width><height>240</height></size><object><name>{label}</name><bndbox>'
+                '<xmin>40</xmin><ymin>30</ymin><xmax>500</xmax><ymax>150</ymax></bndbox></object></annotation>')
+    output = run(folder, boxes='best', tile=160, overlap=0.0, near_duplicates=None)
+    numbers = json.loads((output / 'stats.json').read_text())
+    assert numbers['tiles']['pictures'] == 20 and len(numbers['review']) == 20
+    shown = browser.dom((output / 'report.html').as_uri(), tmp_path / 'profile')
+    parts = dict(re.findall(r'<h2 id="([\w-]+)">(.*?)(?=<h2 id=|$)', shown, re.DOTALL))
+    assert parts['tiles'].count('<figure>') == 16 and '60 tiles of 20 pictures, with 60 boxes' in parts['tiles']
+    assert parts['to-review'].count('reaches 180 pixels out of the picture') == 20
+    assert '12 of 16 bits, 0 to 4095 became 0 to 255' in parts['dynamic-range']
+    count = 'document.title = [...document.images].filter(image => !image.naturalWidth).length + " broken"'
+    page = browser.after(output / 'report.html', count, tmp_path)
+    assert '<title>0 broken</title>' in browser.dom(page, tmp_path / 'profile')
 
 
 def test_histogram():

@@ -191,7 +191,7 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
         if entry and (entry.shapes or entry.origin in OF_ONE_PICTURE or layout.from_annotations
                       or (entry.named and not elsewhere)):
             found = fit(picture, entry, labels, options)
-            found.findings += broken
+            found.findings += broken + drawn.other.get(picture.path, [])
             names = {box.label for box in found.boxes or ()}
             if picture.label and names and picture.label not in names:
                 found.findings.append(f'lies in the folder {picture.label}, and its boxes are named '

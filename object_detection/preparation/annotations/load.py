@@ -30,28 +30,27 @@ class Group:
     """One file that lists many pictures, or all the files that describe one each.
 
     count: of the pictures described. unmatched: [(name, why it fits no picture)]. unused: how many of those that fit
-    give way to another file, which comes first in ORIGINS. other: [(place in this one, place in the file that counts)]
-    of those that this one describes otherwise.
+    give way to another file, which comes first in ORIGINS.
     """
     count: int = 0
     unmatched: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     unused: int = 0
-    other: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
 class Drawn:
     """What people have drawn.
 
-    entries: {path of a picture: what holds for it}. broken: {path, '' if unknown: [problem of a file]}.
-    parts: {path: {subset: the file that says so}}. keypoints: {class: names of its keypoints}. groups: {name: Group}.
-    unread: {path of an annotation file: its format, which is not read}. captions: paths of other texts that are named
-    like pictures. idle: files that say nothing about any picture. class_files: where class numbers have their names
-    from. pictures: the index of all pictures.
+    entries: {path of a picture: what holds for it}. broken: {path, '' if unknown: [problem of a file]}. other: {path:
+    [other objects that another file has, which does not count]}. parts: {path: {subset: the file that says so}}.
+    keypoints: {class: names of its keypoints}. groups: {name: Group}. unread: {path of an annotation file: its format,
+    which is not read}. captions: paths of other texts that are named like pictures. idle: files that say nothing about
+    any picture. class_files: where class numbers have their names from. pictures: the index of all pictures.
     """
     pictures: Pictures
     entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
     broken: dict[str, list[str]] = dataclasses.field(default_factory=lambda: defaultdict(list))
+    other: dict[str, list[str]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     parts: dict[str, dict[str, str]] = dataclasses.field(default_factory=lambda: defaultdict(dict))
     keypoints: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     groups: dict[str, Group] = dataclasses.field(default_factory=dict)
@@ -187,7 +186,11 @@ class _Reader:
         for path, (file, count) in self._unread.items():
             entry = self.drawn.entries.get(path)
             if entry and entry.origin == 'voc' and len(entry.shapes or ()) != count:
-                self._group(SINGLE).other.append((file, entry.file))
+                self._set_other(path, file)
+
+    def _set_other(self, path, place):
+        counts = self.drawn.entries[path].place
+        self.drawn.other[path].append(f'{place}: has other objects than {counts}, which counts')
 
     def _choose(self, path, claims):
         without_objects = None
@@ -201,7 +204,7 @@ class _Reader:
             elif path in self.drawn.entries:
                 claim.group.unused += 1
                 if not alike(entry, self.drawn.entries[path]):
-                    claim.group.other.append((entry.place, self.drawn.entries[path].place))
+                    self._set_other(path, entry.place)
             elif entry.shapes or origin in OF_ONE_PICTURE:
                 self.drawn.entries[path] = entry
             else:
@@ -241,12 +244,12 @@ def _report(drawn: Drawn, options: Options) -> None:
             what = f'{group.count} {name}' if name == SINGLE else f'{group.count} pictures that {name} lists'
             verb = 'fit no picture' if name == SINGLE else 'are not in the data set'
             console.warn(f'{len(group.unmatched)} of {what} {verb}: {_examples(group.unmatched)}')
-        if group.other:
-            examples = _examples([f'{place} (counts: {winner})' for place, winner in group.other])
-            console.warn(f'{len(group.other)} pictures have other objects in two files, one of which counts: '
-                         f'{examples}. --annotations names the files that count')
         if group.unused:
             console.log(f'{name}: {group.unused} are not used, because another file describes their pictures, too')
+    if drawn.other:
+        console.warn(f'{len(drawn.other)} pictures have other objects in two files: '
+                     f'{_examples([said for every in drawn.other.values() for said in every])}. --annotations names '
+                     'the files that count')
     broken = [problem for problems in drawn.broken.values() for problem in problems]
     if broken:
         console.warn(f'{len(broken)} annotation files cannot be read: {_examples(broken)}')

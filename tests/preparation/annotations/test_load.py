@@ -192,8 +192,10 @@ def test_a_picture_in_the_folder_of_another_label(pets, annotated):
     ({'cat/1.txt': yolo([CAT, DOG])}, True), ({'cat/1.txt': 'a cat'}, False), ({'cat/1.txt': ''}, False)])
 def test_two_files_with_other_objects(pets, annotated, capsys, other, differs):
     folder = pets(PICTURES | {'cat/1.xml': voc([CAT]), 'dog/2.xml': voc([DOG])} | other)
-    assert names(annotated(folder, boxes='whole')) == {'cat/1.jpg': ['cat'], 'dog/2.jpg': ['dog']}
+    found = annotated(folder, boxes='whole')
+    assert names(found) == {'cat/1.jpg': ['cat'], 'dog/2.jpg': ['dog']}
     assert ('1 pictures have other objects in two files' in capsys.readouterr().out) == differs
+    assert any('which counts' in line for line in found['cat/1.jpg'].findings) == differs
 
 
 @pytest.mark.parametrize(('name', 'text', 'what'), [

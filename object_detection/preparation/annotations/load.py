@@ -185,7 +185,7 @@ class _Reader:
                 self._choose(path, [claim for claim in claims if claim.entry.named == named])
         for path, (file, count) in self._unread.items():
             entry = self.drawn.entries.get(path)
-            if entry and entry.origin == 'voc' and len(entry.shapes or ()) != count:
+            if entry and entry.origin == 'voc' and not entry.named and len(entry.shapes or ()) != count:
                 self._set_other(path, file)
 
     def _set_other(self, path, place):
@@ -203,7 +203,10 @@ class _Reader:
                 self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
             elif path in self.drawn.entries:
                 claim.group.unused += 1
-                if not alike(entry, self.drawn.entries[path]):
+                counts = self.drawn.entries[path]
+                chosen = counts.named and not entry.named  # by the user
+                listed = not entry.shapes and origin not in OF_ONE_PICTURE  # tools list pictures without objects, too
+                if not chosen and not listed and not alike(entry, counts):
                     self._set_other(path, entry.place)
             elif entry.shapes or origin in OF_ONE_PICTURE:
                 self.drawn.entries[path] = entry

@@ -188,7 +188,8 @@ def test_a_picture_in_the_folder_of_another_label(pets, annotated):
 @pytest.mark.parametrize(('other', 'differs'), [
     ({'a.json': coco({'cat/1.jpg': [CAT]})}, False), ({'a.json': coco({'cat/1.jpg': [DOG]})}, True),
     ({'a.json': coco({'cat/1.jpg': [('cat', (60, 10, 100, 50))]})}, True), ({'a.csv': table({'1.jpg': [CAT]})}, False),
-    ({'a.csv': table({'1.jpg': [CAT, CAT]})}, True), ({'cat/1.txt': yolo([CAT])}, False),
+    ({'a.csv': table({'1.jpg': [CAT, CAT]})}, True),
+    ({'a.json': coco({'cat/1.jpg': [], 'dog/2.jpg': [DOG]})}, False), ({'cat/1.txt': yolo([CAT])}, False),
     ({'cat/1.txt': yolo([CAT, DOG])}, True), ({'cat/1.txt': 'a cat'}, False), ({'cat/1.txt': ''}, False)])
 def test_two_files_with_other_objects(pets, annotated, capsys, other, differs):
     folder = pets(PICTURES | {'cat/1.xml': voc([CAT]), 'dog/2.xml': voc([DOG])} | other)
@@ -208,3 +209,11 @@ def test_two_files_with_other_objects(pets, annotated, capsys, other, differs):
 def test_more_formats_are_named(pets, annotated, capsys, name, text, what):
     annotated(pets(PICTURES | {name: text}), boxes='whole')
     assert f'1 files are {what}, which is not read: {name}' in capsys.readouterr().out
+
+
+def test_a_file_that_is_named_may_have_other_objects(pets, annotated, capsys):
+    folder = pets(PICTURES | {'cat/1.xml': voc([CAT]), 'dog/2.xml': voc([DOG])})
+    corrected = pets({'corrected.json': coco({'cat/1.jpg': [CAT, CAT]})}, 'other') / 'corrected.json'
+    found = annotated(folder, boxes='whole', annotations=(corrected,))
+    assert names(found) == {'cat/1.jpg': ['cat', 'cat'], 'dog/2.jpg': ['dog']} and not found['cat/1.jpg'].findings
+    assert 'other objects' not in capsys.readouterr().out

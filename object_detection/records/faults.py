@@ -219,6 +219,9 @@ def _labels(look: Look, record: _Record, label_map: LabelMap | None, num_classes
                                  _count(look.labels.count(label))))
     if not by_name:
         return np.array(numbers, np.int64)
+    if numbers and len(numbers) != len(texts):
+        look.faults.append(Fault('warning', 'its boxes have names and numbers of classes, not as many of the one as of '
+                                 'the other; the names count', f'{len(texts)} and {len(numbers)}'))
     for text, number in look.pairs:
         if label_map.ids.get(text, number) != number:
             look.faults.append(Fault('warning', 'the name of a class and its number contradict each other; the name '

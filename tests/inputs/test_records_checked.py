@@ -127,7 +127,8 @@ def test_the_one_box_without_a_label_is_not_dropped_in_silence():
 @pytest.mark.parametrize(('features', 'says'), [
     ({'texts': None}, []),
     ({'labels': None}, []),
-    ({'labels': [1, 2, 2]}, []),  # the names count
+    ({'labels': [1, 2, 2]}, ['its boxes have names and numbers of classes, not as many of the one as of the other; the '
+                             'names count']),
     ({'texts': [b'dog', b'cat']}, ['the name of a class and its number contradict each other; the name counts']),
     ({'texts': [b'Dog', b'cow']}, ["label 'Dog' is not in the label map, which has 'dog'",
                                    "label 'cow' is not in the label map"]),

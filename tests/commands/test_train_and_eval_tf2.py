@@ -80,7 +80,8 @@ def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
     (model / 'run.json').write_text(json.dumps(written))
     code, output, _ = finish(start(tmp_path, *options, '--eval_on_train_data', '--alert'))
     assert code == 0 and 'eval_train: step 40, 3 pictures' in output
-    assert set(json.loads((model / 'run.json').read_text())['checkpoints']['ckpt-3']) == {'step', 'eval', 'eval_train'}
+    assert set(json.loads((model / 'run.json').read_text())['checkpoints']['ckpt-3']) == {
+        'step', 'eval', 'eval_train', 'interval'}
 
 
 def known(folder, checkpoints):

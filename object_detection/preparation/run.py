@@ -195,9 +195,8 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
                       ('across', 'groups of near duplicates in several parts of the split')):
         if numbers[key]:
             console.warn(f'{len(numbers[key])} {what}: see {options.output / "report.html"}')
-    if not numbers['totals']['test'] and not numbers['totals']['validation'] and (
-            options.split_given or options.split[0] < 1):
-        console.warn('no picture is left for test or validation, so that an evaluation has nothing to measure')
+    if options.split_given or options.split[0] < 1:
+        _warn_of_untested(numbers)
     if len(ways := numbers['dynamic_range']) > 1:
         ranges = '; '.join(f'{len(way["pictures"])} pictures: {way["how"]}' for way in ways[:6])
         console.warn(f'pictures of more than 8 bits a channel were brought to 8 in different ways. {ranges}. If one '
@@ -219,3 +218,16 @@ def summarize(numbers: dict[str, Any], detector: Detector | None, options: Optio
         advice = '. No box: try a lower --min_score, another --coco, or --boxes whole'
         raise UserError(f'{options.output}: no picture is left to train on; {options.output / "report.html"} says '
                         f'where they went{advice if numbers["no_box_by_reason"].keys() == {NONE_FOUND} else ""}')
+
+
+def _warn_of_untested(numbers):
+    """Warn of labels that no evaluation can measure."""
+    if not numbers['totals']['test'] + numbers['totals']['validation']:
+        console.warn('no picture is left for test or validation, so that an evaluation has nothing to measure')
+        return
+    untested = [row['label'] for row in numbers['labels']
+                if row['train'] and not row['test'] + row['validation'] and row['label'] != stats.BACKGROUND_ROW]
+    if untested:
+        console.warn(f'no picture for test or validation shows {", ".join(untested[:8])}'
+                     f'{" ..." if len(untested) > 8 else ""}: an evaluation cannot measure '
+                     f'{"these labels" if len(untested) > 1 else "this label"}')

@@ -6,6 +6,7 @@ import pytest
 from object_detection.preparation import split
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import Options
+from tests.support.hostile import encoded, scene
 
 BOX = Box(0, 0, 1, 1, 'a', None, 'whole')
 
@@ -121,3 +122,21 @@ def test_negatives_are_split_but_not_balanced():
 
 def test_random_numbers_never_change():
     assert split.stable_random(0, 'split', 'abc') == pytest.approx(0x47ebd1f644ce20c5 / 2 ** 64)  # as sha256sum says
+
+
+def test_what_no_evaluation_can_measure_is_said(run, tmp_path, capsys):
+    for label, count in (('a', 10), ('b', 1)):
+        (tmp_path / 'pets' / label).mkdir(parents=True)
+        for i in range(count):
+            (tmp_path / 'pets' / label / f'{i}.jpg').write_bytes(encoded(scene(i + ord(label) * 50), 'JPEG'))
+    nothing = 'no picture is left for test or validation'
+    run(tmp_path / 'pets', near_duplicates=None)
+    said = ' '.join(capsys.readouterr().out.split())
+    assert 'no picture for test or validation shows b: an evaluation cannot measure this label' in said
+    assert nothing not in said
+    (tmp_path / 'one' / 'b').mkdir(parents=True)
+    (tmp_path / 'one' / 'b' / '0.jpg').write_bytes(encoded(scene(0), 'JPEG'))
+    run(tmp_path / 'one', 'few')
+    assert nothing in capsys.readouterr().out
+    run(tmp_path / 'pets', 'none', near_duplicates=None, split=(1.0, 0.0, 0.0))
+    assert 'test or validation' not in capsys.readouterr().out  # as the user wants it

@@ -12,6 +12,12 @@ import tensorflow as tf
 from object_detection import inputs, protos
 from object_detection.builders import checked, model_builder
 from object_detection.builders.dataset_builder import per_replica
+from object_detection.builders.input_transforms import (  # noqa: F401, object_detection.inputs finds them here
+    assert_or_prune_invalid_boxes,
+    convert_labeled_classes_to_k_hot,
+    pad_input_data_to_static_shapes,
+    transform_input_data,
+)
 from object_detection.config import checks, label_map
 from object_detection.core import preprocessor
 from object_detection.core.standard_fields import InputDataFields as Fields

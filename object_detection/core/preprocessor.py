@@ -14,6 +14,13 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import absent
+from object_detection.core import resizing
+from object_detection.core.resizing import (  # noqa: F401, for our callers
+    resize_pad_to_multiple,
+    resize_to_max_dimension,
+    resize_to_min_dimension,
+    resize_to_range,
+)
 from object_detection.core.standard_fields import InputDataFields as Fields
 from object_detection.inputs.augmentation import OPTIONS
 from object_detection.inputs.augmentation.random import Random
@@ -31,13 +38,31 @@ _FOLLOWING_FIELDS = (  # other entries with a row per object, which follows its 
     Fields.groundtruth_keypoint_depth_weights, Fields.groundtruth_dp_num_points, Fields.groundtruth_dp_part_ids,
     Fields.groundtruth_dp_surface_coords)
 
-_RESIZE = 'object_detection.builders.image_resizer_builder builds functions that resize'
-_ABSENT = {
-    **dict.fromkeys(('resize_to_range', 'resize_to_min_dimension', 'resize_to_max_dimension', 'resize_pad_to_multiple'),
-                    _RESIZE),
-    **dict.fromkeys(('retain_boxes_above_threshold', 'random_pad_to_aspect_ratio', 'convert_class_logits_to_softmax',
-                     'image_to_float', 'one_hot_encoding'), 'it is no option of data_augmentation_options here')}
+_ABSENT = dict.fromkeys(('retain_boxes_above_threshold', 'random_pad_to_aspect_ratio',
+                         'convert_class_logits_to_softmax'), 'it is no option of data_augmentation_options here')
 
+_FIELDS = {  # tensor that the reference's function takes: its entry
+    'image': Fields.image, 'boxes': Fields.groundtruth_boxes, 'labels': Fields.groundtruth_classes,
+    'label_weights': Fields.groundtruth_weights, 'label_confidences': Fields.groundtruth_confidences,
+    'multiclass_scores': Fields.multiclass_scores, 'masks': Fields.groundtruth_instance_masks,
+    'mask_weights': Fields.groundtruth_instance_mask_weights, 'keypoints': Fields.groundtruth_keypoints,
+    'keypoint_visibilities': Fields.groundtruth_keypoint_visibilities,
+    'keypoint_depths': Fields.groundtruth_keypoint_depths,
+    'keypoint_depth_weights': Fields.groundtruth_keypoint_depth_weights}
+_PADDED = ('image', 'boxes', 'masks', 'keypoints')
+_FLIPPED = (*_PADDED, 'keypoint_visibilities', 'keypoint_depths', 'keypoint_depth_weights')
+_OBJECTS = ('boxes', 'labels', 'label_weights', 'label_confidences', 'multiclass_scores', 'masks', 'keypoints')
+_TENSORS: dict[str, tuple[str, ...]] = {  # augmentation: the tensors in their order; it returns those that it is given
+    **dict.fromkeys(OPTIONS, ('image',)),
+    **dict.fromkeys((name for name in OPTIONS if 'crop' in name or 'concat' in name), ('image', *_OBJECTS)),
+    **dict.fromkeys(('random_horizontal_flip', 'random_vertical_flip', 'random_rotation90'), _FLIPPED),
+    **dict.fromkeys(('random_pad_image', 'random_absolute_pad_image'), _PADDED),
+    **dict.fromkeys(('random_image_scale', 'random_downscale_to_target_pixels'), ('image', 'masks')),
+    'random_crop_image': ('image', *_OBJECTS[:6], 'mask_weights', 'keypoints', 'keypoint_visibilities'),
+    'random_square_crop_by_scale': ('image', *_OBJECTS[:4], 'masks', 'keypoints'),
+    'random_scale_crop_and_pad_to_square': ('image', *_OBJECTS[:3], 'masks', 'keypoints', 'label_confidences'),
+    'scale_boxes_to_pixel_coordinates': ('image', 'boxes', 'keypoints'), 'autoaugment_image': ('image', 'boxes'),
+    'drop_label_probabilistically': _OBJECTS, 'remap_labels': ('labels',), 'random_jitter_boxes': ('boxes',)}
 PAIRS = {  # argument of the reference's function: fields of the option
     'aspect_ratio_range': ('min_aspect_ratio', 'max_aspect_ratio'), 'area_range': ('min_area', 'max_area'),
     'target_size': ('target_height', 'target_width'), 'min_image_size': ('min_image_height', 'min_image_width'),
@@ -68,13 +93,15 @@ def preprocess(tensor_dict: Mapping[str, tf.Tensor],
     image = tensor_dict.get(Fields.image)
     if image is not None and len(image.shape) != 4:
         raise ValueError('images in tensor_dict should be rank 4')
-    known = {**SAMPLE_FIELDS, **{field: field for field in _FOLLOWING_FIELDS}}
+    known = {**SAMPLE_FIELDS, **{field.removeprefix('groundtruth_'): field for field in _FOLLOWING_FIELDS}}
     fields = {name: field for name, field in known.items() if field in tensor_dict}
     sample = {name: tf.convert_to_tensor(tensor_dict[field]) for name, field in fields.items()}
     if image is not None:
         sample['image'] = sample['image'][0]
+    if 'boxes' in sample:
+        sample['boxes'] = tf.reshape(sample['boxes'], [-1, 4])
     sample = {**_defaults(sample), **sample}
-    random = Random(0, tf.random.uniform([], maxval=2 ** 62, dtype=tf.int64))
+    random = _drawn()
     for function, arguments in preprocess_options:
         sample = function(sample, random, **arguments)
     augmented = {field: sample[name] for name, field in fields.items()}
@@ -104,16 +131,57 @@ def get_default_func_arg_map(*included: bool, **named: bool) -> dict[str, Any]:
     return {}
 
 
-def _step(function: Callable[..., Sample]) -> Callable[..., Sample]:
-    """Return an augmentation that says what it is for when it is called with tensors, as the reference's can be."""
+def image_to_float(image: tf.Tensor) -> tf.Tensor:
+    """Return the image as float32, its values as they are."""
+    return tf.cast(image, tf.float32)
+
+
+def one_hot_encoding(labels: tf.Tensor, num_classes: int | None = None) -> tf.Tensor:
+    """Return int32 [num_classes]: 1 for each of the labels, which count from 0."""
+    if num_classes is None:
+        raise ValueError('num_classes must be specified')
+    return tf.reduce_max(tf.one_hot(labels, num_classes, 1, 0), 0)
+
+
+def _step(function: Callable[..., Sample]) -> Callable[..., Any]:
+    """Return an augmentation for `preprocess`, which can be called with the tensors themselves, too."""
+    name = function.__name__
+
     @functools.wraps(function)
-    def step(sample: Sample, random: Random | None = None, **arguments: Any) -> Sample:
-        if not isinstance(random, Random):
-            raise TypeError(f'{function.__name__} is for preprocess(tensor_dict, [({function.__name__}, {{}})]), or '
-                            'object_detection.inputs.augment_input_data; it does not take the tensors themselves')
-        return function(sample, random, **_as_option(function, arguments))
+    def step(*tensors: Any, **arguments: Any) -> Any:
+        if len(tensors) == 2 and isinstance(tensors[1], Random):
+            sample, random = tensors
+            return function(sample, random, **_as_option(function, arguments))
+        if name == 'resize_image':
+            return resizing.resize_image(*tensors, **arguments)
+        given = dict(zip(_TENSORS[name], tensors)) | {
+            key: arguments.pop(key) for key in _TENSORS[name] if key in arguments}
+        if rest := tensors[len(_TENSORS[name]):]:
+            arguments |= dict(zip(_positional(function), rest, strict=True))
+        given = {key: value for key, value in given.items() if value is not None}
+        example = {_FIELDS[key]: tf.convert_to_tensor(value) for key, value in given.items()}
+        if 'image' in given:
+            example[Fields.image] = example[Fields.image][tf.newaxis]
+        example = preprocess(example, [(step, arguments)])
+        if 'image' in given:
+            example[Fields.image] = example[Fields.image][0]
+        results = tuple(example[_FIELDS[key]] for key in _TENSORS[name] if key in given)
+        return results if len(results) > 1 else results[0]
 
     return step
+
+
+def _positional(function: Callable[..., Sample]) -> list[str]:
+    """Return the arguments after the tensors, where the reference has them in the order of the option."""
+    names = list(inspect.signature(function).parameters)[2:]  # after sample and random
+    if len(_TENSORS[function.__name__]) != 1 or 'random_coef' in names:
+        raise TypeError(f'{function.__name__}: give the arguments after the tensors by their names')
+    return names
+
+
+def _drawn() -> Random:
+    """Return random numbers that follow tf.random.set_seed."""
+    return Random(0, tf.random.uniform([], maxval=2 ** 62, dtype=tf.int64))
 
 
 def _as_option(function: Callable[..., Sample], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +217,7 @@ def _split(arguments: dict[str, Any], pairs: Mapping[str, Sequence[str]]) -> dic
 _STEPS = {name: _step(function) for name, function in OPTIONS.items()}
 
 
-def __getattr__(name: str) -> Callable[..., Sample]:
+def __getattr__(name: str) -> Callable[..., Any]:
     return _STEPS[name] if name in _STEPS else absent.explain_name(__name__, name, _ABSENT)
 
 

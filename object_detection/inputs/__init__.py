@@ -17,6 +17,7 @@ __all__ = ['BrokenRecords', 'eval_dataset', 'naming_broken_records', 'train_data
 def __getattr__(name: str) -> Any:
     """Return what the TF2 Object Detection API's module `inputs` has under this name."""
     if name in ('HASH_BINS', 'HASH_KEY', 'augment_input_data', 'create_eval_input_fn', 'create_train_input_fn',
-                'eval_input', 'train_input'):
+                'eval_input', 'train_input', 'transform_input_data', 'pad_input_data_to_static_shapes',
+                'convert_labeled_classes_to_k_hot', 'assert_or_prune_invalid_boxes'):
         return getattr(importlib.import_module('object_detection.builders.input_functions'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -43,6 +43,8 @@ def pad_or_clip_tensor(t: tf.Tensor, length: Dimension) -> tf.Tensor:
 
 def pad_or_clip_nd(tensor: tf.Tensor, output_shape: Sequence[Dimension | None]) -> tf.Tensor:
     """Make each dimension what output_shape says, with zeros at its end, or cut off; None leaves it as it is."""
+    if not output_shape:
+        return tensor
     clipped = tensor[tuple(slice(size) for size in output_shape)]
     missing = [0 if size is None else size - present for size, present in zip(output_shape, tf.unstack(
         tf.shape(clipped), len(output_shape)))]

@@ -61,6 +61,6 @@ def _rotate90(sample, permutation):
 
 def _permute_keypoints(sample, permutation):
     if permutation:
-        for name in {'keypoints', 'keypoint_visibilities'} & sample.keys():
+        for name in [name for name in sample if name.startswith('keypoint')]:  # keypoints, keypoint_visibilities, ...
             sample[name] = tf.gather(sample[name], permutation, axis=1)
     return sample

@@ -17,8 +17,9 @@ def drop_label_probabilistically(sample: Sample, random: Random, label: int = 0,
 
 def remap_labels(sample: Sample, random: Random, original_labels: Sequence[int] = (), new_label: int = 0) -> Sample:
     """Give every object whose class is one of original_labels the class new_label."""
-    change = tf.reduce_any(sample['classes'][:, tf.newaxis] == tf.constant(original_labels, tf.int64), axis=1)
-    return dict(sample, classes=tf.where(change, tf.constant(new_label, tf.int64), sample['classes']))
+    classes = sample['classes']
+    change = tf.reduce_any(classes[:, tf.newaxis] == tf.constant(original_labels, classes.dtype), axis=1)
+    return dict(sample, classes=tf.where(change, tf.constant(new_label, classes.dtype), classes))
 
 
 def random_jitter_boxes(sample: Sample, random: Random, ratio: float = 0.05, jitter_mode: str = 'default') -> Sample:

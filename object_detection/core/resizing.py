@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from object_detection.utils import ops
-
 _METHOD = tf.compat.v1.image.ResizeMethod
 Method = int | str  # one of tf.image.ResizeMethod, of TensorFlow 1 or 2
 
@@ -75,10 +73,10 @@ def resize_to_max_dimension(image: tf.Tensor, masks: tf.Tensor | None = None, ma
 def resize_pad_to_multiple(image: tf.Tensor, masks: tf.Tensor | None = None, multiple: int = 1) -> list[tf.Tensor]:
     """Pad with zeros at the bottom and right to multiples of a number of pixels."""
     image = _checked(image)
-    result = [ops.pad_to_multiple(image[tf.newaxis], multiple)[0]]
+    rows, columns = ([0, -tf.shape(image)[axis] % multiple] for axis in (0, 1))
+    result = [tf.pad(image, [rows, columns, [0, 0]])]
     if masks is not None:
-        rows, columns = (-tf.shape(masks)[axis] % multiple for axis in (1, 2))
-        result.append(tf.pad(masks, [[0, 0], [0, rows], [0, columns]]))
+        result.append(tf.pad(masks, [[0, 0], rows, columns]))
     return [*result, tf.shape(image)]
 
 

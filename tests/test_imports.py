@@ -23,7 +23,8 @@ REFERENCE = (
 # Those that import TensorFlow; the others do so in the functions that need it.
 WITH_TENSORFLOW = (
     'object_detection.builders', 'object_detection.core.learning_phase', 'object_detection.core.model',
-    'object_detection.core.preprocessor', 'object_detection.data_decoders', 'object_detection.eval_util',
+    'object_detection.core.preprocessor', 'object_detection.core.resizing', 'object_detection.data_decoders',
+    'object_detection.eval_util',
     'object_detection.doctor.trial', 'object_detection.exporter_lib_v2',
     'object_detection.meta_architectures', 'object_detection.model_lib', 'object_detection.utils.ops',
     'object_detection.utils.shape_utils')

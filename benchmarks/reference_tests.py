@@ -33,7 +33,12 @@ FILES = [*(f'utils/{name}_test.py' for name in (
     'category_util', 'json_utils', 'np_box_ops', 'np_box_list', 'np_box_list_ops', 'np_mask_ops', 'np_box_mask_list',
     'np_box_mask_list_ops', 'object_detection_evaluation')), 'metrics/coco_tools_test.py',
     'metrics/coco_evaluation_test.py', 'dataset_tools/tf_record_creation_util_test.py',
-    'dataset_tools/create_coco_tf_record_test.py', 'dataset_tools/create_pascal_tf_record_test.py']
+    'dataset_tools/create_coco_tf_record_test.py', 'dataset_tools/create_pascal_tf_record_test.py',
+    'metrics/tf_example_parser_test.py', 'data_decoders/tf_example_decoder_test.py', 'core/preprocessor_test.py',
+    'core/model_test.py', 'inputs_test.py', 'eval_util_test.py', 'exporter_lib_tf2_test.py', 'model_lib_tf2_test.py',
+    *(f'builders/{name}_test.py' for name in (
+        'preprocessor_builder', 'image_resizer_builder', 'dataset_builder', 'model_builder_tf2',
+        'optimizer_builder_tf2'))]
 HELPERS = ('test_case', 'test_utils', '_test_lib', '_testbase', 'model_builder_test')
 NOT_HERE = '(docs/api.md)'  # at the end of errors about what the reference has and this package has not
 

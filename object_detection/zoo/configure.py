@@ -17,7 +17,7 @@ EPOCHS, MIN_STEPS = 50, 2500  # they give num_steps where the user does not
 SAMPLE = 100  # records to search for masks and keypoints
 # Fields that speed up TPUs or remain from TensorFlow 1: the numbers are the same without them, here and in the
 # reference.
-OBSOLETE = {'use_bfloat16', 'sync_replicas', 'startup_delay_steps', 'replicas_to_aggregate',
+OBSOLETE = {'sync_replicas', 'startup_delay_steps', 'replicas_to_aggregate',
             'unpad_groundtruth_tensors', 'inplace_batchnorm_update', 'use_matmul_gather', 'use_matmul_crop_and_resize',
             'use_matmul_gather_in_matcher', 'use_static_balanced_label_sampler', 'use_static_shapes',
             'use_static_shapes_for_eval'}

@@ -122,7 +122,7 @@ def test_each_number_of_efficientdet(project):
             '"PATH_TO_BE_CONFIGURED/val2017-?????-of-00032.tfrecord"', '"data/test.tfrecords"'),
         'train_config.sync_replicas': ('true', '-'), 'train_config.startup_delay_steps': ('0', '-'),
         'train_config.replicas_to_aggregate': ('8', '-'), 'train_config.unpad_groundtruth_tensors': ('false', '-'),
-        'train_config.use_bfloat16': ('true', '-'), 'model.ssd.inplace_batchnorm_update': ('true', '-'),
+        'model.ssd.inplace_batchnorm_update': ('true', '-'),
         'model.ssd.matcher.argmax_matcher.use_matmul_gather': ('true', '-')}
     cosine = result.train_config.optimizer.momentum_optimizer.learning_rate.cosine_decay_learning_rate
     assert cosine.learning_rate_base == pytest.approx(.0025)

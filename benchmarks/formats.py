@@ -3,10 +3,10 @@
     python -m benchmarks.formats models/*/pipeline.config --pictures FOLDER     # minutes per model on two cores
 
 Each model is a pipeline.config, with the weights of checkpoint/ beside it or random ones. Its SavedModel's detections
-above --min_score (the 10 best of a picture that has none) are the groundtruth: mAP 1 means the same detections. Random
-weights give detections whose scores hardly differ, so their order, and with it mAP, says little; but equal boxes and
-scores say that the conversion is right. Boxes are compared in pixels of the picture, for detections that have a
-counterpart of the same class with an IoU of at least 0.5.
+above --min_score (the 10 best of a picture that has none) are the groundtruth: mAP 1 means the same detections. Boxes
+are compared in pixels of the picture, for detections that have a counterpart of the same class with an IoU of 0.5.
+Random weights give detections whose scores hardly differ, so which of them are the best is chance: of such a model the
+table says only whether it converts and runs, how fast, and how large it is.
 
 Writes OUTPUT/formats.json, and OUTPUT/formats.md, the table of docs/export.md.
 """
@@ -146,11 +146,13 @@ def _compare(expected, found, images, num_classes, min_score):
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Return the table of all rows."""
     lines = ['| model | format | works | mAP | boxes, px | scores | ms | MB |', '|---|---|---|---|---|---|---|---|']
+    forms = {'mAP': '.3f', 'box_pixels': '.3f', 'score': '.0e', 'milliseconds': '.1f', 'megabytes': '.1f'}
     for row in rows:
-        numbers = [f'{row[name]:{form}}' if name in row else '' for name, form in (
-            ('mAP', '.3f'), ('box_pixels', '.3f'), ('score', '.0e'), ('milliseconds', '.1f'), ('megabytes', '.1f'))]
-        works = row.get('fails') or ('yes' if 'lost' not in row or not row['lost'] else
-                                     f'yes; {row["lost"]} of {row["detections"]} not found')
+        trained = row['weights'] == 'trained'
+        shown = [name for name in forms if name in row and (trained or name in ('milliseconds', 'megabytes'))]
+        numbers = [f'{row[name]:{form}}' if name in shown else '' for name, form in forms.items()]
+        lost = f'; {row["lost"]} of {row["detections"]} not found' if trained and row.get('lost') else ''
+        works = row.get('fails') or f'yes{lost}'
         lines.append(f'| {row["model"]} ({row["weights"]}) | {row["format"]} | {works} | {" | ".join(numbers)} |')
     return '\n'.join(lines) + '\n'
 

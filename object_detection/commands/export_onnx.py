@@ -61,15 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _verdict(model: Any, config: Any, path: Path, labels: Any, options: argparse.Namespace) -> str:
     """Compare the file with the model; return what is wrong with it, or ''."""
-    from object_detection.inference import checkpoint
-    from object_detection.inference.agreement import agreement
-    from object_detection.inference.evaluate import images
-    from object_detection.inference.load import load
-    pictures = images(config.eval_input_reader[0], labels, min(COMPARED, options.eval_pictures))
-    expected, found = checkpoint.runner_of(model, 'SavedModel', {}).detect(pictures), load(path).detect(pictures)
-    agreed = agreement(expected, found, [image.shape for image in pictures], MIN_SCORE)
-    print(f'{agreed.detections} detections above {MIN_SCORE} in {len(pictures)} pictures: boxes differ by '
-          f'{agreed.pixels:.1e} px at most, scores by {agreed.score:.0e}, {agreed.lost} not found')
+    agreed = _agreement(model, config, path, labels, min(COMPARED, options.eval_pictures))
+    print(f'{agreed.detections} detections above {MIN_SCORE}: boxes differ by {agreed.pixels:.1e} px at most, scores by '
+          f'{agreed.score:.0e}, {agreed.lost} not found')
     loss = exporting.compare(model, config, path, labels, options)
     if loss > options.max_map_loss:
         return f'loses {loss:.4f} of the metric, more than {options.max_map_loss:g} (--max_map_loss)'
@@ -77,6 +71,17 @@ def _verdict(model: Any, config: Any, path: Path, labels: Any, options: argparse
     if exact and (agreed.lost or agreed.pixels > PIXELS or agreed.score > SCORE):
         console.warn(f'the detections differ by more than {PIXELS} px or {SCORE:.0e} in score')
     return ''
+
+
+def _agreement(model: Any, config: Any, path: Path, labels: Any, count: int) -> Any:
+    """Return the Agreement of a model and its file on the first `count` evaluation pictures."""
+    from object_detection.inference import checkpoint
+    from object_detection.inference.agreement import agreement
+    from object_detection.inference.evaluate import images
+    from object_detection.inference.load import load
+    pictures = images(config.eval_input_reader[0], labels, count)
+    expected, found = checkpoint.runner_of(model, 'SavedModel', {}).detect(pictures), load(path).detect(pictures)
+    return agreement(expected, found, [image.shape for image in pictures], MIN_SCORE)
 
 
 def run() -> None:

@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _verdict(model: Any, config: Any, path: Path, labels: Any, options: argparse.Namespace) -> str:
     """Compare the file with the model; return what is wrong with it, or ''."""
     agreed = _agreement(model, config, path, labels, min(COMPARED, options.eval_pictures))
-    print(f'{agreed.detections} detections above {MIN_SCORE}: boxes differ by {agreed.pixels:.1e} px at most, scores by '
-          f'{agreed.score:.0e}, {agreed.lost} not found')
+    print(f'{agreed.detections} detections above {MIN_SCORE}: boxes differ by {agreed.pixels:.1e} px at most, scores '
+          f'by {agreed.score:.0e}, {agreed.lost} not found')
     loss = exporting.compare(model, config, path, labels, options)
     if loss > options.max_map_loss:
         return f'loses {loss:.4f} of the metric, more than {options.max_map_loss:g} (--max_map_loss)'

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from object_detection.commands import exporting
-from object_detection.export import limits
+from object_detection.export import OPSETS, limits
 from object_detection.utils import args, console, errors
 
 PIXELS, SCORE = .1, 1e-4  # the largest differences from the SavedModel
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     graph.add_argument('--batch', type=args.count, default=0, metavar='N', help='pictures at a time; 0 for any number')
     graph.add_argument('--nms', choices=('class', 'none'), default='class',
                        help='class: detections; none: boxes and scores before NMS')
-    graph.add_argument('--opset', type=int, choices=range(13, 19), default=17, metavar='N',
-                       help='version of ONNX\'s operators, 13 to 18')
+    graph.add_argument('--opset', type=int, choices=OPSETS, default=17, metavar='N',
+                       help=f'version of ONNX\'s operators, {OPSETS[0]} to {OPSETS[-1]}')
     check = parser.add_argument_group('the comparison')
     exporting.add_eval_pictures(check)
     check.add_argument('--max_map_loss', type=args.fraction, default=.01, metavar='X',

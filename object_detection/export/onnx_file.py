@@ -13,12 +13,11 @@ import tensorflow as tf
 
 from object_detection import protos
 from object_detection.boxes.nms import NonMaxSuppression
-from object_detection.export import companions, describe, description, output_folder, saved_model
+from object_detection.export import OPSETS, companions, describe, description, output_folder, saved_model
 from object_detection.models.detector import Detector, Tensors
 from object_detection.utils.errors import UserError
 
 NAME = 'model.onnx'
-OPSETS = range(13, 19)  # below 13 operators are missing; the converter's newest is 18
 INPUT = 'input_tensor'
 OUTPUTS = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections', 'detection_masks',
            'detection_keypoints', 'detection_keypoint_scores')
@@ -37,7 +36,7 @@ class Options:
             image_resizer makes, resized and padded already.
         batch: number of pictures; None for any.
         nms: class: detections, as a SavedModel returns them; none: the boxes and scores before NMS.
-        opset: of OPSETS.
+        opset: of export.OPSETS.
     """
     input_type: str = 'image_tensor'
     any_size: bool = True

@@ -21,9 +21,7 @@ from object_detection.export import (
 from object_detection.models.detector import Detector
 from object_detection.utils import console
 
-QUANTIZATIONS = ('none', 'float16', 'dynamic', 'int8')
 NAME = 'model.tflite'
-INPUT_TYPES = ('uint8', 'float32')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +30,9 @@ class Options:
 
     Attributes:
         max_detections, regular_nms, keypoints, score_threshold: see tflite_graph.trace.
-        quantize: one of QUANTIZATIONS. none: float32. float16: weights of 16 bits. dynamic: weights of 8 bits, computed
-            with in 8 bits where the processor can. int8: weights and activations of 8 bits.
-        input_type: of an int8 network's input, one of INPUT_TYPES.
+        quantize: one of export.QUANTIZATIONS. none: float32. float16: weights of 16 bits. dynamic: weights of 8 bits,
+            computed with in 8 bits where the processor can. int8: weights and activations of 8 bits.
+        input_type: of an int8 network's input, one of export.LITE_INPUTS.
         int8_heads: quantize also the last layer of an int8 network's heads, whose outputs 256 steps make coarse.
         calibration_pictures: how many training pictures set the ranges of an int8 network.
     """

@@ -6,7 +6,7 @@ from typing import Any
 def render(folder: Path, template: str, /, **values: Any) -> str:
     """Return the page that a template in `folder` makes of values; every value is escaped unless it is Markup.
 
-    page_style.html, which templates include, is the style that all pages share.
+    Templates begin with page_head.html, which has the title and the style that all pages share, and end its <style>.
     """
     import jinja2
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]), autoescape=True,

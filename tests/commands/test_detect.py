@@ -8,12 +8,10 @@ import pytest
 from PIL import Image
 
 from object_detection.commands import detect, prepare_data
-from object_detection.config import label_map, pipeline
-from object_detection.export import saved_model as exporter
-from object_detection.models import build
+from object_detection.config import label_map
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import tiny_models
 from tests.support.colors import Colors, save, scene
 
 BOXES = {'a/both.png': {1: (10, 20, 60, 70), 2: (90, 30, 150, 110)}, 'a/red.png': {1: (30, 5, 100, 80)},
@@ -180,8 +178,7 @@ def test_what_was_detected_before_an_interruption_is_kept(run, pictures, tmp_pat
 
 
 def test_a_network_finds_its_label_map_and_any_batch_gives_the_same(tmp_path):
-    config = pipeline.read(tiny.write(tmp_path))
-    exporter.write(build.build(config.model, seed=1), 'image_tensor', config, tmp_path / 'export')
+    tiny_models.export(tmp_path)
     for number in range(5):
         save(tmp_path / 'in' / f'{number}.png', {1: (10, 10, 60, 60)}, size=(160, 120 + number // 3), noise=number)
     rows = {}

@@ -6,19 +6,14 @@ import pytest
 from object_detection.commands import evaluate
 from object_detection.config import pipeline
 from object_detection.evaluation.evaluator import evaluate as evaluate_phase
-from object_detection.export import saved_model as exporter
-from object_detection.models import build
 from object_detection.utils.errors import UserError
-from tests.support import browser, tiny
+from tests.support import browser, tiny_models
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """A config with records, and an export of random weights in export/."""
-    folder = tmp_path_factory.mktemp('evaluate')
-    config = pipeline.read(tiny.write(folder))
-    exporter.write(build.build(config.model, seed=1), 'image_tensor', config, folder / 'export')
-    return folder
+    return tiny_models.export(tmp_path_factory.mktemp('evaluate'))
 
 
 @pytest.fixture(scope='module')

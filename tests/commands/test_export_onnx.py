@@ -4,36 +4,24 @@ import sys
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 from object_detection.commands import export_onnx
-from object_detection.config import pipeline
 from object_detection.export import onnx_file
 from object_detection.inference.agreement import Agreement
-from object_detection.models import build
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Records, a config and a checkpoint."""
-    path = tmp_path_factory.mktemp('onnx')
-    config = pipeline.read(tiny.write(path))
-    tf.train.Checkpoint(model=build.build(config.model, seed=3)).write(str(path / 'ckpt-3'))
-    return path
-
-
-def arguments(folder, output, *more):
-    return [f'--pipeline_config_path={folder / "pipeline.config"}', f'--trained_checkpoint_dir={folder / "ckpt-3"}',
-            f'--output_directory={output}', *more]
+    return tiny_models.checkpoint(tmp_path_factory.mktemp('onnx'))
 
 
 def test_the_script_writes_a_file_and_compares_it(folder, tmp_path):
-    done = subprocess.run([sys.executable, 'export_onnx.py', *arguments(folder, tmp_path / 'out')], cwd=ROOT,
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, 'export_onnx.py', *tiny_models.export_arguments(folder, tmp_path / 'out')],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 'opset 17, converted in' in done.stdout and ', 0 not found' in done.stdout and '5 pictures' in done.stdout
     assert (tmp_path / 'out' / 'model.onnx').is_file()
@@ -53,14 +41,14 @@ def test_too_large_a_loss_is_an_error_and_the_file_is_kept(folder, tmp_path, mon
     monkeypatch.setattr(export_onnx.exporting, 'compare', lambda *args: loss)
     if message:
         with pytest.raises(SystemExit, match=message):
-            export_onnx.main(arguments(folder, tmp_path / 'out'))
+            export_onnx.main(tiny_models.export_arguments(folder, tmp_path / 'out'))
     else:
-        export_onnx.main(arguments(folder, tmp_path / 'out'))
+        export_onnx.main(tiny_models.export_arguments(folder, tmp_path / 'out'))
     assert (tmp_path / 'out' / 'model.onnx').is_file()
 
 
 def test_what_cannot_be_converted_is_said_before_the_work_begins(folder, tmp_path):
     soft = '--config_override=model { ssd { post_processing { batch_non_max_suppression { soft_nms_sigma: .5 } } } }'
     with pytest.raises(UserError, match='no Soft-NMS'):
-        export_onnx.main(arguments(folder, tmp_path / 'out', soft))
+        export_onnx.main(tiny_models.export_arguments(folder, tmp_path / 'out', soft))
     assert not (tmp_path / 'out').exists()

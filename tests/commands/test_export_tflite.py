@@ -5,37 +5,26 @@ import sys
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 from object_detection.commands import export_tflite_graph_tf2
-from object_detection.config import pipeline
 from object_detection.export import tflite
 from object_detection.inference import load
 from object_detection.inference.evaluate import Score
-from object_detection.models import build
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Records, a config and a checkpoint."""
-    path = tmp_path_factory.mktemp('lite')
-    config = pipeline.read(tiny.write(path))
-    tf.train.Checkpoint(model=build.build(config.model, seed=3)).write(str(path / 'ckpt-3'))
-    return path
-
-
-def arguments(folder, output, *more):
-    return [f'--pipeline_config_path={folder / "pipeline.config"}', f'--trained_checkpoint_dir={folder / "ckpt-3"}',
-            f'--output_directory={output}', *more]
+    return tiny_models.checkpoint(tmp_path_factory.mktemp('lite'))
 
 
 def test_the_script_writes_a_file_and_compares_it(folder, tmp_path):
     done = subprocess.run(
-        [sys.executable, 'export_tflite_graph_tf2.py', *arguments(folder, tmp_path / 'out', '--ssd_use_regular_nms')],
+        [sys.executable, 'export_tflite_graph_tf2.py',
+         *tiny_models.export_arguments(folder, tmp_path / 'out', '--ssd_use_regular_nms')],
         cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r'model\.tflite: 0\.\d\d MB, none, converted in', done.stdout)
@@ -59,7 +48,7 @@ def test_too_large_a_loss_is_an_error_and_the_file_is_kept(folder, tmp_path, mon
     monkeypatch.setattr(load, 'load', lambda path: None)
     values = iter([.5, .485])
     monkeypatch.setattr(evaluate, 'evaluate', lambda *args: Score([('X/mAP', next(values))], 5, 1.))
-    run = [*arguments(folder, tmp_path / 'out'), *more]
+    run = [*tiny_models.export_arguments(folder, tmp_path / 'out'), *more]
     if code:
         with pytest.raises(SystemExit, match=code):
             export_tflite_graph_tf2.main(run)
@@ -71,7 +60,7 @@ def test_too_large_a_loss_is_an_error_and_the_file_is_kept(folder, tmp_path, mon
 def test_without_evaluation_records_the_file_is_written_with_a_warning(folder, tmp_path, capsys):
     text = (folder / 'pipeline.config').read_text().replace('test.tfrecords', 'missing.tfrecords')
     (tmp_path / 'pipeline.config').write_text(text)
-    run = arguments(folder, tmp_path / 'out')
+    run = tiny_models.export_arguments(folder, tmp_path / 'out')
     export_tflite_graph_tf2.main([f'--pipeline_config_path={tmp_path / "pipeline.config"}', *run[1:]])
     assert 'is not compared with the SavedModel' in ''.join(capsys.readouterr())
     assert (tmp_path / 'out' / 'model.tflite').is_file()
@@ -84,5 +73,5 @@ def test_without_evaluation_records_the_file_is_written_with_a_warning(folder, t
     (['--quantize=int8', '--config_override=train_input_reader { label_map_path: "none" }'], 'none')])
 def test_what_cannot_be_converted_is_said_before_the_work_begins(folder, tmp_path, more, message):
     with pytest.raises(UserError, match=message):
-        export_tflite_graph_tf2.main([*arguments(folder, tmp_path / 'out'), *more])
+        export_tflite_graph_tf2.main([*tiny_models.export_arguments(folder, tmp_path / 'out'), *more])
     assert not (tmp_path / 'out').exists()

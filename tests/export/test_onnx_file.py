@@ -4,15 +4,13 @@ import numpy as np
 import onnx
 import pytest
 
-from object_detection import checkpoints
 from object_detection.config import label_map, pipeline
 from object_detection.export import companions, limits, onnx_file
 from object_detection.inference import checkpoint
 from object_detection.inference.agreement import agreement
 from object_detection.inference.load import load
-from object_detection.models import build
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import tiny, tiny_models
 
 RANDOM = np.random.default_rng(5)
 PICTURES = [RANDOM.integers(0, 256, shape, np.uint8) for shape in ((60, 80, 3), (60, 80, 3), (90, 50, 3))]
@@ -25,13 +23,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def model(config):
-    """Random weights, those of the heads large enough for scores that differ."""
-    built = build.build(config.model, seed=3)
-    draw = np.random.default_rng(0)
-    for name, variable in checkpoints.keys(built).items():
-        if name.startswith('_box_predictor') and name.endswith('kernel'):
-            variable.assign(draw.normal(0., .2, variable.shape))
-    return built
+    return tiny_models.sure_model(config)
 
 
 @pytest.fixture(scope='module')

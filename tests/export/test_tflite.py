@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection import checkpoints
 from object_detection.config import label_map, pipeline
 from object_detection.export import companions, describe, description, limits, tflite, tflite_file
 from object_detection.inference import checkpoint
 from object_detection.inference.lite import LiteRunner
 from object_detection.models import build
-from tests.support import tiny
+from tests.support import tiny, tiny_models
 
 RANDOM = np.random.default_rng(5)
 PICTURES = [RANDOM.integers(0, 256, shape, np.uint8) for shape in ((60, 80, 3), (90, 50, 3))]
@@ -27,13 +26,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def model(config):
-    """Random weights, those of the heads large enough for scores that differ."""
-    built = build.build(config.model, seed=3)
-    draw = np.random.default_rng(0)
-    for name, variable in checkpoints.keys(built).items():
-        if name.startswith('_box_predictor') and name.endswith('kernel'):
-            variable.assign(draw.normal(0., .2, variable.shape))
-    return built
+    return tiny_models.sure_model(config)
 
 
 @pytest.fixture(scope='module')

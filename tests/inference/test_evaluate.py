@@ -4,20 +4,15 @@ import pytest
 
 from object_detection.config import label_map, pipeline
 from object_detection.evaluation.evaluator import evaluate as evaluate_phase
-from object_detection.export import saved_model as exporter
 from object_detection.inference.evaluate import evaluate
 from object_detection.inference.load import load
-from object_detection.models import build
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import tiny_models
 
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('evaluate')
-    config = pipeline.read(tiny.write(folder))
-    exporter.write(build.build(config.model, seed=1), 'image_tensor', config, folder / 'export')
-    return folder
+    return tiny_models.export(tmp_path_factory.mktemp('evaluate'))
 
 
 def test_metrics_are_those_of_the_evaluation_phase(exported, tmp_path):

@@ -82,7 +82,9 @@ def freeze(detect: Any, variables: Iterable[tf.Variable]) -> Any:
         return dict(zip(results, tensors))
 
     signature = [tf.TensorSpec(source.shape, source.dtype, source.op.name)]
-    return tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+    copy = tf.function(run, input_signature=signature, autograph=False).get_concrete_function()
+    copy.source = detect  # the copy calls its loops by name; TensorFlow forgets them when their owner is collected
+    return copy
 
 
 def _constant(name: str, tensor: tf.Tensor) -> tf.compat.v1.NodeDef:

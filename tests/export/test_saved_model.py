@@ -1,4 +1,5 @@
 """What an export holds, for a stand-in model whose detections are known."""
+import gc
 import io
 import subprocess
 import sys
@@ -197,3 +198,12 @@ def test_a_full_disk_is_an_oserror_and_leaves_nothing_behind(export, tmp_path, m
         export()
     assert caught.value.errno == 28
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frozen_graph_runs_when_nothing_else_holds_its_model():
+    model = MeanColor()
+    frozen = saved_model.freeze(saved_model.trace(model, 'encoded_image_string_tensor'), model.variables)
+    del model
+    gc.collect()
+    detections = frozen(INPUTS['encoded_image_string_tensor'](GREY))
+    np.testing.assert_allclose(detections['detection_scores'][:, 0], [.1, .2], atol=1e-6)

@@ -8,6 +8,7 @@ import math
 import multiprocessing
 import os
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from object_detection.utils import console, environment
 from object_detection.utils.errors import UserError
 
 AHEAD = 4  # batches decoded in advance
+SENT = AHEAD + 4  # batches that the process has been given; more than it wants before it answers
 KEPT = 20  # detections per picture, to choose its boxes from
 ASPECT_STEP = 0.1  # of log(width / height) between the shapes of batches: a picture is stretched by 5 % at most
 SIDES = (640, 1024)  # longer side of a batch in pixels: for smaller pictures, and for others
@@ -70,15 +72,24 @@ class Detector:
         from the pictures alone.
         """
         batches = plan(pictures, self._batch if self.ready() else None, self._stretch)
-        start = time.monotonic()
-        self._pipe.send([([str(output / picture.jpg) for picture in batch], shape) for batch, shape in batches])
-        for batch, _ in batches:
+        start, sent, all_sent = time.monotonic(), collections.deque[list[str]](), False
+        while True:
+            while not all_sent and len(sent) < SENT:
+                batch, shape = next(batches, (None, None))
+                if batch is None:
+                    self._pipe.send(None)
+                    all_sent = True
+                else:
+                    self._pipe.send(([str(output / picture.jpg) for picture in batch], shape))
+                    sent.append([picture.jpg_sha256 for picture in batch])
+            if not sent:
+                return
             detections, busy = self._receive()
             self.busy += busy
             self.seconds = time.monotonic() - start
-            self.pictures += len(batch)
+            self.pictures += len(detections)
             self.batches += 1
-            yield {picture.jpg_sha256: boxes for picture, boxes in zip(batch, detections)}
+            yield dict(zip(sent.popleft(), detections))
 
     def _receive(self):
         try:
@@ -93,19 +104,21 @@ class Detector:
 
 
 def plan(pictures: Sequence[Picture], size: int | None,
-         stretch: bool = True) -> list[tuple[list[Picture], tuple[int, int] | None]]:
-    """Return batches of pictures and the (height, width) each batch is stretched to; None: as they are.
+         stretch: bool = True) -> Iterator[tuple[list[Picture], tuple[int, int] | None]]:
+    """Yield batches of pictures and the (height, width) each batch is stretched to; None: as they are.
 
     size: pictures in a batch; None: one at a time, as it is. stretch: batches are of about one shape, else of one size.
     """
     if size is None:
-        return [([picture], None) for picture in pictures]
-    shapes: dict[tuple[int, int], list[Picture]] = collections.defaultdict(list)
-    for picture in pictures:
+        yield from (([picture], None) for picture in pictures)
+        return
+    shapes: dict[tuple[int, int], array] = collections.defaultdict(lambda: array('q'))
+    for i, picture in enumerate(pictures):
         own = (picture.jpg_height, picture.jpg_width)
-        shapes[common_shape(*own[::-1]) if stretch else own].append(picture)
-    return [(members[i:i + size], shape) for shape, members in sorted(shapes.items())
-            for i in range(0, len(members), size)]
+        shapes[common_shape(*own[::-1]) if stretch else own].append(i)
+    for shape, members in sorted(shapes.items()):
+        for start in range(0, len(members), size):
+            yield [pictures[i] for i in members[start:start + size]], shape
 
 
 def common_shape(width: int, height: int) -> tuple[int, int]:
@@ -117,7 +130,7 @@ def common_shape(width: int, height: int) -> tuple[int, int]:
 
 
 def _serve(pipe, folder, kept):
-    """Run the detector's process: load, report whether batches are taken, then answer one list of batches."""
+    """Run the detector's process: load, report whether batches are taken, then answer batches until None comes."""
     end_with_parent()
     environment.prepare_tensorflow()
     with console.muffled():
@@ -129,7 +142,7 @@ def _serve(pipe, folder, kept):
         pipe.send(('error', str(error)))
         return
     pipe.send(('ready', model.takes_batches))
-    batches = pipe.recv()
+    batches = iter(pipe.recv, None)
     with ThreadPoolExecutor(max(2, min(AHEAD, os.cpu_count() or 1))) as threads:
         for number, images in enumerate(_ahead(threads, model.decode, batches)):
             start = time.monotonic()

@@ -3,43 +3,38 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from object_detection import records
 from object_detection.preparation import masks
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
-from object_detection.preparation.split import stable_random
+from object_detection.preparation.split import in_random_order
 from object_detection.utils import console
 
 RECORD_FILE = re.compile(rf'({"|".join(SUBSETS)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
 
 
-def write(pictures: Iterable[Picture], labels: Sequence[str], keypoints: Mapping[str, Sequence[str]],
+def write(pictures: Sequence[Picture], labels: Sequence[str], keypoints: Mapping[str, Sequence[str]],
           manifest: Manifest, options: Options) -> None:
     """Write OUTPUT/train.tfrecords (in shards), validation.tfrecords and test.tfrecords.
 
     Nothing is written if the files there come from the same pictures and boxes. The order is random, so that labels
     mix. The files appear together when all of them are complete. keypoints: {label: names}; empty to write none.
     """
-    subsets = {subset: sorted((picture for picture in pictures if picture.subset == subset),
-                              key=lambda picture: (stable_random(options.seed, 'order', picture.sha256), picture.path))
-               for subset in SUBSETS}
-    subsets = {subset: members for subset, members in subsets.items() if members}
+    subsets = {}
+    for subset in SUBSETS:
+        rows = array('q', (i for i, picture in enumerate(pictures) if picture.subset == subset))
+        if rows:
+            subsets[subset] = in_random_order(pictures, rows, options.seed, 'order')
     shards = min(options.shards, len(subsets.get('train', ())))  # training refuses files without records
     if 0 < shards < options.shards:
         console.warn(f'--shards {options.shards} is more than there are pictures to train on ({shards}); the records '
                      f'are {records.shard_pattern("train.tfrecords", shards)}')
     ids = {label: number for number, label in enumerate(labels, start=1)}
-    content: list[Any] = [labels, shards, {
-        subset: [(p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes]) for p in members]
-        for subset, members in subsets.items()}]
-    if options.masks or keypoints:
-        content += [keypoints, [(b.mask and b.mask.digest(), b.keypoints) for members in subsets.values()
-                                for p in members for b in p.boxes]]
-    recipe = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    recipe = _recipe(pictures, subsets, labels, shards, keypoints if options.masks or keypoints else None)
     if manifest.value('records', list) == [recipe, _stats(options.output)]:
         return
     with contextlib.ExitStack() as stack:
@@ -49,8 +44,8 @@ def write(pictures: Iterable[Picture], labels: Sequence[str], keypoints: Mapping
         bar = stack.enter_context(console.progress('writing records', sum(map(len, subsets.values())), 'pictures'))
         done = 0
         for subset, members in subsets.items():
-            for picture in members:
-                writers[subset].write(example(picture, ids, options.output, keypoints).to_bytes())
+            for i in members:
+                writers[subset].write(example(pictures[i], ids, options.output, keypoints).to_bytes())
                 done += 1
                 bar.update(done)
     written = {Path(name).name for writer in writers.values() for name in writer.names}
@@ -58,6 +53,31 @@ def write(pictures: Iterable[Picture], labels: Sequence[str], keypoints: Mapping
         if RECORD_FILE.fullmatch(file.name) and file.name not in written:
             file.unlink()  # of other shards or subsets: a pattern in a pipeline.config would match them, too
     manifest.keep_value('records', [recipe, _stats(options.output)])
+
+
+def _recipe(pictures, subsets, labels, shards, keypoints) -> str:
+    """Return a hash of all that the records depend on, fed picture by picture with one JSON text.
+
+    keypoints: None if there are neither masks nor keypoints.
+    """
+    total = hashlib.sha256()
+
+    def feed(before, items, after):
+        total.update(before.encode())
+        for number, item in enumerate(items):
+            total.update((', ' if number else '').encode() + json.dumps(item).encode())
+        total.update(after.encode())
+    total.update(f'[{json.dumps(labels)}, {json.dumps(shards)}, {{'.encode())
+    for number, (subset, members) in enumerate(subsets.items()):
+        feed(f'{", " if number else ""}{json.dumps(subset)}: [',
+             ((p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes])
+              for p in (pictures[i] for i in members)), ']')
+    total.update(b'}')
+    if keypoints is not None:
+        feed(f', {json.dumps(keypoints)}, [', ((b.mask and b.mask.digest(), b.keypoints) for members in subsets.values()
+                                               for i in members for b in pictures[i].boxes), ']')
+    total.update(b']')
+    return total.hexdigest()
 
 
 def example(picture: Picture, ids: Mapping[str, int], output: Path,

@@ -1,6 +1,7 @@
 """The stages of prepare_data.py, from top to bottom."""
 import contextlib
 import dataclasses
+import itertools
 import json
 import shutil
 import time
@@ -32,7 +33,8 @@ from object_detection.preparation.detector import Detector
 from object_detection.preparation.layout import Layout, resolve
 from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
-from object_detection.preparation.scan import list_background, scan
+from object_detection.preparation.scan import Files, by_path, list_background, scan
+from object_detection.preparation.table import select
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -66,10 +68,10 @@ def prepare(options: Options) -> None:
         skip_unusable(sources)
         by_hand = fit.fit_all(sources, drawn, dataset, options)
         duplicates.find(sources, options.near_duplicates, options.keep_near_duplicates, by_hand, dataset.parts)
-        kept = [picture for picture in sources if not picture.verdict]
+        kept = select(sources, lambda picture: not picture.verdict)
         pictures.restore(kept, dataset.sources, manifest, options)
 
-        detections.detect([picture for picture in kept if boxes.needs_detector(picture, by_hand)])
+        detections.detect(select(kept, lambda picture: boxes.needs_detector(picture, by_hand)))
         boxes.decide(kept, by_hand, detections.by_picture(), detections.names, classes, options)
 
         shown = split.name_by_boxes(sources, by_hand) if dataset.from_annotations else None
@@ -81,11 +83,11 @@ def prepare(options: Options) -> None:
         if dataset.parts is None:
             split.assign(kept, options)
         else:
-            split.assign([picture for picture in kept if picture.background],
+            split.assign(select(kept, lambda picture: picture.background),
                          dataclasses.replace(options, split=split.shares(kept)))
         cut = tiles.make(kept, dataset.sources, manifest, options)
-        examined = [tile.picture for tile in cut] if options.tile else kept
-        manifest.decide([*sources, *(tile.picture for tile in cut)])
+        examined = cut.pictures if options.tile else kept
+        manifest.decide(itertools.chain(sources, cut.pictures))
 
         points = dict(sorted(Labels(dataset.labels, drawn.keypoints).keypoints.items())) if options.keypoints else {}
         numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand), shown,
@@ -94,8 +96,9 @@ def prepare(options: Options) -> None:
             numbers['tiles'] = tiles.numbers(cut, kept)
         if checker:
             numbers['label_errors'] = checker.check(kept, by_hand, points)
-        files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
-        report.write(numbers, sources, examined, {source.path: source.file for source in dataset.sources}, options)
+        encoder = json.JSONEncoder(indent=1, ensure_ascii=False)
+        files.write_parts(options.output / 'stats.json', itertools.chain(encoder.iterencode(numbers), '\n'))
+        report.write(numbers, sources, examined, dataset.sources, options)
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
         examples.write(examined, dataset.labels, points, manifest, options)
     summarize(numbers, detections.detector, options, time.monotonic() - start)
@@ -106,12 +109,12 @@ def find(options: Options) -> tuple[Layout, Drawn]:
     listing = scan(options.images or options.dataset)
     drawn = load.load(listing, options)
     layout = resolve(listing, drawn, options)
-    empty = list_background(options.background) if options.background else []
-    layout.sources = sorted([*layout.sources, *empty], key=lambda source: source.path)
+    empty = list_background(options.background) if options.background else Files()
+    layout.sources = by_path(layout.sources, empty)
     label = 'label' if len(layout.labels) == 1 else 'labels'
     count = len(layout.sources) - len(empty)
     console.log(f'{options.images or options.dataset}: {count} files, {len(layout.labels)} {label}')
-    if empty:
+    if len(empty):
         console.log(f'{options.background}: {len(empty)} files, background')
     if options.boxes != 'whole' and not options.coco and not drawn.any:
         raise UserError(f'{options.dataset}: there are no boxes. {BOX_SOURCES}')
@@ -120,11 +123,12 @@ def find(options: Options) -> tuple[Layout, Drawn]:
                         'draw boxes, or name a detector with --coco')
     if options.tile and options.check:
         raise UserError('--check compares whole pictures; run it without --tile, into another --output')
-    shapes = [shape for entry in drawn.entries.values() for shape in entry.shapes or ()]
-    if options.masks and not any(shape.polygons or shape.runs for shape in shapes):
+    def any_shape(condition):
+        return any(condition(shape) for entry in drawn.entries.values() for shape in entry.shapes or ())
+    if options.masks and not any_shape(lambda shape: shape.polygons or shape.runs):
         raise UserError('--masks: no annotation has an outline (COCO JSON with segmentation, YOLO with polygons, CVAT '
                         'for images with polygons or masks, Pascal VOC with SegmentationObject)')
-    if options.keypoints and not any(shape.keypoints and shape.name in drawn.keypoints for shape in shapes):
+    if options.keypoints and not any_shape(lambda shape: shape.keypoints and shape.name in drawn.keypoints):
         raise UserError('--keypoints: no annotation has keypoints with names (COCO JSON, whose categories name their '
                         'keypoints; YOLO with kpt_names in its data.yaml; CVAT for images with skeletons)')
     return layout, drawn

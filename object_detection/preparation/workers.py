@@ -1,11 +1,10 @@
 """A pool of fresh processes in which a task that kills its process costs nothing but its own result."""
-import collections
 import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -22,23 +21,31 @@ class Crashed:
     """The result of a task that killed its process."""
 
 
-def unordered(function: Callable[[Task], Result], tasks: Sequence[Task],
+def unordered(function: Callable[[Task], Result], tasks: Iterable[Task], count: int,
               workers: int) -> Iterator[tuple[Task, Result | Crashed]]:
     """Yield (task, function(task)) for all tasks, in the order in which they finish.
 
     A process that dies (a decoder that crashes, too little memory) costs only its task, which yields Crashed: the
     tasks that were under way are repeated, each in a process of its own. Exceptions of the function propagate.
+
+    Args:
+        tasks: taken from as they are needed, so that a million of them need not be there at once.
+        count: number of tasks.
+        workers: number of processes, at most one for each task.
     """
-    size = max(1, min(LARGEST_GROUP, len(tasks) // (GROUPS_PER_WORKER * workers)))
-    waiting = collections.deque(tasks[start:start + size] for start in range(0, len(tasks), size))
+    workers = max(1, min(workers, count))
+    size = max(1, min(LARGEST_GROUP, count // (GROUPS_PER_WORKER * workers)))
+    tasks = iter(tasks)
+    groups = iter(lambda: list(itertools.islice(tasks, size)), [])
+    waiting = next(groups, None)
     running: dict = {}  # {future: its group}
     pool = _pool(workers)
     try:
         while waiting or running:
             try:
                 while waiting and len(running) < GROUPS_AHEAD * workers:
-                    running[pool.submit(_each, function, waiting[0])] = waiting[0]
-                    waiting.popleft()
+                    running[pool.submit(_each, function, waiting)] = waiting
+                    waiting = next(groups, None)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     results = future.result()
                     yield from zip(running.pop(future), results)

@@ -3,6 +3,7 @@
 So it does not depend on the other pictures: adding some moves only the few pictures next to a boundary of the split.
 """
 import collections
+import functools
 import hashlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -104,7 +105,7 @@ def assign(pictures: Sequence[Picture], options: Options) -> None:
     for code in set(strata.codes):
         inside = pairs // count == code
         members = pairs[inside] % count
-        order = sorted_by(numbers[members], lambda i, members=members: str(pictures[members[i]].group))
+        order = sorted_by(numbers[members], functools.partial(_group_at, pictures, members))
         boundaries[code] = _boundaries(numbers[members][order], sizes[inside][order], options.split)
     for rows in runs(groups):
         counts = collections.Counter(codes[rows].tolist())
@@ -112,6 +113,10 @@ def assign(pictures: Sequence[Picture], options: Options) -> None:
         subset = SUBSETS[sum(numbers[rows[0]] >= cut for cut in cuts)]
         for i in rows:
             pictures[i].subset = subset
+
+
+def _group_at(pictures, rows, place) -> str:
+    return pictures[rows[place]].group
 
 
 def _boundaries(numbers: np.ndarray, sizes: np.ndarray, shares: Sequence[float]) -> list[float]:

@@ -18,8 +18,8 @@ from object_detection.preparation.manifest import Box, Picture
 
 BLOCK = 1 << 16  # boxes that are stored together
 OFFSET = 32  # bits of where a box starts in its block
-BOX = np.dtype([('corners', 'f8', 4), ('score', 'f8'), ('coco', 'i4'), ('label', 'i4'), ('origin', 'i1'),
-                ('difficult', '?')])
+BOX = np.dtype([*((name, 'f8') for name in ('ymin', 'xmin', 'ymax', 'xmax', 'score')), ('coco', 'i4'), ('label', 'i4'),
+                ('origin', 'i1'), ('difficult', '?')])
 NO_CLASS = np.iinfo('i4').min
 
 
@@ -142,7 +142,7 @@ class Boxes:
         extras = (self._extras and self._extras.get(i)) or itertools.repeat((None, ()))
         return [Box(ymin, xmin, ymax, xmax, labels[label], None if math.isnan(score) else score, origins[origin],
                     None if coco == NO_CLASS else coco, difficult, mask, keypoints)
-                for ((ymin, xmin, ymax, xmax), score, coco, label, origin, difficult), (mask, keypoints)
+                for (ymin, xmin, ymax, xmax, score, coco, label, origin, difficult), (mask, keypoints)
                 in zip(self._blocks[block][offset:offset + count].tolist(), extras)]
 
     def __setitem__(self, i: int, boxes: list[Box]) -> None:
@@ -154,7 +154,7 @@ class Boxes:
             self._used = 0
         self._starts[i] = (len(self._blocks) - 1) << OFFSET | self._used
         self._blocks[-1][self._used:self._used + len(boxes)] = [
-            (box.corners, math.nan if box.score is None else box.score, NO_CLASS if box.coco is None else box.coco,
+            (*box.corners, math.nan if box.score is None else box.score, NO_CLASS if box.coco is None else box.coco,
              self._labels.code(box.label), self._origins.code(box.origin), box.difficult) for box in boxes]
         self._used += len(boxes)
         if any(box.mask or box.keypoints for box in boxes) or (self._extras and self._extras.get(i)):

@@ -86,8 +86,9 @@ def test_a_picture_takes_few_bytes():
     tracemalloc.start()
     pictures = Pictures(Table(count))
     for i, row in enumerate(pictures):
-        row.put(Picture(f'label/{i:08}.jpg', 'label', 1, 1, 'options', sha256=f'{i + 1:064x}', hash=i, thumbnail=b'1' * 768,
-                        jpg=f'jpg/label/{i:08}.jpg', jpg_sha256=f'{i + 1:064x}', group=f'{i + 1:064x}'))
+        row.put(Picture(f'label/{i:08}.jpg', 'label', 1, 1, 'options', sha256=f'{i + 1:064x}', hash=i,
+                        thumbnail=b'1' * 768, jpg=f'jpg/label/{i:08}.jpg',
+                        jpg_sha256=f'{i + 1:064x}', group=f'{i + 1:064x}'))
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert used / count < 450

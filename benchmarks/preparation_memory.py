@@ -1,13 +1,15 @@
 """prepare_data.py on a million pictures that do not exist: the memory of the parent process and the time of each stage.
 
     python -m benchmarks.preparation_memory --count 100000
-    python -m benchmarks.preparation_memory --count 1000000 --boxes coco
+    python -m benchmarks.preparation_memory --count 1000000 --boxes yolo
+    python -m benchmarks.preparation_memory --hashes 10000000
 
 Everything that the workers find out about a picture is drawn at random and put into the manifest, as if an earlier run
 had been stopped after reading; files of pictures are empty shells with the right size and time (sparse, so that a
 million takes no space). From there on, prepare_data.py runs as it is, with all stages of its parent: listing, facts,
 annotations, duplicates, boxes, split, stats.json, report.html, records. Boxes come from a detector's kept detections,
-YOLO files (one for each picture), COCO JSON, or are whole pictures. POSIX only.
+YOLO files (one for each picture), COCO JSON, or are whole pictures. --hashes looks for near duplicates alone. POSIX
+only.
 """
 import argparse
 import contextlib
@@ -171,12 +173,35 @@ def watched(stage, function):
     return run
 
 
+def find_duplicates(count):
+    """Look for near duplicates among drawn hashes: of a fiftieth there is a copy that differs in up to six bits."""
+    import numpy as np
+
+    from object_detection.preparation import duplicates
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2 ** 64, count, dtype=np.uint64)
+    copies = np.arange(COPIES - 1, count, COPIES)
+    flips = np.bitwise_or.reduce(np.uint64(1) << rng.integers(0, 64, (6, len(copies)), dtype=np.uint64))
+    hashes[copies] = hashes[copies - 1] ^ flips
+    sets = duplicates.Sets(count)
+    with timed(f'near duplicates among {count} hashes'):
+        duplicates.join_near(sets, np.arange(count), hashes, 6,
+                             lambda rows: np.zeros((len(rows), duplicates.THUMBNAIL_BYTES), np.uint8))
+    roots = sets.roots()
+    print(f'{(roots[copies] == roots[copies - 1]).sum()} of {len(copies)} copies found, '
+          f'{(roots != np.arange(count)).sum()} pictures joined')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--count', type=int, default=100_000)
     parser.add_argument('--boxes', choices=('whole', 'detector', 'yolo', 'coco'), default='detector')
+    parser.add_argument('--hashes', type=int, metavar='N', help='look for near duplicates among N hashes, and end')
     parser.add_argument('--folder', type=Path, help='where to draw; kept, and used again')
     args = parser.parse_args()
+    if args.hashes:
+        find_duplicates(args.hashes)
+        return
     with contextlib.ExitStack() as stack:
         folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if not (folder / 'drawn').exists():

@@ -75,8 +75,11 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     args.add_switch(group, 'equalcounts', 'take as many pictures of each label as the rarest label has')
     add('--group_by', type=pattern, metavar='REGEX',
         help='keep pictures whose paths have the same match (of the parentheses, if any) in the same subset')
-    add('--shards', type=args.positive_int, default=1, metavar='N',
-        help='number of files for the training records, at most one per picture')
+    sharding = group.add_mutually_exclusive_group()
+    sharding.add_argument('--shards', type=args.positive_int, default=1, metavar='N',
+                          help='number of files for the training records, at most one per picture')
+    sharding.add_argument('--shard_size', type=args.size, metavar='SIZE',
+                          help='size of each file of records, of all subsets: 200MB, for example')
     add('--seed', type=int, default=0, metavar='N', help='of the random choice and split')
     parser.add_argument('--pipeline_config_path', type=Path, metavar='FILE',
                         help='of the model to train: the report compares the boxes with its anchors')

@@ -16,13 +16,13 @@ from object_detection.preparation.options import Options
 from object_detection.preparation.reading import PARTIAL, QUALITY, UNREADABLE, Task, read_picture
 from object_detection.preparation.scan import Files
 from object_detection.preparation.table import Pictures, Table
-from object_detection.preparation.workers import Crashed, unordered
+from object_detection.preparation.workers import Crashed, Workers
 from object_detection.utils import console
 
 COMMIT_SECONDS = 1.0
 
 
-def prepare(sources: Files, names: Sequence[str], manifest: Manifest, options: Options,
+def prepare(sources: Files, names: Sequence[str], manifest: Manifest, options: Options, workers: Workers,
             on_work: Callable[[], object]) -> Pictures:
     """Read new and changed sources, write their jpgs, and return the Pictures of all sources, in their order.
 
@@ -63,18 +63,18 @@ def prepare(sources: Files, names: Sequence[str], manifest: Manifest, options: O
     manifest.keep_facts(pictures[i] for i in unreadable)
     if todo:
         on_work()
-    for i, picture in _read(pictures, todo, sources, manifest, options, 'reading pictures'):
+    for i, picture in _read(pictures, todo, sources, manifest, options, workers, 'reading pictures'):
         pictures[i].put(picture)
     return pictures
 
 
-def restore(pictures: Pictures, sources: Files, manifest: Manifest, options: Options) -> None:
+def restore(pictures: Pictures, sources: Files, manifest: Manifest, options: Options, workers: Workers) -> None:
     """Write missing jpgs of `pictures` again, and delete all others that a run has written.
 
     pictures: some of those of `sources`, whose rows are the places in `sources`.
     """
     lost = array('q', (i for i, picture in enumerate(pictures) if not _intact(picture, options.output)))
-    for i, result in _read(pictures, lost, sources, manifest, options, 'writing pictures again'):
+    for i, result in _read(pictures, lost, sources, manifest, options, workers, 'writing pictures again'):
         if result.problem:  # the source has changed since it was read
             pictures[i].verdict, pictures[i].reason = 'skipped', result.problem
     unwanted = manifest.unwanted(picture.jpg for picture in pictures)
@@ -108,7 +108,7 @@ def _intact(picture, output):
     return (stat.st_size, stat.st_mtime_ns) == (picture.jpg_size, picture.jpg_mtime_ns)
 
 
-def _read(pictures, todo, sources, manifest, options, title) -> Iterator[tuple[int, Picture]]:
+def _read(pictures, todo, sources, manifest, options, workers, title) -> Iterator[tuple[int, Picture]]:
     """Yield (i, its Picture) for each i in `todo`, in the order in which they finish, once they are in the manifest."""
     if not todo:
         return
@@ -121,7 +121,7 @@ def _read(pictures, todo, sources, manifest, options, title) -> Iterator[tuple[i
     with console.progress(title, len(todo), 'pictures') as bar:
         results = ((task.number, dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')
                     if isinstance(result, Crashed) else result)
-                   for task, result in unordered(read_picture, tasks, len(todo), options.workers))
+                   for task, result in workers.unordered(read_picture, tasks, len(todo)))
         done = 0
         for batch in _by_time(results):
             manifest.keep_facts(picture for _, picture in batch)

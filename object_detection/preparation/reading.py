@@ -5,7 +5,7 @@ Workers import what this module imports, so it imports only what decoding needs:
 import dataclasses
 import hashlib
 import io
-import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def hashes(thumbnails: Sequence[bytes]) -> list[int | None]:
 
 def _write(image, output, name):
     """Save a jpg atomically; return its SHA-256 and stat."""
-    partial = Path(output, PARTIAL, f'{os.getpid()}.jpg')
+    partial = Path(output, PARTIAL, f'{uuid.uuid4().hex}.jpg')  # processes of other machines write there, too
     image.info = {}
     stream = io.BytesIO()
     image.save(stream, 'JPEG', quality=QUALITY)

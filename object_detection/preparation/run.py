@@ -35,6 +35,7 @@ from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.scan import Files, by_path, list_background, scan
 from object_detection.preparation.table import select
+from object_detection.preparation.workers import Pool
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -58,18 +59,19 @@ def prepare(options: Options) -> None:
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
+        workers = stack.enter_context(Pool(options.workers))
         coco = saved_model(options.coco, '--coco') if options.coco and options.boxes != 'whole' else None
         detections = Detections(coco, options, manifest, stack)
         classes = class_ids(options.coco_class, detections.names) if coco else None
         checker = check.Checker(dataset.labels, options, manifest, stack) if options.check else None
 
         sources = pictures.prepare(dataset.sources, names.jpg_names(dataset.sources), manifest, options,
-                                   on_work=detections.start)
+                                   workers, on_work=detections.start)
         skip_unusable(sources)
         by_hand = fit.fit_all(sources, drawn, dataset, options)
         duplicates.find(sources, options.near_duplicates, options.keep_near_duplicates, by_hand, dataset.parts)
         kept = select(sources, lambda picture: not picture.verdict)
-        pictures.restore(kept, dataset.sources, manifest, options)
+        pictures.restore(kept, dataset.sources, manifest, options, workers)
 
         detections.detect(select(kept, lambda picture: boxes.needs_detector(picture, by_hand)))
         boxes.decide(kept, by_hand, detections.by_picture(), detections.names, classes, options)
@@ -85,7 +87,7 @@ def prepare(options: Options) -> None:
         else:
             split.assign(select(kept, lambda picture: picture.background),
                          dataclasses.replace(options, split=split.shares(kept)))
-        cut = tiles.make(kept, dataset.sources, manifest, options)
+        cut = tiles.make(kept, dataset.sources, manifest, options, workers)
         examined = cut.pictures if options.tile else kept
         manifest.decide(itertools.chain(sources, cut.pictures))
 
@@ -100,7 +102,7 @@ def prepare(options: Options) -> None:
         files.write_parts(options.output / 'stats.json', itertools.chain(encoder.iterencode(numbers), '\n'))
         report.write(numbers, sources, examined, dataset.sources, options)
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
-        examples.write(examined, dataset.labels, points, manifest, options)
+        examples.write(examined, dataset.labels, points, manifest, options, workers)
     summarize(numbers, detections.detector, options, time.monotonic() - start)
 
 

@@ -186,7 +186,7 @@ def _options(options):
     left_out = ('dataset', 'output', 'images', 'background', 'coco', 'annotations', 'check', 'workers',
                 'detector_batch', 'pipeline_config_path', 'split_given')
     kept = {name: list(value) if isinstance(value, tuple) else value
-            for name, value in vars(options).items() if name not in left_out}
+            for name, value in vars(options).items() if name not in left_out and (name, value) != ('shard_size', None)}
     return kept | ({'split': 'given'} if options.split_given else {})
 
 

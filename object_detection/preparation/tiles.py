@@ -12,7 +12,7 @@ import itertools
 import json
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from object_detection.preparation.columns import Index, Texts
@@ -22,7 +22,7 @@ from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.reading import PARTIAL, TileTask, Window, cut_tiles
 from object_detection.preparation.scan import Files
 from object_detection.preparation.table import Pictures, Table
-from object_detection.preparation.workers import Crashed, unordered
+from object_detection.preparation.workers import Crashed, Workers
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 
@@ -38,7 +38,7 @@ class Tiles:
     """
 
     def __init__(self) -> None:
-        self.pictures: Sequence[Picture] = []
+        self.pictures = Pictures(Table(0))
         self.sources, self.numbers = array('q'), Texts()
         self._windows = array('i')
 
@@ -55,7 +55,7 @@ class Tiles:
         return left, top, width, height
 
 
-def make(pictures: Pictures, sources: Files, manifest: Manifest, options: Options) -> Tiles:
+def make(pictures: Pictures, sources: Files, manifest: Manifest, options: Options, workers: Workers) -> Tiles:
     """Cut the pictures that are in, write the tiles that become records, and delete all others that a run has written.
 
     A picture with a box that is in no tile gets a line for the review list. Without --tile there are none. sources: the
@@ -82,7 +82,7 @@ def make(pictures: Pictures, sources: Files, manifest: Manifest, options: Option
         else:
             missing.append(i)
     manifest.keep_tiles((made[i].jpg, '', 0, 0, '') for i in missing)  # so that no other is deleted
-    for rows in _write(tiles, missing, pictures, sources, options):
+    for rows in _write(tiles, missing, pictures, sources, options, workers):
         for jpg, facts in rows.items():
             i, = index.rows(jpg)
             made[i].jpg_size, made[i].jpg_mtime_ns, made[i].jpg_sha256 = facts
@@ -206,7 +206,7 @@ def _deleted(jpgs, output):
     return jpgs
 
 
-def _write(tiles, missing, pictures, sources, options) -> Iterator[Mapping[str, tuple[int, int, str]]]:
+def _write(tiles, missing, pictures, sources, options, workers) -> Iterator[Mapping[str, tuple[int, int, str]]]:
     """Cut the tiles that are missing; yield {jpg: (size, mtime_ns, SHA-256)} for each picture."""
     if not missing:
         return
@@ -221,7 +221,7 @@ def _write(tiles, missing, pictures, sources, options) -> Iterator[Mapping[str, 
             yield TileTask(picture.sha256, sources[picture.row].file, str(options.output), options.mindim,
                            options.bits, {tiles.pictures[i].jpg: tiles.window(i) for i in members})
     with console.progress('cutting tiles', count, 'pictures') as bar:
-        for done, (task, rows) in enumerate(unordered(cut_tiles, tasks(), count, options.workers), start=1):
+        for done, (task, rows) in enumerate(workers.unordered(cut_tiles, tasks(), count), start=1):
             if isinstance(rows, Crashed):
                 rows = 'decoding it takes the process down'
             if isinstance(rows, str):

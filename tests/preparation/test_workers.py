@@ -5,15 +5,24 @@ import time
 import pytest
 
 from object_detection.preparation import workers
-from object_detection.preparation.workers import Crashed, unordered
+from object_detection.preparation.workers import Crashed, Pool
 
 DEADLY = 71
+
+
+def unordered(function, tasks, count, workers):
+    with Pool(workers) as pool:
+        yield from pool.unordered(function, tasks, count)
 
 
 def square(number):
     if number == DEADLY:
         os._exit(3)
     return number * number
+
+
+def process(_):
+    return os.getpid()
 
 
 def refuse(number):
@@ -45,6 +54,14 @@ def test_a_crash_between_two_results_costs_one_task(monkeypatch):
     results |= dict(stream)
     assert isinstance(results.pop(DEADLY), Crashed)
     assert results == {number: number * number for number in numbers if number != DEADLY}
+
+
+def test_processes_serve_all_stages_and_are_replaced():
+    with Pool(1) as pool:
+        first = {number for _, number in pool.unordered(process, range(3), 3)}
+        assert first == {number for _, number in pool.unordered(process, range(3), 3)} and len(first) == 1
+        assert any(isinstance(result, Crashed) for _, result in pool.unordered(square, [DEADLY], 1))
+        assert first.isdisjoint(number for _, number in pool.unordered(process, range(3), 3))
 
 
 def test_an_error_is_raised_here():

@@ -87,7 +87,10 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
                         help='SavedModel of a detector trained on this data set: the report shows where it contradicts '
                         'the boxes (overlooked, swapped, badly placed), and label_errors.json lists them to correct')
     parser.add_argument('--workers', type=args.positive_int, default=os.cpu_count() or 1, metavar='N',
-                        help='processes that read pictures')
+                        help='processes that read pictures and write records')
+    parser.add_argument('--scheduler', metavar='ADDRESS',
+                        help='of a Dask scheduler, such as tcp://head:8786, whose workers do that instead, and run the '
+                        'detector; they see --dataset and --output under the same paths (docs/data.md)')
     values = vars(parser.parse_args(argv))
     values |= {'coco_class': tuple(values['coco_class']), 'annotations': tuple(values['annotations'] or ())}
     if values['dataset'].is_file():

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from object_detection.config import label_map
 from object_detection.preparation.columns import Index
-from object_detection.preparation.detector import ASPECT_STEP, KEPT, SIDES, Detector
+from object_detection.preparation.detector import ASPECT_STEP, KEPT, SIDES, Detector, OnWorkers, OwnProcess
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import Options
 from object_detection.preparation.table import select
+from object_detection.preparation.workers import Workers
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 from object_detection.utils.files import existing_dir, missing
@@ -35,23 +36,25 @@ class Detections:
     detector: the running Detector, None before `start`. names: {class id: name}.
     """
 
-    def __init__(self, folder: Path | None, options: Options, manifest: Manifest, stack: contextlib.ExitStack,
-                 kept: int = KEPT, stretch: bool = True) -> None:
+    def __init__(self, folder: Path | None, options: Options, manifest: Manifest, workers: Workers,
+                 stack: contextlib.ExitStack, kept: int = KEPT, stretch: bool = True) -> None:
         """folder: of the SavedModel; None: nothing is ever detected. stack: ends the detector's process when it closes.
 
         kept: detections per picture. stretch: see Detector.
         """
         self._folder, self._options, self._manifest, self._stack = folder, options, manifest, stack
+        self._workers = workers
         self._kept, self._stretch = kept, stretch
         self.detector: Detector | None = None
         self.names = class_names(folder) if folder else {}
         self._digest = digest(folder, kept, stretch) if folder else ''
 
     def start(self) -> None:
-        """Start the detector's process, which loads the model while pictures are read."""
+        """Start the detector; one in a process of its own loads the model while pictures are read."""
         if self._folder and not self.detector:
+            settings = self._folder, self._options.detector_batch, self._kept, self._stretch
             self.detector = self._stack.enter_context(
-                Detector(self._folder, self._options.detector_batch, self._kept, self._stretch))
+                OnWorkers(self._workers, *settings) if self._workers.shared else OwnProcess(*settings))
 
     def detect(self, pictures: Sequence[Picture]) -> None:
         """Run the detector on the pictures that it has not seen yet; UserError if there are some but no detector."""

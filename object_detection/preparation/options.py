@@ -21,7 +21,8 @@ class Options:
     near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names
     or ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
     pipeline_config_path: of the model to train, whose anchors the report compares with the boxes. check: SavedModel
-    of a detector to hold the boxes against.
+    of a detector to hold the boxes against. scheduler: address of a Dask scheduler, whose workers do the work; None for
+    `workers` processes of this machine.
     """
     dataset: Path
     output: Path
@@ -54,6 +55,7 @@ class Options:
     keypoints: bool = False
     negatives: bool = False
     workers: int = 1
+    scheduler: str | None = None
     detector_batch: int = 8
     pipeline_config_path: Path | None = None
     check: Path | None = None

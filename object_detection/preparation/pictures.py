@@ -89,9 +89,13 @@ def restore(pictures: Pictures, sources: Files, manifest: Manifest, options: Opt
 
 def picture_options(options: Options) -> str:
     """Return everything that the bytes of a jpg depend on, other than its source."""
+    return f'mindim={options.mindim} quality={QUALITY} {libraries()} depth={options.bits or "auto"}'
+
+
+def libraries() -> str:
+    """Return the versions of the libraries that decode and encode pictures."""
     vips = '.'.join(str(pyvips.version(part)) for part in range(3))
-    return (f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips} '
-            f'simplejpeg={simplejpeg.__version__} depth={options.bits or "auto"}')
+    return f'pillow={PIL.__version__} vips={vips} simplejpeg={simplejpeg.__version__}'
 
 
 def _same_source(old, new):

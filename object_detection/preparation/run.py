@@ -28,6 +28,7 @@ from object_detection.preparation.annotations.fit import CROWD
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.annotations.load import Drawn
 from object_detection.preparation.boxes import NONE_FOUND
+from object_detection.preparation.cluster import Cluster
 from object_detection.preparation.detections import BOX_SOURCES, Detections, class_ids, saved_model
 from object_detection.preparation.detector import Detector
 from object_detection.preparation.layout import Layout, resolve
@@ -48,6 +49,8 @@ def prepare(options: Options) -> None:
 
     Each stage reuses what an earlier run, finished or killed, has left in the manifest.
     """
+    if options.scheduler:
+        options = _absolute(options)
     check_places(options)
     anchor_range(options.pipeline_config_path)  # report a broken config now rather than in an hour
     start = time.monotonic()
@@ -59,11 +62,12 @@ def prepare(options: Options) -> None:
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
-        workers = stack.enter_context(Pool(options.workers))
+        workers = stack.enter_context(
+            Cluster(options.scheduler, options.output) if options.scheduler else Pool(options.workers))
         coco = saved_model(options.coco, '--coco') if options.coco and options.boxes != 'whole' else None
-        detections = Detections(coco, options, manifest, stack)
+        detections = Detections(coco, options, manifest, workers, stack)
         classes = class_ids(options.coco_class, detections.names) if coco else None
-        checker = check.Checker(dataset.labels, options, manifest, stack) if options.check else None
+        checker = check.Checker(dataset.labels, options, manifest, workers, stack) if options.check else None
 
         sources = pictures.prepare(dataset.sources, names.jpg_names(dataset.sources), manifest, options,
                                    workers, on_work=detections.start)
@@ -104,6 +108,13 @@ def prepare(options: Options) -> None:
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
         examples.write(examined, dataset.labels, points, manifest, options, workers)
     summarize(numbers, detections.detector, options, time.monotonic() - start)
+
+
+def _absolute(options: Options) -> Options:
+    """Return the options with whole paths: workers on other machines have other current folders."""
+    given = {name: getattr(options, name) for name in ('dataset', 'output', 'images', 'background', 'coco', 'check')}
+    return dataclasses.replace(options, annotations=tuple(path.absolute() for path in options.annotations),
+                               **{name: path and path.absolute() for name, path in given.items()})
 
 
 def find(options: Options) -> tuple[Layout, Drawn]:

@@ -183,7 +183,7 @@ def _compare_with_anchors(sizes: array, anchors: AnchorRange | None) -> dict[str
 
 def _options(options):
     """Return the options that the result depends on, without paths and numbers of processes."""
-    left_out = ('dataset', 'output', 'images', 'background', 'coco', 'annotations', 'check', 'workers',
+    left_out = ('dataset', 'output', 'images', 'background', 'coco', 'annotations', 'check', 'workers', 'scheduler',
                 'detector_batch', 'pipeline_config_path', 'split_given')
     kept = {name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(options).items() if name not in left_out and (name, value) != ('shard_size', None)}

@@ -27,7 +27,12 @@ class Crashed:
 
 
 class Workers(Protocol):
-    """Processes that do tasks, and end with the `with` block."""
+    """Processes that do tasks, and end with the `with` block.
+
+    shared: whether they are on several machines, and hold the detector, too. count: of them, now.
+    """
+    shared: bool
+    count: int
 
     def __enter__(self) -> 'Workers': ...
 
@@ -54,8 +59,10 @@ class Pool(Workers):
     A task that was under way when a process died is repeated in a process of its own; if that dies, too, it is Crashed.
     """
 
+    shared = False
+
     def __init__(self, processes: int) -> None:
-        self._processes = processes
+        self.count = processes
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> 'Pool':
@@ -65,7 +72,7 @@ class Pool(Workers):
         self._end()
 
     def unordered(self, function, tasks, count):
-        processes = max(1, min(self._processes, count))
+        processes = max(1, min(self.count, count))
         waiting = groups(tasks, group_size(count, processes))
         group = next(waiting, None)
         running: dict = {}  # {future: its group}
@@ -73,7 +80,7 @@ class Pool(Workers):
             while group or running:
                 try:
                     while group and len(running) < GROUPS_AHEAD * processes:
-                        self._pool = self._pool or _pool(self._processes)
+                        self._pool = self._pool or _pool(self.count)
                         running[self._pool.submit(each, function, group)] = group
                         group = next(waiting, None)
                     for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -1,6 +1,6 @@
 # make setup   install everything into .venv (once; repeated when the requirements change)
 # make demo    draw pictures, prepare, train, evaluate, export: some minutes on two cores
-# make test    style, types and tests
+# make test    style, types and tests, on up to four cores
 # make wheel-test   build the wheel and run its commands in a fresh environment; needs a package index
 
 # The virtual environment uses the first Python 3.10 to 3.13 found; to choose: make setup PYTHON=/path/to/python
@@ -48,7 +48,7 @@ demo: setup
 test: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 wheel-test: setup
 	$(RUN) -m pytest -m slow tests/test_package.py

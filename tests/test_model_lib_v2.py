@@ -16,13 +16,14 @@ from object_detection.training import optimizer as optimizers
 from object_detection.training import screen, step, train
 from object_detection.utils import config_util
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import toy_backbone
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(toys, tmp_path):
     (tmp_path / 'data').mkdir()
-    return tiny.write(tmp_path / 'data')
+    (tmp_path / 'data' / 'pipeline.config').write_text(toy_backbone.ssd(tmp_path / 'data'))
+    return tmp_path / 'data' / 'pipeline.config'
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +61,9 @@ def test_eager_train_step_equals_the_step_of_training(path, unpad):
                               config.train_config, tf.distribute.get_strategy(), dataset.element_spec)
 
     model, global_step = model_builder.build(config.model, is_training=True), tf.Variable(0, dtype=tf.int64)
+    own = checkpoints.keys(model)
     for key, value in values_of(detector).items():
-        checkpoints.keys(model)[key].assign(value)
+        own[key].assign(value)
     optimizer, _ = optimizer_builder.build(config.train_config.optimizer, global_step=global_step)
 
     @tf.function
@@ -110,15 +112,15 @@ def test_load_fine_tune_checkpoint(path, tmp_path):
     prefix = tf.train.Checkpoint(model=pretrained).save(str(tmp_path / 'ckpt'))
     config.model.ssd.num_classes = 5
     model = model_builder.build(config.model, is_training=True)
-    before = values_of(model)
+    before, theirs = values_of(model), values_of(pretrained)
     model_lib_v2.load_fine_tune_checkpoint(model, prefix, 'detection', 1, True, None, True)
     for key, value in values_of(model).items():
-        expected = values_of(pretrained) if key.startswith('_feature_extractor') else before
+        expected = theirs if key.startswith('_feature_extractor') else before
         np.testing.assert_array_equal(value, expected[key], err_msg=key)
     model_lib_v2.load_fine_tune_checkpoint(model, prefix, 'full')
     for key, value in values_of(model).items():
-        theirs = values_of(pretrained)[key]
-        np.testing.assert_array_equal(value, theirs if value.shape == theirs.shape else before[key], err_msg=key)
+        np.testing.assert_array_equal(value, theirs[key] if value.shape == theirs[key].shape else before[key],
+                                      err_msg=key)
     with pytest.raises(UserError, match='no checkpoint'):
         model_lib_v2.load_fine_tune_checkpoint(model, tmp_path / 'nothing', 'full')
     with pytest.raises(ValueError, match="fine_tune_checkpoint_type is 'everything'"):

@@ -1,6 +1,4 @@
 """export_onnx.py: checkpoint and config in, .onnx out, compared on the evaluation records."""
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +7,7 @@ from object_detection.commands import export_onnx
 from object_detection.export import onnx_file
 from object_detection.inference.agreement import Agreement
 from object_detection.utils.errors import UserError
-from tests.support import tiny_models
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import in_process, tiny_models
 
 
 @pytest.fixture(scope='module')
@@ -19,9 +15,8 @@ def folder(tmp_path_factory):
     return tiny_models.checkpoint(tmp_path_factory.mktemp('onnx'))
 
 
-def test_the_script_writes_a_file_and_compares_it(folder, tmp_path):
-    done = subprocess.run([sys.executable, 'export_onnx.py', *tiny_models.export_arguments(folder, tmp_path / 'out')],
-                          cwd=ROOT, capture_output=True, text=True, check=False)
+def test_the_command_writes_a_file_and_compares_it(folder, tmp_path):
+    done = in_process.run(export_onnx.main, *tiny_models.export_arguments(folder, tmp_path / 'out'))
     assert done.returncode == 0, done.stderr
     assert 'opset 17, converted in' in done.stdout and ', 0 not found' in done.stdout and '5 pictures' in done.stdout
     assert (tmp_path / 'out' / 'model.onnx').is_file()

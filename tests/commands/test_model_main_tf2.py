@@ -1,4 +1,7 @@
-"""model_main_tf2.py: trains, evaluates a folder of checkpoints, and takes old command lines."""
+"""model_main_tf2.py: trains, evaluates a folder of checkpoints, and takes old command lines.
+
+Training and one evaluation are the scripts in processes of their own, the others run in the process of the test.
+"""
 import json
 import shutil
 import subprocess
@@ -12,24 +15,31 @@ import pytest
 import tensorflow as tf
 
 from object_detection import checkpoints
-from object_detection.commands import exporter_main_v2, runs, train_and_eval_tf2
+from object_detection.commands import exporter_main_v2, model_main_tf2, runs, train_and_eval_tf2
 from object_detection.config import pipeline
 from object_detection.models import build
 from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import in_process, tiny
 from tests.support.phase_runs import events
 
 ROOT = Path(__file__).parents[2]
 OLD = '--alsologtostderr', '-v=1', '--stderrthreshold=info', '--nouse_tpu', '--num_workers=1'
 
 
-def model_main(folder, *options, module=('model_main_tf2.py',)):
-    return subprocess.run([sys.executable, *module, f'-model_dir={folder / "model"}',
-                           f'-pipeline_config_path={folder / "pipeline.config"}', *map(str, options)],
+def arguments(folder, *options):
+    return f'-model_dir={folder / "model"}', f'-pipeline_config_path={folder / "pipeline.config"}', *map(str, options)
+
+
+def script(folder, *options, module=('model_main_tf2.py',)):
+    return subprocess.run([sys.executable, *module, *arguments(folder, *options)],
                           cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+def model_main(folder, *options):
+    return in_process.run(model_main_tf2.main, *arguments(folder, *options))
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +47,7 @@ def trained(tmp_path_factory):
     """A folder with a model of four steps, trained by the command; and what it printed."""
     folder = tmp_path_factory.mktemp('trained')
     tiny.write(folder)
-    return folder, model_main(folder, '--num_train_steps=4', '--checkpoint_every_n=2', '--norecord_summaries', *OLD)
+    return folder, script(folder, '--num_train_steps=4', '--checkpoint_every_n=2', '--norecord_summaries', *OLD)
 
 
 @pytest.fixture
@@ -64,8 +74,8 @@ def test_checkpoint_dir_evaluates_once(run):
     config = (run / 'model' / 'pipeline.config').read_text()
     shutil.move(run / 'train.tfrecords', run / 'elsewhere')  # an evaluation needs no training pictures
     with files.lock(run / 'model'):
-        done = model_main(run, f'--checkpoint_dir={run / "model"}', '--eval_timeout', 0, '--alsologtostderr',
-                          module=('-m', 'object_detection.model_main_tf2'))
+        done = script(run, f'--checkpoint_dir={run / "model"}', '--eval_timeout', 0, '--alsologtostderr',
+                      module=('-m', 'object_detection.model_main_tf2'))
     assert done.returncode == 0, done.stderr
     assert 'ckpt-3, step 4' in done.stdout and 'DetectionBoxes_Precision/mAP@.50IOU' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 4) in events(run / 'model' / 'eval')
@@ -82,9 +92,9 @@ def test_a_checkpoint_from_elsewhere_is_not_recorded_as_ones_own(run, tmp_path):
     """ckpt-3 of another folder would stand in run.json for this model_dir's ckpt-3."""
     other = tmp_path / 'other'
     shutil.copytree(run / 'model', other)
-    done = subprocess.run([sys.executable, 'train_and_eval_tf2.py', '--model_dir', run / 'new', '--eval_timeout=0',
-                           '--pipeline_config_path', run / 'pipeline.config', '--checkpoint_dir', other / 'ckpt-2',
-                           '--eval_on_train_data'], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    done = in_process.run(train_and_eval_tf2.main, '--model_dir', run / 'new', '--eval_timeout=0',
+                          '--pipeline_config_path', run / 'pipeline.config', '--checkpoint_dir', other / 'ckpt-2',
+                          '--eval_on_train_data')
     assert done.returncode == 0, done.stderr
     assert 'eval: step 2, 5 pictures' in done.stdout and 'eval_train: step 2, 3 pictures' in done.stdout
     assert ('DetectionBoxes_Precision/mAP', 2) in events(run / 'new' / 'eval')
@@ -107,11 +117,8 @@ def zoo(trained, tmp_path_factory):
 
 
 def eval_only(run, *options, model='new'):
-    done = subprocess.run([sys.executable, 'train_and_eval_tf2.py', '--model_dir', run / model, '--eval_only',
-                           '--pipeline_config_path', run / 'pipeline.config', *options],
-                          cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert 'Traceback' not in done.stderr, done.stderr
-    return done
+    return in_process.run(train_and_eval_tf2.main, '--model_dir', run / model, '--eval_only',
+                          '--pipeline_config_path', run / 'pipeline.config', *options)
 
 
 def test_eval_only_evaluates_the_newest_checkpoint_of_model_dir(run):

@@ -20,7 +20,7 @@ from object_detection.runs import best
 from object_detection.runs.record import Record
 from object_detection.utils import files, phases
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import in_process, tiny
 from tests.support.phase_runs import events, run
 
 ROOT = Path(__file__).parents[2]
@@ -30,10 +30,14 @@ CALL = ('import sys; from object_detection.commands import train_and_eval_tf2 as
         'finally:\n    print(machine.peak_memory(), "tensorflow" in sys.modules, file=sys.stderr)')
 
 
+def arguments(folder, *options):
+    return ['--model_dir', str(folder / 'model'), '--pipeline_config_path', str(folder / 'pipeline.config'),
+            *map(str, options)]
+
+
 def start(folder, *options):
     """The script as a process; the last line of its stderr has its peak memory and whether it imported TensorFlow."""
-    command = [sys.executable, '-c', CALL, '--model_dir', str(folder / 'model'),
-               '--pipeline_config_path', str(folder / 'pipeline.config'), *map(str, options)]
+    command = [sys.executable, '-c', CALL, *arguments(folder, *options)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -78,8 +82,8 @@ def test_forty_steps_are_twenty_a_kill_and_the_rest(tmp_path):
     # A checkpoint left without evaluation by a kill is evaluated first; here nothing else is left to do.
     del record['ckpt-3']
     (model / 'run.json').write_text(json.dumps(written))
-    code, output, _ = finish(start(tmp_path, *options, '--eval_on_train_data', '--alert'))
-    assert code == 0 and 'eval_train: step 40, 3 pictures' in output
+    done = in_process.run(train_and_eval_tf2.main, *arguments(tmp_path, *options, '--eval_on_train_data', '--alert'))
+    assert done.returncode == 0 and 'eval_train: step 40, 3 pictures' in done.stdout, done.stderr
     assert set(json.loads((model / 'run.json').read_text())['checkpoints']['ckpt-3']) == {
         'step', 'eval', 'eval_train', 'interval'}
 
@@ -306,7 +310,7 @@ def test_records_with_some_unusable_boxes_are_warned_of(tmp_path, capsys):
 
 
 def test_damaged_pictures_are_named_once_in_all_phases(tmp_path):
-    """libjpeg prints a line about each, whenever it decodes it; here in 9 epochs and 3 evaluations."""
+    """libjpeg prints a line about each, whenever it decodes it; here in three epochs and an evaluation."""
     tiny.write(tmp_path)
 
     def damage(example, number):
@@ -314,7 +318,7 @@ def test_damaged_pictures_are_named_once_in_all_phases(tmp_path):
             example.encoded = example.encoded[:-60] + example.encoded[-50:]
 
     change_records(tmp_path / 'train.tfrecords', damage)
-    options = '--num_train_steps', 30, '--checkpoint_every_n', 10, '--eval_on_train_data'
+    options = '--num_train_steps', 8, '--eval_on_train_data', '--sample_1_of_n_eval_on_train_examples', 1
     code, output, errors = finish(start(tmp_path, *options))
     assert code == 0 and 'Corrupt JPEG' not in errors, errors
     told, = (line for line in output.splitlines() if 'JPEG is damaged' in line)

@@ -1,4 +1,7 @@
-"""train_t2.py: what it reports about a sound config, and about one with many mistakes."""
+"""train_t2.py: what it reports about a sound config, and about one with many mistakes.
+
+The first test's steps run in a process of their own, those of the others in the process of the test.
+"""
 import json
 
 import pytest
@@ -9,14 +12,16 @@ from demo import make_records
 from object_detection.commands import train_t2
 from object_detection.config import label_map, pipeline
 from object_detection.models import build
+from object_detection.utils import phases
 from object_detection.utils.errors import UserError
+from tests.support import in_process
 
 SMALL = '''model { ssd { image_resizer { fixed_shape_resizer { height: 64 width: 64 } } } }
            train_config { batch_size: 4 }'''
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, monkeypatch):
     """A folder with records, and a function that writes a pipeline.config for them and verifies it."""
     make_records.write_data_set(tmp_path, train=8, test=4, seed=0)
     sound = pipeline.read('models/demo/pipeline.config')
@@ -26,7 +31,8 @@ def project(tmp_path):
         reader.label_map_path = f'{tmp_path.as_posix()}/label_map.pbtxt'
         reader.tf_record_input_reader.input_path[:] = [f'{tmp_path.as_posix()}/{name}.tfrecords']
 
-    def verify(change=lambda changed: None, steps=2, *more):
+    def verify(change=lambda changed: None, steps=2, *more, worker=in_process.Worker):
+        monkeypatch.setattr(phases, 'Worker', worker)
         changed = type(sound)()
         changed.CopyFrom(sound)
         change(changed)
@@ -55,7 +61,7 @@ def fine_tune(prefix, kind):
 
 
 def test_a_sound_config_is_trained_and_evaluated_for_a_moment(project, capfd):
-    assert project(fine_tune(write_checkpoint(project, num_classes=1), 'detection')) == 0
+    assert project(fine_tune(write_checkpoint(project, num_classes=1), 'detection'), worker=phases.Worker) == 0
     said = capfd.readouterr().out
     assert 'train_input_reader: 8 records, 8 opened; boxes: cross 2, disc 2, star 2, triangle 2' in said
     assert 'eval_input_reader[0]: 4 records, 4 opened' in said

@@ -3,6 +3,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -13,17 +14,17 @@ from object_detection.evaluation.samples import samples
 from object_detection.training import screen
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import toy_backbone
 from tests.support.phase_runs import evaluated, events, run
 
 REFERENCE = Path(__file__).parents[3] / 'shared' / 'parity'
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory):
+def trained(toys, tmp_path_factory):
     """(model_dir, config) after two steps."""
     folder = tmp_path_factory.mktemp('trained')
-    config = tiny.write(folder).read_text().replace('use_moving_average: false', 'use_moving_average: true')
+    config = toy_backbone.ssd(folder).replace('use_moving_average: false', 'use_moving_average: true')
     run(folder / 'model', config, 2)
     return folder / 'model', config
 
@@ -66,16 +67,25 @@ def test_batches_do_not_change_the_numbers(trained, monkeypatch):
 
 
 def limit_memory(monkeypatch, images):
-    """Let TensorFlow run out of memory on more than `images` images at once."""
+    """Let TensorFlow run out of memory on more than `images` images at once.
+
+    It waits 10 s for memory before it gives up, so only a single image asks for more than there is; for several of them
+    TensorFlow raises the same error at once.
+    """
     trace = evaluator._traced
+
+    def take(count):
+        if count > max(images, 1):
+            raise MemoryError  # TensorFlow makes a ResourceExhaustedError of it
+        return np.int64(2 ** 45 * (count > images))
 
     def traced(model, add_regularization_loss, spec):
         run = trace(model, add_regularization_loss, spec)
 
         def limited(features, groundtruth):
-            too_many = tf.cast(tf.maximum(tf.shape(features['filename'])[0] - images, 0), tf.int64)
+            size = tf.numpy_function(take, [tf.shape(features['filename'])[0]], tf.int64)
             losses, detections = run(features, groundtruth)
-            too_large = tf.fill([too_many * 2 ** 45], losses['Loss/total_loss'][0])
+            too_large = tf.fill([size], losses['Loss/total_loss'][0])
             losses['Loss/total_loss'] += tf.reduce_sum(too_large)
             return losses, detections
         return tf.function(limited, input_signature=spec, autograph=False)
@@ -190,7 +200,7 @@ class TestReferenceRun:
             assert ours == pytest.approx(norm, rel=1e-3, abs=1e-4), key
 
 
-def test_broken_records_are_left_out_and_counted(trained, tmp_path):
+def test_broken_records_are_left_out_and_counted(trained, tmp_path, monkeypatch):
     """Batches of two: it is met after others have been evaluated. The numbers are those of the other pictures."""
     folder, config = trained
     path = tmp_path / 'test.tfrecords'
@@ -203,7 +213,7 @@ def test_broken_records_are_left_out_and_counted(trained, tmp_path):
     data[int(records.Records(path)._offsets[3]) + 500] ^= 1
     path.write_bytes(data)
     before = (folder.parent / 'test.tfrecords').as_posix()
-    config = config.replace('height: 64 width: 64', 'height: 1024 width: 1024')  # more than PIXELS_AT_ONCE / 2
+    monkeypatch.setattr(evaluator, 'PIXELS_AT_ONCE', 2 * 64 * 64)
     broken, others = (config.replace(before, file.as_posix()) for file in (path, path.with_stem('others')))
     log, found = evaluated(folder, broken, most_skipped=1)
     assert (found['pictures'], found['skipped']) == (4, 1) and list(log.of('skipped')[0]['records']) == ['3']

@@ -1,6 +1,8 @@
 """A .tflite finds what its SavedModel finds, and says of itself what programs on devices want to know."""
 import io
 import struct
+import subprocess
+import sys
 import zipfile
 
 import flatbuffers
@@ -42,6 +44,14 @@ def written(config, model, tmp_path_factory):
             files[key] = tflite.write(model, config, folder / str(len(files)), tflite.Options(**exact), source)
         return files[key]
     return write
+
+
+def test_the_interpreter_is_quiet(written):
+    """In a process of its own: LiteRT speaks of XNNPACK only the first time."""
+    code = ('import sys; from pathlib import Path; from object_detection.inference.lite import LiteRunner; '
+            'LiteRunner(Path(sys.argv[1]), {}); print("tensorflow" in sys.modules)')
+    done = subprocess.run([sys.executable, '-c', code, written()], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ('False\n', '')
 
 
 def assert_close(found, expected, score, box):

@@ -2,7 +2,8 @@
 import tensorflow as tf
 
 from object_detection.config import pipeline
-from object_detection.layers import core
+from object_detection.config.checks import extractors
+from object_detection.layers import core, feature_extractors
 from object_detection.layers.feature_extractors.base import FeatureExtractor, to_symmetric_range
 from object_detection.layers.feature_extractors.faster_rcnn import SplitBackbone
 from tests.support import parity, tiny
@@ -38,6 +39,21 @@ class ToySplitBackbone(SplitBackbone):
 
     def region_features(self, regions, training=False):
         return run(self.region_network, regions)[-1]
+
+
+def register(set_item):
+    """Call set_item(registry, 'toy', entry) for each registry of backbones, and of what configs must know of them."""
+    set_item(feature_extractors.SSD, 'toy', Toy)
+    set_item(feature_extractors.FASTER_RCNN, 'toy', ToySplitBackbone)
+    set_item(extractors.TYPES['ssd'], 'toy', extractors.Extractor('fpn', levels=(3, 4)))
+    set_item(extractors.TYPES['faster_rcnn'], 'toy', extractors.Extractor())
+
+
+def train_phase(report, stopping, **arguments):
+    """As train.train, for a process of its own: there nothing is registered."""
+    from object_detection.training import train
+    register(lambda registry, name, entry: registry.update({name: entry}))
+    return train.train(report, stopping, **arguments)
 
 
 def levels(first, last):

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from object_detection import checkpoints
-from object_detection.layers import core, feature_extractors
-from object_detection.training import train
+from object_detection.layers import core
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
 from tests.support import tiny, toy_backbone
@@ -20,9 +19,9 @@ SLOW = ('learning_rate_base: 0.05', 'learning_rate_base: 0.001')  # a large rate
 SLOW_WARMUP = ('warmup_learning_rate: 0.01', 'warmup_learning_rate: 0.0001')
 
 
-def write(folder, *changes):
+def write(folder, *changes, toy=False):
     folder.mkdir(exist_ok=True)
-    config = tiny.write(folder).read_text()
+    config = toy_backbone.ssd(folder) if toy else tiny.write(folder).read_text()
     for old, new in changes:
         assert old in config
         config = config.replace(old, new)
@@ -49,14 +48,14 @@ def compare(folder, config, steps, tolerance, accumulate=4, **arguments):
         np.testing.assert_allclose(other[key], value, rtol=0, atol=tolerance, err_msg=key)
 
 
-@pytest.mark.parametrize('changes', [[], [UNNORMALIZED, SLOW, SLOW_WARMUP]], ids=['normalized', 'sum'])
-def test_four_parts_of_two_are_a_batch_of_eight(changes, tmp_path):
-    compare(tmp_path, write(tmp_path, FROZEN, BATCH, *changes), 10, 1e-5)
+@pytest.mark.parametrize('changes, toy', [([], False), ([UNNORMALIZED, SLOW, SLOW_WARMUP], True)],
+                         ids=['normalized', 'sum'])
+def test_four_parts_of_two_are_a_batch_of_eight(changes, toy, toys, tmp_path):
+    compare(tmp_path, write(tmp_path, FROZEN, BATCH, *changes, toy=toy), 10, 1e-5)
 
 
-def test_samples_and_dropout_of_faster_rcnn_are_those_of_the_batch(tmp_path, monkeypatch):
+def test_samples_and_dropout_of_faster_rcnn_are_those_of_the_batch(toys, tmp_path):
     """Anchors, proposals and dropped values are drawn at random, for the whole batch whatever parts it comes in."""
-    monkeypatch.setitem(feature_extractors.FASTER_RCNN, 'toy', toy_backbone.ToySplitBackbone)
     config = toy_backbone.faster_rcnn(tmp_path, batch_size=4)
     config = config.replace('use_dropout: false', 'use_dropout: true').replace(
         'dropout_keep_probability: 1.0', 'dropout_keep_probability: 0.6')
@@ -83,13 +82,13 @@ def test_losses_that_count_for_themselves(which, tmp_path, monkeypatch):
         assert values[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 
-def test_parts_on_two_devices(tmp_path):
+def test_parts_on_two_devices(toys, tmp_path):
     """A process of its own, since logical devices must be set up before TensorFlow starts."""
-    config = write(tmp_path, FROZEN, BATCH, SLOW, SLOW_WARMUP)
+    config = write(tmp_path, FROZEN, BATCH, SLOW, SLOW_WARMUP, toy=True)
     whole, _ = run(tmp_path / 'whole', config, 4)
     log = Log()
     with phases.Worker() as worker:
-        outcome = worker.run(train.train, {
+        outcome = worker.run(toy_backbone.train_phase, {
             'config_text': config, 'model_dir': str(tmp_path / 'parts'), 'num_steps': 4, 'log_every_n': 1, 'cpus': 2,
             'accumulate': 2}, tmp_path / 'outcome.json', log)
     assert outcome.kind == phases.DONE, outcome.message
@@ -112,8 +111,8 @@ def test_moving_moments_follow_the_mean_of_the_parts(tmp_path):
     np.testing.assert_allclose(other[first], one[first], rtol=0, atol=1e-4 * moved)
 
 
-def test_a_resumed_run_in_parts_is_the_same_run(tmp_path):
-    config = write(tmp_path)
+def test_a_resumed_run_in_parts_is_the_same_run(toys, tmp_path):
+    config = write(tmp_path, toy=True)
     straight, _ = run(tmp_path / 'straight', config, 6, accumulate=2)
     first, _ = run(tmp_path / 'resumed', config, 3, accumulate=2)
     second, _ = run(tmp_path / 'resumed', config, 6, accumulate=2)
@@ -122,6 +121,6 @@ def test_a_resumed_run_in_parts_is_the_same_run(tmp_path):
         np.testing.assert_array_equal(weights(tmp_path / 'resumed')[key], value, key)
 
 
-def test_batches_that_cannot_be_divided(tmp_path):
+def test_batches_that_cannot_be_divided(toys, tmp_path):
     with pytest.raises(UserError, match=r'--accumulate 3: a batch of 4 pictures .*allowed: 1, 2, 4$'):
-        run(tmp_path / 'model', write(tmp_path), 1, accumulate=3)
+        run(tmp_path / 'model', write(tmp_path, toy=True), 1, accumulate=3)

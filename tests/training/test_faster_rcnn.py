@@ -7,15 +7,11 @@ from object_detection import checkpoints, records
 from object_detection.config import pipeline
 from object_detection.evaluation import evaluator
 from object_detection.export import saved_model
-from object_detection.layers import feature_extractors
 from object_detection.models import build
 from tests.support import tiny, toy_backbone
 from tests.support.phase_runs import Log, run
 
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch):
-    monkeypatch.setitem(feature_extractors.FASTER_RCNN, 'toy', toy_backbone.ToySplitBackbone)
+pytestmark = pytest.mark.usefixtures('toys')
 
 
 def test_a_resumed_run_is_the_same_run(tmp_path):

@@ -11,7 +11,7 @@ from object_detection.models import build
 from object_detection.training import mixed_precision, optimizer, step
 from object_detection.utils import machine, phases
 from object_detection.utils.errors import UserError
-from tests.support import model_parity, parity, tiny
+from tests.support import model_parity, parity, toy_backbone
 from tests.support.phase_runs import Log, run
 from tests.training import test_step
 
@@ -115,8 +115,8 @@ def test_a_step_that_overflows_changes_nothing_but_the_factor():
 
 
 @pytest.fixture(scope='module')
-def config(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp('tiny')).read_text()
+def config(toys, tmp_path_factory):
+    return toy_backbone.ssd(tmp_path_factory.mktemp('toy'))
 
 
 @pytest.mark.parametrize('precision', ['mixed_bfloat16', 'mixed_float16'])
@@ -149,20 +149,15 @@ def test_loss_scaling_in_parts_and_on_two_devices(config, tmp_path):
     in_parts, _ = run(tmp_path / 'parts', frozen, 3, precision='mixed_float16', accumulate=2)
     log = Log()
     with phases.Worker() as worker:
-        outcome = worker.run(step_phase, {'config_text': frozen, 'model_dir': str(tmp_path / 'two'), 'num_steps': 3,
-                                          'log_every_n': 1, 'cpus': 2, 'precision': 'mixed_float16'},
-                             tmp_path / 'outcome.json', log)
+        outcome = worker.run(toy_backbone.train_phase, {
+            'config_text': frozen, 'model_dir': str(tmp_path / 'two'), 'num_steps': 3, 'log_every_n': 1, 'cpus': 2,
+            'precision': 'mixed_float16'}, tmp_path / 'outcome.json', log)
     assert outcome.kind == phases.DONE, outcome.message
     assert in_parts.losses() == pytest.approx(whole.losses(), rel=5e-3)
     assert log.losses() == pytest.approx(whole.losses(), rel=5e-3)
     for name in ('whole', 'parts', 'two'):
         values = checkpoints.load(tmp_path / name).values
         assert (values[SCALE], values[GOOD]) == (2.**15, 3), name
-
-
-def step_phase(report, stopping, **arguments):
-    from object_detection.training import train
-    return train.train(report, stopping, **arguments)
 
 
 def test_a_float32_run_goes_on_in_float16_and_says_so(config, tmp_path):

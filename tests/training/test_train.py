@@ -11,13 +11,19 @@ from object_detection.config import paths
 from object_detection.training import train
 from object_detection.utils import phases
 from object_detection.utils.errors import UserError
-from tests.support import tiny
+from tests.support import tiny, toy_backbone
 from tests.support.phase_runs import Log, events, run
 
 
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
     return tiny.write(tmp_path_factory.mktemp('tiny')).read_text()
+
+
+@pytest.fixture(scope='module')
+def toy(toys, tmp_path_factory):
+    """For tests of how a phase ends."""
+    return toy_backbone.ssd(tmp_path_factory.mktemp('toy'))
 
 
 @pytest.fixture(scope='module')
@@ -66,14 +72,14 @@ def test_a_renamed_checkpoint_is_continued_above_its_number(straight, config, tm
     assert data == {'step': 9, 'checkpoint': str(tmp_path / 'ckpt-51'), 'trained': 0}
 
 
-def test_a_resume_from_a_checkpoint_without_the_state_of_the_optimizer_says_so(config, tmp_path):
+def test_a_resume_from_a_checkpoint_without_the_state_of_the_optimizer_says_so(toy, tmp_path):
     """The newest is damaged, and only the newest keeps that state."""
     for step in (2, 4):
-        log, _ = run(tmp_path, config, step, keep_optimizer=1)
+        log, _ = run(tmp_path, toy, step, keep_optimizer=1)
     assert log.of('slimmed') == [{'checkpoints': ['ckpt-2']}]  # ckpt-1 lost it in the first phase
     damaged = tmp_path / 'ckpt-3.index'
     damaged.write_bytes(damaged.read_bytes()[:100])
-    log, data = run(tmp_path, config, 5, keep_optimizer=1)
+    log, data = run(tmp_path, toy, 5, keep_optimizer=1)
     skipped, without = (warning['text'] for warning in log.of('warning'))
     assert 'skipped' in skipped and 'without the state of the optimizer, which only the newest' in without
     assert log.of('restored')[0]['step'] == 2 and data['step'] == 5 and data['checkpoint'] == str(tmp_path / 'ckpt-4')
@@ -92,15 +98,15 @@ def test_nothing_left_to_do(straight, config):
     assert data['trained'] == 0 and data['step'] == 8 and not log.of('saved')
 
 
-def test_two_devices_are_one(config, tmp_path):
+def test_two_devices_are_one(toy, tmp_path):
     """Runs in its own process: logical devices must be set up before TensorFlow starts. The learning rate is small,
     because a large one amplifies the rounding of sums in another order (0 at step 1, 4e-7 at 3, tenfold each later)."""
-    config = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 0.001').replace(
+    config = toy.replace('learning_rate_base: 0.05', 'learning_rate_base: 0.001').replace(
         'warmup_learning_rate: 0.01', 'warmup_learning_rate: 0.001')
     one, two = Log(), Log()
     train.train(one, lambda: False, config, str(tmp_path / 'one'), 8, log_every_n=1)
     with phases.Worker() as worker:
-        outcome = worker.run(train.train, {
+        outcome = worker.run(toy_backbone.train_phase, {
             'config_text': config, 'model_dir': str(tmp_path / 'two'), 'num_steps': 8, 'log_every_n': 1, 'cpus': 2},
             tmp_path / 'outcome.json', two)
     assert outcome.kind == phases.DONE
@@ -109,9 +115,9 @@ def test_two_devices_are_one(config, tmp_path):
         assert two.losses()[step] == pytest.approx(loss, rel=1e-5 if step < 4 else 1e-2), step
 
 
-def test_stops_when_asked_and_saves(config, tmp_path):
+def test_stops_when_asked_and_saves(toy, tmp_path):
     with pytest.raises(phases.Interrupted) as caught:
-        run(tmp_path, config, 8, after(4))
+        run(tmp_path, toy, 8, after(4))
     assert caught.value.data == {'step': 3, 'checkpoint': str(tmp_path / 'ckpt-2')}
     assert checkpoints.load(tmp_path).step == 3
 
@@ -122,15 +128,15 @@ def after(times):
     return lambda: next(answers, True)
 
 
-def test_a_stop_before_the_first_step(config, tmp_path):
+def test_a_stop_before_the_first_step(toy, tmp_path):
     """While the model is built: nothing is traced. While the step is traced: ckpt-1 is of this step already."""
     for times, kept in ((0, []), (1, ['ckpt-1'])):
         with pytest.raises(phases.Interrupted):
-            run(tmp_path, config, 8, after(times))
+            run(tmp_path, toy, 8, after(times))
         assert [path.name for path in paths.training_checkpoints(tmp_path)] == kept
 
 
-def test_a_stop_while_a_checkpoint_is_written(config, tmp_path, monkeypatch):
+def test_a_stop_while_a_checkpoint_is_written(toy, tmp_path, monkeypatch):
     asked, save = [], checkpoints.Manager.save
 
     def slow(manager):
@@ -139,13 +145,13 @@ def test_a_stop_while_a_checkpoint_is_written(config, tmp_path, monkeypatch):
         return save(manager)
     monkeypatch.setattr(checkpoints.Manager, 'save', slow)
     with pytest.raises(phases.Interrupted) as caught:
-        run(tmp_path, config, 8, lambda: bool(asked), checkpoint_every_n=2, to_the_end=True)
+        run(tmp_path, toy, 8, lambda: bool(asked), checkpoint_every_n=2, to_the_end=True)
     assert caught.value.data == {'step': 2, 'checkpoint': str(tmp_path / 'ckpt-2')}
     assert [path.name for path in paths.training_checkpoints(tmp_path)] == ['ckpt-2', 'ckpt-1']
 
 
-def test_a_loss_that_is_not_finite(config, tmp_path):
-    wild = config.replace('learning_rate_base: 0.05', 'learning_rate_base: 1e30').replace(
+def test_a_loss_that_is_not_finite(toy, tmp_path):
+    wild = toy.replace('learning_rate_base: 0.05', 'learning_rate_base: 1e30').replace(
         'warmup_learning_rate: 0.01', 'warmup_learning_rate: 1e30')
     with pytest.raises(phases.NotFinite, match=r'after step|loss of step \d is not finite') as caught:
         run(tmp_path, wild, 8)
@@ -153,32 +159,32 @@ def test_a_loss_that_is_not_finite(config, tmp_path):
     assert checkpoints.load(tmp_path).step == 0  # what came before is still there
 
 
-def test_out_of_memory(config, tmp_path, monkeypatch):
+def test_out_of_memory(toy, tmp_path, monkeypatch):
     def exhausted(*_):
         raise tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor with shape[4,64,64,32]')
     monkeypatch.setattr(train, 'trace_step', lambda *_: exhausted)
     with pytest.raises(phases.OutOfMemory, match=r'batch size 4 .*OOM when allocating'):
-        run(tmp_path, config, 8)
+        run(tmp_path, toy, 8)
 
 
-def test_full_disk(config, tmp_path, monkeypatch):
+def test_full_disk(toy, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, 'No space left on device', 'ckpt-2')
-    run(tmp_path, config, 1)
+    run(tmp_path, toy, 1)
     monkeypatch.setattr(checkpoints.Manager, 'save', full)
     with pytest.raises(OSError, match='No space left'):
-        run(tmp_path, config, 2)
+        run(tmp_path, toy, 2)
     assert checkpoints.load(tmp_path).step == 1
 
 
-def test_a_broken_picture_is_named(config, tmp_path):
-    source = Path(config.split('label_map_path: "')[1].split('/label_map')[0])
+def test_a_broken_picture_is_named(toy, tmp_path):
+    source = Path(toy.split('label_map_path: "')[1].split('/label_map')[0])
     for name in ('label_map.pbtxt', 'test.tfrecords'):
         shutil.copy(source / name, tmp_path)
     with records.Writer(str(tmp_path / 'train.tfrecords')) as writer:
         writer.write(records.Example(b'no picture', 60, 80, filename='dog 7.jpg').to_bytes())
     with pytest.raises(UserError, match=r'dog 7\.jpg'):
-        run(tmp_path / 'model', config.replace(source.as_posix(), tmp_path.as_posix()), 2)
+        run(tmp_path / 'model', toy.replace(source.as_posix(), tmp_path.as_posix()), 2)
 
 
 def test_batch_that_cannot_be_divided(config, tmp_path):
@@ -212,9 +218,9 @@ def spoil(folder, *numbers):
     path.write_bytes(data)
 
 
-def test_broken_records_are_skipped_up_to_a_number(tmp_path):
+def test_broken_records_are_skipped_up_to_a_number(toys, tmp_path):
     """A run that finds them on its way is the same as one that knows of them from the beginning."""
-    text = tiny.write(tmp_path).read_text()
+    text = toy_backbone.ssd(tmp_path)
     spoil(tmp_path, 2, 11)
     found, _ = run(tmp_path / 'found', text, 4, most_skipped=2)
     skipped = {index: reason for values in found.of('skipped') for index, reason in values['records'].items()}
@@ -229,8 +235,8 @@ def test_broken_records_are_skipped_up_to_a_number(tmp_path):
     assert 'wrong checksum' in str(error.value) and '--skip_bad_records' not in str(error.value)
 
 
-def test_a_broken_record_in_a_loop_of_steps_ends_the_phase_that_reported_it(tmp_path):
-    text = tiny.write(tmp_path).read_text()
+def test_a_broken_record_in_a_loop_of_steps_ends_the_phase_that_reported_it(toys, tmp_path):
+    text = toy_backbone.ssd(tmp_path)
     log = Log()
 
     def report(event, /, **values):
@@ -245,6 +251,6 @@ def test_a_broken_record_in_a_loop_of_steps_ends_the_phase_that_reported_it(tmp_
     assert data['step'] == 9
 
 
-def test_the_learning_rate_is_multiplied(config, tmp_path):
-    log, _ = run(tmp_path, config, 1, learning_rate_factor=.25)
+def test_the_learning_rate_is_multiplied(toy, tmp_path):
+    log, _ = run(tmp_path, toy, 1, learning_rate_factor=.25)
     assert log.of('log')[0]['values']['learning_rate'] == pytest.approx(.25 * (.01 + .04 / 10))

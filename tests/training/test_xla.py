@@ -9,7 +9,7 @@ import tensorflow as tf
 from object_detection import checkpoints, records
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.samplers import BalancedSampler
-from object_detection.layers import core, feature_extractors
+from object_detection.layers import core
 from object_detection.models.faster_rcnn import regions
 from object_detection.training.monitor import Monitor
 from object_detection.utils import phases, tracing
@@ -18,19 +18,14 @@ from tests.support import tiny, toy_backbone
 from tests.support.phase_runs import Log, run
 from tests.training import test_center_net_keypoints, test_mask_rcnn
 
+pytestmark = pytest.mark.usefixtures('toys')
 SLOW = ('learning_rate_base: 0.05', 'learning_rate_base: 0.001'), ('warmup_learning_rate: 0.01',
                                                                   'warmup_learning_rate: 0.0001')
 
 
-@pytest.fixture(autouse=True)
-def toys(monkeypatch):
-    monkeypatch.setitem(feature_extractors.FASTER_RCNN, 'toy', toy_backbone.ToySplitBackbone)
-    monkeypatch.setitem(feature_extractors.SSD, 'toy', toy_backbone.Toy)
-
-
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp('tiny')).read_text()
+    return toy_backbone.ssd(tmp_path_factory.mktemp('toy'))
 
 
 def weights(folder):
@@ -136,17 +131,13 @@ def test_upsampling():
 
 def test_what_xla_cannot_compile(config, tmp_path):
     with phases.Worker() as worker:
-        outcome = worker.run(phase, {'config_text': config, 'model_dir': str(tmp_path), 'num_steps': 1, 'cpus': 2,
-                                     'xla': True}, tmp_path / 'outcome.json', Log())
+        outcome = worker.run(toy_backbone.train_phase, {
+            'config_text': config, 'model_dir': str(tmp_path), 'num_steps': 1, 'cpus': 2, 'xla': True},
+            tmp_path / 'outcome.json', Log())
     assert outcome.kind == phases.BAD_INPUT
     assert '--xla: compiles the step of one device, and there are 2' in outcome.message
     with pytest.raises(UserError, match='--xla: needs images of one size'):
         run(tmp_path, toy_backbone.faster_rcnn(tmp_path, toy_backbone.ANY_SIZE, batch_size=1), 1, xla=True)
-
-
-def phase(report, stopping, **arguments):
-    from object_detection.training import train
-    return train.train(report, stopping, **arguments)
 
 
 def test_a_loop_of_steps_is_the_same_run(config, tmp_path):

@@ -75,8 +75,11 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     args.add_switch(group, 'equalcounts', 'take as many pictures of each label as the rarest label has')
     add('--group_by', type=pattern, metavar='REGEX',
         help='keep pictures whose paths have the same match (of the parentheses, if any) in the same subset')
-    add('--shards', type=args.positive_int, default=1, metavar='N',
-        help='number of files for the training records, at most one per picture')
+    sharding = group.add_mutually_exclusive_group()
+    sharding.add_argument('--shards', type=args.positive_int, default=1, metavar='N',
+                          help='number of files for the training records, at most one per picture')
+    sharding.add_argument('--shard_size', type=args.size, metavar='SIZE',
+                          help='size of each file of records, of all subsets: 200MB, for example')
     add('--seed', type=int, default=0, metavar='N', help='of the random choice and split')
     parser.add_argument('--pipeline_config_path', type=Path, metavar='FILE',
                         help='of the model to train: the report compares the boxes with its anchors')
@@ -84,7 +87,10 @@ def parse(argv: Sequence[str] | None) -> dict[str, Any]:
                         help='SavedModel of a detector trained on this data set: the report shows where it contradicts '
                         'the boxes (overlooked, swapped, badly placed), and label_errors.json lists them to correct')
     parser.add_argument('--workers', type=args.positive_int, default=os.cpu_count() or 1, metavar='N',
-                        help='processes that read pictures')
+                        help='processes that read pictures and write records')
+    parser.add_argument('--scheduler', metavar='ADDRESS',
+                        help='of a Dask scheduler, such as tcp://head:8786, whose workers do that instead, and run the '
+                        'detector; they see --dataset and --output under the same paths (docs/data.md)')
     values = vars(parser.parse_args(argv))
     values |= {'coco_class': tuple(values['coco_class']), 'annotations': tuple(values['annotations'] or ())}
     if values['dataset'].is_file():

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from object_detection.config.checks import Finding, hint, warning
 from object_detection.doctor.data import Split
 from object_detection.preparation import duplicates
+from object_detection.preparation.reading import hashes
 
 FEW_TO_LEARN, FEW_TO_MEASURE = 20, 5  # boxes of a class
 DISTANCE = 6  # bits in which perceptual hashes of near duplicates differ, as in prepare_data.py
@@ -62,7 +63,7 @@ def _copies(training: Split, evaluation: Split) -> Iterator[Finding]:
     pictures = [*training.pictures, *evaluation.pictures]
     if not pictures:
         return
-    for picture, value in zip(pictures, duplicates.hashes([picture.thumbnail for picture in pictures])):
+    for picture, value in zip(pictures, hashes([picture.thumbnail for picture in pictures])):
         picture.hash = value
     groups = duplicates.group(pictures, DISTANCE).tolist()
     count = len(training.pictures)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from object_detection.preparation.manifest import Box, Picture, parse_detections
 from object_detection.preparation.options import Options
+from object_detection.preparation.table import select
 
 Detection = Sequence[float]  # [ymin, xmin, ymax, xmax, score, class id], box normalized to 0..1
 CLOSE_SCORE = 0.1  # a second candidate whose score is at most this much lower may be the better one
@@ -28,7 +29,7 @@ class Annotation:
     unclear: bool = False
 
 
-def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], detections: Mapping[str, str],
+def decide(pictures: Sequence[Picture], annotations: Mapping[str, Annotation], detections: Mapping[str, str],
            names: Mapping[int, str], classes: Set[int] | None, options: Options) -> None:
     """Give boxes to the pictures without a verdict, in place.
 
@@ -36,29 +37,33 @@ def decide(pictures: Iterable[Picture], annotations: Mapping[str, Annotation], d
     annotations: {path: Annotation}; they win. detections: {jpg_sha256: JSON text of a list of Detections, best first}.
     names: {class id: name} of the detector. classes: ids of the classes that a box may have; None for all.
     """
-    pictures = [picture for picture in pictures if not picture.verdict]
-    detected = {picture.path: parse_detections(detections[picture.jpg_sha256]) for picture in pictures
-                if picture.jpg_sha256 in detections}
-    expected = _expected_classes(pictures, detected, names, options.min_score)
+    pictures = select(pictures, lambda picture: not picture.verdict)
+    expected = _expected_classes(pictures, detections, names, options.min_score)
     for picture in pictures:
         if picture.background:
             continue
         annotation = annotations.get(picture.path)
-        if annotation:
+        if annotation and annotation.findings:
             picture.review += annotation.findings
         if annotation and annotation.boxes is not None:
-            picture.boxes = annotation.boxes
+            boxes = annotation.boxes
         elif options.boxes == 'whole':
-            picture.boxes = [Box(0.0, 0.0, 1.0, 1.0, picture.label, None, 'whole')]
+            boxes = [Box(0.0, 0.0, 1.0, 1.0, picture.label, None, 'whole')]
         else:
-            candidates = detected.get(picture.path, [])
+            candidates = _candidates(picture, detections)
             allowed = [detection for detection in candidates if classes is None or detection[5] in classes]
-            picture.boxes = _from_detections(allowed, picture.label, options)
+            boxes = _from_detections(allowed, picture.label, options)
             picture.review += _doubts(candidates, allowed, expected.get(picture.label), names, options)
-        if not picture.boxes and (not options.negatives or (annotation and annotation.unclear)):
+        picture.boxes = boxes
+        if not boxes and (not options.negatives or (annotation and annotation.unclear)):
             annotated = annotation and annotation.boxes is not None
             picture.verdict = 'no box'
             picture.reason = annotation.reason if annotation and annotated else NONE_FOUND
+
+
+def _candidates(picture, detections):
+    text = detections.get(picture.jpg_sha256)
+    return parse_detections(text) if text else []
 
 
 def needs_detector(picture: Picture, annotations: Mapping[str, Annotation]) -> bool:
@@ -94,20 +99,20 @@ def one_per_object(detections: Iterable[Detection]) -> list[Detection]:
     return kept
 
 
-def _expected_classes(pictures, detected, names, min_score) -> dict[str, int]:
+def _expected_classes(pictures, detections, names, min_score) -> dict[str, int]:
     """Return {label: class id} that its pictures should show: the class of that name, else what most of them show."""
     ids = {name.casefold(): number for number, name in names.items()}
-    best: dict[str, list[int]] = {}
-    for picture in pictures:
-        candidates = detected.get(picture.path)
+    best: dict[str, Counter[int]] = {}
+    for picture in pictures if detections else ():
+        candidates = _candidates(picture, detections)
         if candidates and candidates[0][4] >= min_score:
-            best.setdefault(picture.label, []).append(candidates[0][5])
+            best.setdefault(picture.label, Counter())[candidates[0][5]] += 1
     expected = {}
     for label, classes in best.items():
-        (common, count), = Counter(classes).most_common(1)
+        (common, count), = classes.most_common(1)
         if label.casefold() in ids:
             expected[label] = ids[label.casefold()]
-        elif 2 * count > len(classes):
+        elif 2 * count > classes.total():
             expected[label] = common
     return expected
 

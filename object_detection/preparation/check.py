@@ -16,6 +16,7 @@ from object_detection.preparation.detections import Detections, saved_model
 from object_detection.preparation.label_errors import KINDS, Finding, check
 from object_detection.preparation.manifest import Manifest, Picture, parse_detections
 from object_detection.preparation.options import Options
+from object_detection.preparation.workers import Workers
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -26,13 +27,13 @@ FILE = 'label_errors.json'
 class Checker:
     """Holds boxes against the detector that --check names; made early, so that mistakes show before any work."""
 
-    def __init__(self, labels: Sequence[str], options: Options, manifest: Manifest,
+    def __init__(self, labels: Sequence[str], options: Options, manifest: Manifest, workers: Workers,
                  stack: contextlib.ExitStack) -> None:
         """stack: ends the detector's process when it closes."""
         assert options.check
         folder = saved_model(options.check, '--check')
         self._labels, self._options, self._manifest = labels, options, manifest
-        self._detections = Detections(folder, options, manifest, stack, KEPT, stretch=False)
+        self._detections = Detections(folder, options, manifest, workers, stack, KEPT, stretch=False)
         self._names = matching(trained_names(folder), labels, folder)
         self._refuse_to_overwrite()
 

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from object_detection.config import label_map
-from object_detection.preparation.detector import ASPECT_STEP, KEPT, SIDES, Detector
+from object_detection.preparation.columns import Index
+from object_detection.preparation.detector import ASPECT_STEP, KEPT, SIDES, Detector, OnWorkers, OwnProcess
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import Options
+from object_detection.preparation.table import select
+from object_detection.preparation.workers import Workers
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 from object_detection.utils.files import existing_dir, missing
@@ -33,23 +36,25 @@ class Detections:
     detector: the running Detector, None before `start`. names: {class id: name}.
     """
 
-    def __init__(self, folder: Path | None, options: Options, manifest: Manifest, stack: contextlib.ExitStack,
-                 kept: int = KEPT, stretch: bool = True) -> None:
+    def __init__(self, folder: Path | None, options: Options, manifest: Manifest, workers: Workers,
+                 stack: contextlib.ExitStack, kept: int = KEPT, stretch: bool = True) -> None:
         """folder: of the SavedModel; None: nothing is ever detected. stack: ends the detector's process when it closes.
 
         kept: detections per picture. stretch: see Detector.
         """
         self._folder, self._options, self._manifest, self._stack = folder, options, manifest, stack
+        self._workers = workers
         self._kept, self._stretch = kept, stretch
         self.detector: Detector | None = None
         self.names = class_names(folder) if folder else {}
         self._digest = digest(folder, kept, stretch) if folder else ''
 
     def start(self) -> None:
-        """Start the detector's process, which loads the model while pictures are read."""
+        """Start the detector; one in a process of its own loads the model while pictures are read."""
         if self._folder and not self.detector:
+            settings = self._folder, self._options.detector_batch, self._kept, self._stretch
             self.detector = self._stack.enter_context(
-                Detector(self._folder, self._options.detector_batch, self._kept, self._stretch))
+                OnWorkers(self._workers, *settings) if self._workers.shared else OwnProcess(*settings))
 
     def detect(self, pictures: Sequence[Picture]) -> None:
         """Run the detector on the pictures that it has not seen yet; UserError if there are some but no detector."""
@@ -58,19 +63,22 @@ class Detections:
                 raise UserError(f'{len(pictures)} pictures have no box, {pictures[0].path} for example: {BOX_SOURCES}')
             return
         known = self.by_picture()
-        new = {picture.jpg_sha256: picture for picture in pictures if picture.jpg_sha256 not in known}
-        if not new:
+        unknown = select(pictures, lambda picture: picture.jpg_sha256 not in known)
+        again = {i for rows in Index(len(unknown), lambda i: unknown[i].jpg_sha256).repeated() for i in rows[1:]}
+        numbers = iter(range(len(unknown)))
+        new = select(unknown, lambda _: next(numbers) not in again)
+        if not len(new):
             return
         self.start()
         assert self.detector
         with console.progress('loading the detector'):
             self.detector.ready()
         with console.progress('detecting', len(new), 'pictures') as bar:
-            for batch in self.detector.detect(list(new.values()), self._options.output):
+            for batch in self.detector.detect(new, self._options.output):
                 self._manifest.keep_detections(self._digest, batch)
                 bar.update(self.detector.pictures, busy=f'{self.detector.utilization:.0%}')
 
-    def by_picture(self) -> dict[str, str]:
+    def by_picture(self) -> Mapping[str, str]:
         """Return {jpg_sha256: JSON text}, see Manifest.detections."""
         return self._manifest.detections(self._digest) if self._folder else {}
 

@@ -1,47 +1,36 @@
-"""Exact and near duplicates, found among 100,000 pictures in seconds.
+"""Exact and near duplicates, found among 10,000,000 pictures in minutes.
 
 Two pictures are the same if their files are equal, or if their perceptual hashes differ in at most `distance` of 64
-bits and their 16x16 thumbnails agree. Hashes are cut into distance + 1 bands: two hashes that differ in `distance` bits
-have at least one band in common (pigeonhole principle), so only pictures that share a band are compared, by numpy.
+bits and their 16x16 thumbnails agree. Hashes are cut into distance + m bands: two hashes that differ in `distance` bits
+have at least m bands in common (pigeonhole principle), so only pictures that share m bands are compared, by numpy, once
+for each choice of m bands (multi-index hashing; Manku, Jain, Das Sarma 2007). More bands in common mean more sorting
+and fewer comparisons; m grows with the number of pictures, so that the time grows little faster than it.
 """
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from object_detection.preparation.boxes import Annotation, iou
+from object_detection.preparation.columns import Index, runs
 from object_detection.preparation.manifest import Picture
 from object_detection.preparation.reading import THUMBNAIL
+from object_detection.preparation.table import select
 from object_detection.utils import regex
 
 THUMBNAIL_BYTES = THUMBNAIL * THUMBNAIL * 3
-LOW = 8  # frequencies of the hash in each direction
-FLATTEST = 4.0  # gray levels, standard deviation; below (a wall, a blank page) all bits of a hash are noise
-GRAY = np.array([0.299, 0.587, 0.114])
-# [LOW, THUMBNAIL]: the lowest frequencies of the discrete cosine transform.
-_DCT = np.cos(np.pi / THUMBNAIL * (np.arange(THUMBNAIL) + 0.5) * np.arange(LOW)[:, None])
 # Largest difference, of 255, between the thumbnails of copies. Photographs resized to a quarter and saved with quality
 # 40 differ by 11 from their original; drawings of different things with equal hashes by 33 and more.
 COLOR_DIFFERENCE = 20
 PAIRS_AT_ONCE = 1 << 16
+COLORS_AT_ONCE = 1 << 14  # pairs of thumbnails in memory
+MOST_COMMON = 4  # bands that near hashes are required to have in common
+SORTING, COMPARING = 60, 30  # nanoseconds for each hash, and for each pair of them
 SAME_BOX = 0.5  # IoU from which boxes on two copies of a picture are the same
 
 
-def hashes(thumbnails: Sequence[bytes]) -> list[int | None]:
-    """Return the perceptual hashes of thumbnails (16x16 RGB) as signed 64-bit integers; None for flat pictures.
-
-    The hash is pHash (Zauner 2010): which of the 8x8 lowest DCT coefficients of the gray picture are above their
-    median. Resizing and recompression change few of them.
-    """
-    gray = np.frombuffer(b''.join(thumbnails), np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL, 3) @ GRAY
-    low = (_DCT @ gray @ _DCT.T).reshape(len(gray), LOW * LOW)
-    median = np.median(low[:, 1:], axis=1, keepdims=True)  # without the mean brightness, an outlier
-    bits = np.packbits(low > median, axis=1).view('>i8')[:, 0]
-    return [value if deviation >= FLATTEST else None
-            for value, deviation in zip(bits.tolist(), gray.std(axis=(1, 2)).tolist())]
-
-
-def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = False,
+def find(pictures: Sequence[Picture], distance: int | None, keep_near: bool = False,
          annotations: Mapping[str, Annotation] | None = None, parts: Mapping[str, str] | None = None) -> None:
     """Give verdicts to duplicates and conflicts among pictures without a verdict, and set their `group`, in place.
 
@@ -56,12 +45,13 @@ def find(pictures: Iterable[Picture], distance: int | None, keep_near: bool = Fa
         parts: {path: subset} of a split that is kept.
     """
     annotations, parts = annotations or {}, parts or {}
-    pictures = [picture for picture in pictures if not picture.verdict]
-    groups: dict[int, list[Picture]] = {}
-    for picture, root in zip(pictures, group(pictures, distance)):
-        groups.setdefault(root, []).append(picture)
-    for members in groups.values():
-        members.sort(key=lambda picture: _best_first(picture, annotations))
+    pictures = select(pictures, lambda picture: not picture.verdict)
+    for rows in runs(group(pictures, distance)):
+        if len(rows) == 1:
+            only = pictures[rows[0]]
+            only.group = only.sha256
+            continue
+        members = sorted((pictures[i] for i in rows), key=lambda picture: _best_first(picture, annotations))
         name = min(member.sha256 for member in members)
         for member in members:
             member.group = name
@@ -76,73 +66,177 @@ def bind(pictures: Sequence[Picture], pattern: str) -> None:
 
     The match is the text in the pattern's parentheses, or all of it if there are none.
     """
-    parents = np.arange(len(pictures))
-    first: dict[tuple, int] = {}
+    sets = Sets(len(pictures))
     found = regex.search(pattern, [picture.path for picture in pictures], '--group_by')
-    for i, (picture, match) in enumerate(zip(pictures, found)):
-        _union(parents, first.setdefault(('group', picture.group), i), i)
-        if match is not None:
-            _union(parents, first.setdefault(('match', match), i), i)
-    names = [picture.group for picture in pictures]
-    for i, picture in enumerate(pictures):
-        picture.group = names[_root(parents, i)]
+    for key in (lambda i: pictures[i].group), (lambda i: (found[i],) if found[i] is not None else i):
+        for rows in Index(len(pictures), key).repeated():
+            for i in rows[1:]:
+                sets.join(rows[0], i)
+    for picture, root in zip(pictures, sets.roots().tolist()):
+        picture.group = pictures[root].group
 
 
 def group(pictures: Sequence[Picture], distance: int | None) -> np.ndarray:
     """Return group numbers [len(pictures)]: pictures with the same number are the same. distance: as in `find`."""
-    parents = np.arange(len(pictures))
-    first: dict[str, int] = {}
-    for i, picture in enumerate(pictures):
-        first.setdefault(picture.sha256, i)
-        parents[i] = first[picture.sha256]
+    sets = Sets(len(pictures))
+    alone = np.ones(len(pictures), bool)  # the first of each file
+    for rows in Index(len(pictures), lambda i: pictures[i].sha256).repeated():
+        sets.parents[rows], alone[rows[1:]] = rows[0], False
     if distance is None:
-        return parents
-    nodes = np.array([i for i in first.values() if pictures[i].hash is not None], np.int64)
-    hashes = np.array([pictures[i].hash for i in nodes], np.int64).view(np.uint64)
-    colors = np.frombuffer(b''.join(pictures[i].thumbnail for i in nodes), np.uint8).reshape(-1, THUMBNAIL_BYTES)
-    leaders = []
-    for leader, alike in _equal(hashes, colors):
-        leaders.append(leader)
-        for other in alike:
-            _union(parents, nodes[leader], nodes[other])
-    nodes, hashes, colors = nodes[leaders], hashes[leaders], colors[leaders]
+        return sets.parents
+    hashes = np.zeros(len(pictures), np.int64)
+    for i in np.flatnonzero(alone).tolist():
+        value = pictures[i].hash
+        hashes[i], alone[i] = value or 0, value is not None
+    nodes = np.flatnonzero(alone)
+    join_near(sets, nodes, hashes[nodes].view(np.uint64), distance,
+              lambda rows: np.frombuffer(b''.join(pictures[i].thumbnail for i in rows.tolist()),
+                                         np.uint8).reshape(-1, THUMBNAIL_BYTES))
+    return sets.roots()
+
+
+class Sets:
+    """Disjoint sets of the numbers below `count`, at first each in a set of its own; the least of a set is its root."""
+
+    def __init__(self, count: int) -> None:
+        self.parents = np.arange(count)
+
+    def root(self, i: int) -> int:
+        parents = self.parents
+        while parents[i] != i:
+            parents[i] = parents[parents[i]]
+            i = int(parents[i])
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        i, j = self.root(i), self.root(j)
+        self.parents[max(i, j)] = min(i, j)
+
+    def roots(self, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Return the roots of many numbers at once, None for all."""
+        roots = self.parents if numbers is None else self.parents[numbers]
+        while ((above := self.parents[roots]) != roots).any():
+            roots = above
+        return roots
+
+
+def join_near(sets: Sets, nodes: np.ndarray, hashes: np.ndarray, distance: int,
+              colors: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Join the sets of pictures whose hashes are near and whose thumbnails agree.
+
+    Args:
+        nodes: int64 [n], their numbers in `sets`.
+        hashes: uint64 [n].
+        distance: bits by which hashes may differ.
+        colors: returns the thumbnails, uint8 [k, THUMBNAIL_BYTES], of k of the nodes. They are not kept.
+    """
+    leaders = np.ones(len(nodes), bool)
+    order = np.argsort(hashes, kind='stable')
+    equal = hashes[order]
+    for start, end in _runs(equal):
+        for leader, alike in _equal(order[start:end], lambda rows: colors(nodes[rows])):
+            leaders[alike] = False
+            for other in alike.tolist():
+                sets.join(int(nodes[leader]), int(nodes[other]))
+    del order, equal
+    nodes, hashes = nodes[leaders], hashes[leaders]
     for a, b in near_pairs(hashes, distance):
-        same = _same_colors(colors[a], colors[b])
-        for i, j in zip(nodes[a[same]].tolist(), nodes[b[same]].tolist()):
-            _union(parents, i, j)
-    return np.array([_root(parents, i) for i in range(len(pictures))])
+        apart = sets.roots(nodes[a]) != sets.roots(nodes[b])
+        for start in range(0, int(apart.sum()), COLORS_AT_ONCE):
+            one, other = (nodes[side[apart][start:start + COLORS_AT_ONCE]] for side in (a, b))
+            rows, places = np.unique(np.concatenate([one, other]), return_inverse=True)
+            shown = colors(rows)
+            same = _same_colors(shown[places[:len(one)]], shown[places[len(one):]])
+            for i, j in zip(one[same].tolist(), other[same].tolist()):
+                sets.join(i, j)
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield index arrays (a, b) of all pairs of hashes, uint64 [n], that differ in at most `distance` bits.
-
-    A pair may occur several times.
-    """
-    bands = distance + 1
+    """Yield index arrays (a, b) of all pairs of hashes, uint64 [n], that differ in at most `distance` bits, once."""
+    count = len(hashes)
+    common = min(range(1, MOST_COMMON + 1), key=lambda common: _cost(count, distance, common))
+    bands = distance + common
     edges = [64 * band // bands for band in range(bands + 1)]
-    for low, high in itertools.pairwise(edges):
-        band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
-        order = np.argsort(band, kind='stable')
-        _, starts, counts = np.unique(band[order], return_index=True, return_counts=True)
-        for a, b in _pairs(starts[counts > 1], counts[counts > 1]):
+    masks = [np.uint64(((1 << high - low) - 1) << low) for low, high in itertools.pairwise(edges)]
+    index_bits = max(count - 1, 1).bit_length()
+    for chosen in itertools.combinations(range(bands), common):
+        # One number holds what the bands have, as far as there is room, and the index: it sorts fast.
+        key = _gather(hashes, [edges[band:band + 2] for band in chosen], 64 - index_bits)
+        key <<= np.uint64(index_bits)
+        key |= np.arange(count, dtype=np.uint64)
+        key.sort()
+        order = (key & np.uint64((1 << index_bits) - 1)).astype(np.int64)
+        key >>= np.uint64(index_bits)
+        starts, ends = _bounds(key)
+        del key
+        for a, b in _pairs(starts, ends - starts):
             a, b = order[a], order[b]
-            near = np.bitwise_count(hashes[a] ^ hashes[b]) <= distance
+            differ = hashes[a] ^ hashes[b]
+            near = np.bitwise_count(differ) <= distance
             if near.any():
-                yield a[near], b[near]
+                a, b, differ = a[near], b[near], differ[near]
+                first = _first_common(differ, masks, common) == sum(1 << band for band in chosen)
+                yield a[first], b[first]
 
 
-def _equal(hashes, colors):
-    """Yield (i, the others with the same hash and thumbnail as i).
+def _cost(count, distance, common):
+    """Return about how many nanoseconds near_pairs takes if hashes have `common` of their bands in common."""
+    bands = distance + common
+    pairs = count ** 2 / 2 / 2 ** (64 * common // bands)
+    return math.comb(bands, common) * (SORTING * count + COMPARING * pairs)
+
+
+def _gather(hashes, ranges, room):
+    """Return the bits of the ranges (low, high) of hashes side by side, at most `room` of them, the first first."""
+    key, used = np.zeros(len(hashes), np.uint64), 0
+    for low, high in ranges:
+        bits = min(high - low, room - used)
+        key |= (hashes >> np.uint64(low) & np.uint64((1 << bits) - 1)) << np.uint64(used)
+        used += bits
+    return key
+
+
+def _first_common(differ, masks, common):
+    """Return bit sets of the first `common` bands in which pairs, of which `differ` has the other bits, are equal."""
+    found, sets = np.zeros(len(differ), np.int64), np.zeros(len(differ), np.int64)
+    for band, mask in enumerate(masks):
+        equal = ((differ & mask) == 0) & (found < common)
+        sets |= equal.astype(np.int64) << band
+        found += equal
+    return sets
+
+
+def _bounds(values):
+    """Return (starts, ends) of the runs of equal values, of two and more, in sorted ones."""
+    edges: np.ndarray = np.flatnonzero(values[1:] != values[:-1]) + 1
+    starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(values)]])
+    long = ends - starts > 1
+    return starts[long], ends[long]
+
+
+def _runs(values) -> Iterator[tuple[int, int]]:
+    starts, ends = _bounds(values)
+    return zip(starts.tolist(), ends.tolist())
+
+
+def _equal(run, colors):
+    """Yield (i, the later ones with the same thumbnail) for the first of each thumbnail in a run of equal hashes.
 
     Each index occurs once, so that 20,000 frames of one scene cost 20,000 comparisons.
     """
-    order = np.argsort(hashes, kind='stable')
-    ends: np.ndarray = np.flatnonzero(np.diff(hashes[order])) + 1
-    for run in np.split(order, ends):
-        while len(run):
-            same = _same_colors(colors[run[0]], colors[run])
-            yield run[0], run[1:][same[1:]]
-            run = run[~same]
+    leaders: list[tuple[int, np.ndarray]] = []
+    for start in range(0, len(run), COLORS_AT_ONCE):
+        rows = run[start:start + COLORS_AT_ONCE]
+        shown = colors(rows)
+        for leader, color in leaders:
+            same = _same_colors(color, shown)
+            yield leader, rows[same]
+            rows, shown = rows[~same], shown[~same]
+        while len(rows):
+            same = _same_colors(shown[0], shown)
+            yield int(rows[0]), rows[1:][same[1:]]
+            leaders.append((int(rows[0]), shown[0].copy()))
+            rows, shown = rows[~same], shown[~same]
 
 
 def _pairs(starts, counts):
@@ -151,7 +245,7 @@ def _pairs(starts, counts):
         longer = counts > step
         starts, counts = starts[longer], counts[longer]
         a: np.ndarray = np.repeat(starts - np.concatenate([[0], np.cumsum(counts - step)[:-1]]), counts - step)
-        a = a + np.arange(len(a))
+        a += np.arange(len(a))
         for i in range(0, len(a), PAIRS_AT_ONCE):
             part = a[i:i + PAIRS_AT_ONCE]
             yield part, part + step
@@ -159,18 +253,6 @@ def _pairs(starts, counts):
 
 def _same_colors(a, b):
     return np.abs(a.astype(np.int16) - b).max(axis=-1) <= COLOR_DIFFERENCE
-
-
-def _root(parents, i):
-    while parents[i] != i:
-        parents[i] = parents[parents[i]]
-        i = parents[i]
-    return i
-
-
-def _union(parents, i, j):
-    i, j = _root(parents, i), _root(parents, j)
-    parents[max(i, j)] = min(i, j)
 
 
 def _best_first(picture, annotations):
@@ -219,7 +301,7 @@ def _keep_best(members, keep_near, annotations):
         member.verdict = 'duplicate'
         member.reason = f'{"equal to" if equal else "nearly the same as"} {kept.path}'
         if differ:
-            kept.review.append(f'other boxes are drawn on {member.path}, which is equal and left out')
+            kept.review += [f'other boxes are drawn on {member.path}, which is equal and left out']
 
 
 def _drawn_differently(left_out, kept):

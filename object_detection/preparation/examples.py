@@ -1,68 +1,168 @@
-"""Write the records: one tf.train.Example for each picture that is in, with its boxes."""
+"""Write the records: one tf.train.Example for each picture that is in, with its boxes, in files that workers write."""
 import contextlib
+import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from object_detection import records
 from object_detection.preparation import masks
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
-from object_detection.preparation.split import stable_random
+from object_detection.preparation.split import in_random_order
+from object_detection.preparation.table import Pictures
+from object_detection.preparation.workers import Crashed, Workers
 from object_detection.utils import console
+from object_detection.utils.errors import UserError
+from object_detection.utils.files import naming_file
 
 RECORD_FILE = re.compile(rf'({"|".join(SUBSETS)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
+PARTIAL = '.partial'  # ends the name of a file that is not complete
+PICTURES = 256  # that a worker writes at a time
+MEASURED = 256  # pictures whose records are measured, to know how many files --shard_size makes
 
 
-def write(pictures: Iterable[Picture], labels: Sequence[str], keypoints: Mapping[str, Sequence[str]],
-          manifest: Manifest, options: Options) -> None:
-    """Write OUTPUT/train.tfrecords (in shards), validation.tfrecords and test.tfrecords.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """Records to write at a byte of a file. output: the folder with the jpgs. ids, keypoints: see example."""
+    file: str
+    offset: int
+    pictures: list[Picture]
+    ids: Mapping[str, int]
+    output: str
+    keypoints: Mapping[str, Sequence[str]]
+
+
+def write(pictures: Pictures, labels: Sequence[str], keypoints: Mapping[str, Sequence[str]],
+          manifest: Manifest, options: Options, workers: Workers) -> None:
+    """Write OUTPUT/train.tfrecords, validation.tfrecords and test.tfrecords, in shards.
 
     Nothing is written if the files there come from the same pictures and boxes. The order is random, so that labels
-    mix. The files appear together when all of them are complete. keypoints: {label: names}; empty to write none.
+    mix; picture i goes to shard i % shards, whoever writes it. The files appear together when all of them are complete.
+    keypoints: {label: names}; empty to write none.
     """
-    subsets = {subset: sorted((picture for picture in pictures if picture.subset == subset),
-                              key=lambda picture: (stable_random(options.seed, 'order', picture.sha256), picture.path))
-               for subset in SUBSETS}
-    subsets = {subset: members for subset, members in subsets.items() if members}
-    shards = min(options.shards, len(subsets.get('train', ())))  # training refuses files without records
-    if 0 < shards < options.shards:
-        console.warn(f'--shards {options.shards} is more than there are pictures to train on ({shards}); the records '
-                     f'are {records.shard_pattern("train.tfrecords", shards)}')
+    subsets = {}
+    for subset in SUBSETS:
+        rows = array('q', (i for i, picture in enumerate(pictures) if picture.subset == subset))
+        if rows:
+            subsets[subset] = in_random_order(pictures, rows, options.seed, 'order')
     ids = {label: number for number, label in enumerate(labels, start=1)}
-    content: list[Any] = [labels, shards, {
-        subset: [(p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes]) for p in members]
-        for subset, members in subsets.items()}]
-    if options.masks or keypoints:
-        content += [keypoints, [(b.mask and b.mask.digest(), b.keypoints) for members in subsets.values()
-                                for p in members for b in p.boxes]]
-    recipe = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    counts = _shards(pictures, subsets, ids, keypoints, options)
+    train = counts.get('train', 0)
+    recipe = _recipe(pictures, subsets, labels, [*counts.items()] if options.shard_size else train,
+                     keypoints if options.masks or keypoints else None)
     if manifest.value('records', list) == [recipe, _stats(options.output)]:
         return
-    with contextlib.ExitStack() as stack:
-        writers = {subset: stack.enter_context(records.Writer(options.output / f'{subset}.tfrecords',
-                                                              shards if subset == 'train' else 1))
-                   for subset in subsets}
-        bar = stack.enter_context(console.progress('writing records', sum(map(len, subsets.values())), 'pictures'))
-        done = 0
-        for subset, members in subsets.items():
-            for picture in members:
-                writers[subset].write(example(picture, ids, options.output, keypoints).to_bytes())
-                done += 1
+    names = {subset: [Path(name) for name in records.shard_names(options.output / f'{subset}.tfrecords', count)]
+             for subset, count in counts.items()}
+    shards = [(name, subsets[subset][i::len(files)]) for subset, files in names.items()
+              for i, name in enumerate(files)]
+    with _partial([name for name, _ in shards]) as partial, \
+            console.progress('writing records', sum(map(len, subsets.values())), 'pictures') as bar:
+        offsets, done = dict.fromkeys(partial, 0), 0
+        for start in range(0, max((len(members) for _, members in shards), default=0), PICTURES):
+            # The files grow side by side: of each, one part at a time, behind the one before.
+            parts = ((file, members[start:start + PICTURES])
+                     for file, (_, members) in zip(partial, shards) if len(members) > start)
+            tasks = (Part(file, offsets[file], [pictures[i].value() for i in members], ids, str(options.output),
+                          keypoints) for file, members in parts)
+            for part, end in workers.unordered(write_part, tasks, sum(len(members) > start for _, members in shards)):
+                if isinstance(end, Crashed):
+                    raise UserError(f'{part.file}: the process that writes it has died twice; if memory ran out, fewer '
+                                    '--workers need less')
+                offsets[part.file] = end
+                done += len(part.pictures)
                 bar.update(done)
-    written = {Path(name).name for writer in writers.values() for name in writer.names}
+    written = {name.name for name, _ in shards}
     for file in options.output.iterdir():
         if RECORD_FILE.fullmatch(file.name) and file.name not in written:
             file.unlink()  # of other shards or subsets: a pattern in a pipeline.config would match them, too
     manifest.keep_value('records', [recipe, _stats(options.output)])
 
 
-def example(picture: Picture, ids: Mapping[str, int], output: Path,
+def write_part(part: Part) -> int:
+    """Write records into a file that is there, in a worker; return the byte behind the last one.
+
+    A part that is written again, or by two workers at once, gives the same bytes at the same places.
+    """
+    with naming_file(part.file), Path(part.file).open('r+b') as file:
+        file.seek(part.offset)
+        for picture in part.pictures:
+            file.writelines(records.framed(example(picture, part.ids, Path(part.output), part.keypoints).to_bytes()))
+        return file.tell()
+
+
+@contextlib.contextmanager
+def _partial(names):
+    """Make empty files beside those with `names`, and yield their paths; give them the names if the block ends well."""
+    partial = [f'{name}{PARTIAL}' for name in names]
+    try:
+        for file in partial:
+            Path(file).write_bytes(b'')
+        yield partial
+        for file, name in zip(partial, names):
+            Path(file).replace(name)
+    finally:
+        for file in partial:
+            Path(file).unlink(missing_ok=True)
+
+
+def _shards(pictures, subsets, ids, keypoints, options) -> dict[str, int]:
+    """Return {subset: number of its files}."""
+    if options.shard_size:
+        return {subset: _files_of_size(pictures, members, ids, keypoints, options)
+                for subset, members in subsets.items()}
+    counts = dict.fromkeys(subsets, 1)
+    if 'train' in counts:
+        counts['train'] = min(options.shards, len(subsets['train']))  # training refuses files without records
+        if counts['train'] < options.shards:
+            console.warn(f'--shards {options.shards} is more than there are pictures to train on ({counts["train"]}); '
+                         f'the records are {records.shard_pattern("train.tfrecords", counts["train"])}')
+    return counts
+
+
+def _files_of_size(pictures, members, ids, keypoints, options) -> int:
+    """Return into how many files of options.shard_size bytes, at most, records go that are dealt out evenly.
+
+    What a record holds beside its jpg is measured on some of them.
+    """
+    measured = members[::-(-len(members) // MEASURED)]
+    beside = sum(len(example(pictures[i], ids, None, keypoints).to_bytes()) for i in measured) / len(measured)
+    total = sum(pictures[i].jpg_size for i in members) + beside * len(members)
+    return min(-int(-total // options.shard_size), len(members))
+
+
+def _recipe(pictures, subsets, labels, shards, keypoints) -> str:
+    """Return a hash of all that the records depend on, fed picture by picture with one JSON text.
+
+    keypoints: None if there are neither masks nor keypoints.
+    """
+    total = hashlib.sha256()
+
+    def feed(before, items, after):
+        total.update(before.encode())
+        for number, item in enumerate(items):
+            total.update((', ' if number else '').encode() + json.dumps(item).encode())
+        total.update(after.encode())
+    total.update(f'[{json.dumps(labels)}, {json.dumps(shards)}, {{'.encode())
+    for number, (subset, members) in enumerate(subsets.items()):
+        feed(f'{", " if number else ""}{json.dumps(subset)}: [',
+             ((p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes])
+              for p in (pictures[i] for i in members)), ']')
+    total.update(b'}')
+    if keypoints is not None:
+        feed(f', {json.dumps(keypoints)}, [', ((b.mask and b.mask.digest(), b.keypoints) for members in subsets.values()
+                                               for i in members for b in pictures[i].boxes), ']')
+    total.update(b']')
+    return total.hexdigest()
+
+
+def example(picture: Picture, ids: Mapping[str, int], output: Path | None,
             keypoints: Mapping[str, Sequence[str]] | None = None) -> records.Example:
-    """Return the record of a picture, whose jpg is in `output`; source_id is its path.
+    """Return the record of a picture, whose jpg is in `output`; source_id is its path. Without output, all but the jpg.
 
     It has masks if each of its boxes has one. ids: {label: id}. keypoints: {label: names}, as in label_map.write.
     """
@@ -70,7 +170,7 @@ def example(picture: Picture, ids: Mapping[str, int], output: Path,
     filled = [box.mask.pixels(width, height) for box in boxes if box.mask]
     filled = filled if len(filled) == len(boxes) else []
     made = records.Example(
-        encoded=(output / picture.jpg).read_bytes(), height=height, width=width,
+        encoded=(output / picture.jpg).read_bytes() if output else b'', height=height, width=width,
         filename=picture.jpg.partition('/')[2], source_id=picture.path, sha256=picture.jpg_sha256,
         boxes=[box.corners for box in boxes], labels=[ids[box.label] for box in boxes],
         texts=[box.label for box in boxes], difficult=[int(box.difficult) for box in boxes],

@@ -1,22 +1,29 @@
 """A split that a data set has already: by folders, by lists of pictures, by a file of annotations for each part."""
+import itertools
 import posixpath
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 from object_detection.preparation import folders
 from object_detection.preparation.annotations import data_yaml
 from object_detection.preparation.annotations.entry import Unreadable, read_text
 from object_detection.preparation.annotations.load import Drawn
+from object_detection.preparation.annotations.match import Pictures
+from object_detection.preparation.columns import Categories
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import Scan
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 
 YAML_PARTS = {'train': 'train', 'val': 'validation', 'test': 'test'}
+ORDER = ('train', 'validation', 'test')
 ANEW = '--split 0.8 splits anew'
 
 
-def find(listing: Scan, drawn: Drawn, automatic: bool, options: Options) -> dict[str, str] | None:
+def find(listing: Scan, drawn: Drawn, automatic: bool, options: Options) -> 'Split | None':
     """Return {path: subset} of the split that is there, None to split anew.
 
     automatic: keep a split of which there are two parts at least, even if the user has not asked for it. UserError if
@@ -24,33 +31,56 @@ def find(listing: Scan, drawn: Drawn, automatic: bool, options: Options) -> dict
     """
     if options.split_given is False or not (automatic or options.split_given):
         return None
-    facts: dict[str, dict[str, str]] = defaultdict(dict)  # {path: {subset: where that stands}}
-    for source in listing.sources:
-        if part := folders.part_of(source.path):
-            facts[source.path][part] = 'its folder'
-    for path, part, where in [*_from_annotations(drawn), *_from_lists(listing, drawn), *_from_yaml(listing, drawn)]:
-        facts[path].setdefault(part, where)
-    if wrong := [path for path in sorted(facts) if len(facts[path]) > 1]:
-        said = ', '.join(f'{part} ({where})' for part, where in facts[wrong[0]].items())
-        raise UserError(f'the split of the data set contradicts itself for {len(wrong)} pictures: {wrong[0]} belongs '
-                        f'to {said}; {ANEW}')
-    parts = {path: next(iter(said)) for path, said in facts.items()}
-    counts = Counter(parts.values())
-    if not counts['train'] or (len(counts) < 2 and not options.split_given):
+    pictures = drawn.pictures
+    facts = {part: Categories(len(pictures)) for part in ORDER}  # where it stands that a picture belongs to a part
+    first = Categories(len(pictures))  # the part that was named first
+    said = itertools.chain(_from_folders(listing), drawn.parts, _from_lists(listing, drawn), _from_yaml(listing, drawn))
+    for row, part, where in said:
+        if facts[part][row] is None:
+            facts[part][row] = where
+            first[row] = first[row] or part
+    named = sum(np.array(column.codes, np.int32) > 0 for column in facts.values())
+    if wrong := np.flatnonzero(named > 1).tolist():
+        parts = [first[wrong[0]], *(part for part in ORDER if part != first[wrong[0]])]
+        texts = [f'{part} ({facts[part][wrong[0]]})' for part in parts if facts[part][wrong[0]]]
+        raise UserError(f'the split of the data set contradicts itself for {len(wrong)} pictures: '
+                        f'{pictures.path(wrong[0])} belongs to {", ".join(texts)}; {ANEW}')
+    counts = Counter(first)
+    if not counts['train'] or (len(counts.keys() - {None}) < 2 and not options.split_given):
         if options.split_given:
             raise UserError(f'--split given: {options.dataset} has no part for training. Parts are folders named '
                             'train, valid and test, lists (train.txt, ImageSets/Main/val.txt), and annotation files '
                             'named after them')
         return None
-    shown = ', '.join(f'{counts[part]} {part}' for part in ('train', 'validation', 'test') if counts[part])
+    shown = ', '.join(f'{counts[part]} {part}' for part in ORDER if counts[part])
     console.log(f'the split of the data set is kept: {shown} ({ANEW})')
-    return parts
+    return Split(pictures, first)
 
 
-def _from_annotations(drawn) -> Iterator[tuple[str, str, str]]:
-    for path, parts in drawn.parts.items():
-        for part, file in parts.items():
-            yield path, part, file
+class Split(Mapping[str, str]):
+    """{path: subset} of the pictures that are in a part of a split."""
+
+    def __init__(self, pictures: Pictures, parts: Categories) -> None:
+        self._pictures, self._parts = pictures, parts
+
+    def __getitem__(self, path: str) -> str:
+        row = self._pictures.row(path)
+        part = None if row is None else self._parts[row]
+        if part is None:
+            raise KeyError(path)
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._pictures.path(row) for row, code in enumerate(self._parts.codes) if code)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _from_folders(listing) -> Iterator[tuple[int, str, str]]:
+    for row in range(len(listing.sources)):
+        if part := folders.part_of(listing.sources.path(row)):
+            yield row, part, 'its folder'
 
 
 def _from_lists(listing, drawn):
@@ -63,7 +93,7 @@ def _from_lists(listing, drawn):
 
 
 def _read_list(source, part, drawn):
-    """Yield (path, part, file) for each line of a list; a line of VOC's may end in -1, 0 or 1."""
+    """Yield (number of the picture, part, file) for each line of a list; a line of VOC's may end in -1, 0 or 1."""
     try:
         lines = [line.strip() for line in read_text(source.file).splitlines() if line.strip()]
     except Unreadable as error:
@@ -74,7 +104,7 @@ def _read_list(source, part, drawn):
         names = [line, name.strip()] if mark in ('-1', '0', '1') and name else [line]
         match = drawn.pictures.listed(names, folder, part)
         if match.paths:
-            yield match.paths[0], part, source.path
+            yield drawn.pictures.row(match.paths[0]), part, source.path
         else:
             lost.append(line)
     if lost:
@@ -83,7 +113,6 @@ def _read_list(source, part, drawn):
 
 
 def _from_yaml(listing, drawn):
-    sides = {source.path: source for source in listing.sides}
     for source in listing.sides:
         if not source.path.lower().endswith(('.yaml', '.yml')) or source.problem:
             continue
@@ -98,16 +127,18 @@ def _from_yaml(listing, drawn):
                 # Roboflow writes ../train/images for train/images.
                 options = [posixpath.join(top, base, place), posixpath.join(top, place),
                            posixpath.join(top, place.lstrip('./'))]
-                yield from _below(list(map(posixpath.normpath, options)), part, source, sides, listing, drawn)
+                yield from _below(list(map(posixpath.normpath, options)), part, source, listing, drawn)
 
 
-def _below(places, part, source, sides, listing, drawn):
-    """Yield (path, part, file) for the pictures in the first of the places, folders or lists, that is there."""
+def _below(places, part, source, listing, drawn):
+    """Yield (number, part, file) for the pictures in the first of the places, folders or lists, that is there."""
     for place in dict.fromkeys(places):
-        if place in sides:
-            yield from _read_list(sides[place], part, drawn)
+        lists = [side for side in listing.sides if side.path == place]
+        if lists:
+            yield from _read_list(lists[0], part, drawn)
             return
-        inside = [other.path for other in listing.sources if other.path.startswith(f'{place}/')]
+        rows = range(len(listing.sources))
+        inside = array('i', (row for row in rows if listing.sources.path(row).startswith(f'{place}/')))
         if inside:
-            yield from ((path, part, source.path) for path in inside)
+            yield from ((row, part, source.path) for row in inside)
             return

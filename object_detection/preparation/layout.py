@@ -1,14 +1,15 @@
 """How a data set is laid out: whether folders or annotations hold the labels, and a split that is there already."""
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from object_detection.preparation import given_split
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.annotations.load import Drawn
+from object_detection.preparation.columns import Categories
 from object_detection.preparation.folders import is_structure
 from object_detection.preparation.options import Options
-from object_detection.preparation.scan import Scan, Source, composed
+from object_detection.preparation.scan import Files, Scan, by_path, composed
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 
@@ -24,9 +25,9 @@ class Layout:
     subset} of a split that is kept, None to split anew.
     """
     labels: list[str]
-    sources: list[Source]
+    sources: Files
     from_annotations: bool = False
-    parts: dict[str, str] | None = None
+    parts: Mapping[str, str] | None = None
 
 
 def resolve(listing: Scan, drawn: Drawn, options: Options) -> Layout:
@@ -35,10 +36,7 @@ def resolve(listing: Scan, drawn: Drawn, options: Options) -> Layout:
     Labels are the top folders, unless all of these are named like `images` or `train`. Then they are the folders below,
     if all drawn boxes are named like these, else the names of the boxes.
     """
-    folders = {source.path.rpartition('/')[0] for source in listing.sources} - {''}
-    idle = [source for source in listing.sides
-            if source.file in drawn.idle and source.path.rpartition('/')[0] in folders]
-    sources = sorted([*listing.sources, *idle], key=lambda source: source.path)
+    sources = by_path(listing.sources, _idle(listing, drawn))
     names = drawn.names(options.keep_crowds)
     structure = all(map(is_structure, listing.labels))
     below = _below(sources) if structure else []
@@ -47,7 +45,7 @@ def resolve(listing: Scan, drawn: Drawn, options: Options) -> Layout:
         layout = _from_annotations(sources, names, options)
     else:
         layout = _from_folders(below or listing.labels, sources, bool(below), options)
-        _check_folders(layout, drawn)
+        _check_folders(layout, drawn, bool(below))
         if structure and not below:
             console.warn(f'the labels are {", ".join(layout.labels)}, which are names of parts of a data set, but each '
                          'folder must be a label. Put the pictures of each label together first; --split divides them '
@@ -58,10 +56,20 @@ def resolve(listing: Scan, drawn: Drawn, options: Options) -> Layout:
     return layout
 
 
-def _below(sources: Sequence[Source]) -> list[str]:
+def _idle(listing, drawn) -> Files:
+    """Return the files beside pictures that might have been annotations and are none: nothing is passed over."""
+    idle = Files()
+    folders = {listing.sources.path(i).rpartition('/')[0] for i in range(len(listing.sources))} if drawn.idle else ()
+    for i, source in enumerate(listing.sides if drawn.idle else ()):
+        if source.file in drawn.idle and source.path.rpartition('/')[0] and source.path.rpartition('/')[0] in folders:
+            idle.take(i, listing.sides)
+    return idle
+
+
+def _below(sources: Files) -> list[str]:
     """Return the labels that the folders below `images`, `train` and the like hold; none if most pictures have none."""
-    labels = [_label_below(source.path) for source in sources]
-    return sorted(set(filter(None, labels))) if sum(map(bool, labels)) * 2 > len(labels) else []
+    labels = Counter(_label_below(sources.path(i)) for i in range(len(sources)))
+    return sorted(labels.keys() - {''}) if (labels.total() - labels['']) * 2 > labels.total() else []
 
 
 def _label_below(path: str) -> str:
@@ -73,12 +81,11 @@ def _from_folders(labels, sources, below, options):
         raise UserError(f'{options.images or options.dataset}: holds {len(sources)} files but no folders; it needs one '
                         'folder per label, which holds the pictures of that label, or annotations that name what is '
                         'on the pictures')
-    labeled = []
-    for source in sources:
+    for i, source in enumerate(sources):
         label = _label_below(source.path) if below else source.label
-        labeled.append(source if label == source.label != '' else
-                       dataclasses.replace(source, label=label, problem=source.problem if label else NO_LABEL))
-    return Layout(list(labels), labeled)
+        if not label == source.label != '':
+            sources.label(i, label, source.problem if label else NO_LABEL)
+    return Layout(list(labels), sources)
 
 
 def _from_annotations(sources, names: Counter[str], options) -> Layout:
@@ -91,25 +98,26 @@ def _from_annotations(sources, names: Counter[str], options) -> Layout:
         if len(group) > 1:
             console.warn(f'labels that differ in upper and lower case alone: {", ".join(group)}; if they are one, give '
                          'them one name')
-    folders = sorted({source.label for source in sources} - {''})
+    folders = sorted({sources.labels.values[code] for code in set(sources.labels.codes)} - {''})
     console.log(f'the labels come from the annotations: {_counted(names)}' +
                 (f'; the folders ({", ".join(folders[:SHOWN])}) are none' if folders else ''))
     if options.coco or options.boxes == 'whole':
         console.warn('pictures that are not annotated are left out: no folder names a label for boxes from '
                      f'{"the detector" if options.coco else "--boxes whole"}')
-    return Layout(sorted(names), [dataclasses.replace(source, label='') for source in sources], from_annotations=True)
+    sources.labels = Categories(len(sources), '')
+    return Layout(sorted(names), sources, from_annotations=True)
 
 
-def _check_folders(layout: Layout, drawn: Drawn) -> None:
+def _check_folders(layout: Layout, drawn: Drawn, below: bool) -> None:
     """Raise UserError for folders on whose pictures several boxes are drawn, and none has the name of the folder."""
-    folder_of = {source.path: source.label for source in layout.sources}
     labels = Labels(layout.labels)
     names: Mapping[str, Counter[str]] = defaultdict(Counter)
     pictures: Counter[str] = Counter()
     for path, entry in drawn.entries.items():
-        if entry.shapes and folder_of[path]:
-            names[folder_of[path]].update(shape.name for shape in entry.shapes)
-            pictures[folder_of[path]] += 1
+        folder = _label_below(path) if below else composed(path.rpartition('/')[0].partition('/')[0])
+        if entry.shapes and folder:
+            names[folder].update(shape.name for shape in entry.shapes)
+            pictures[folder] += 1
     right = {label for label in names if label in {labels.find(name) for name in names[label]}}
     wrong = [label for label in names if label not in right and pictures[label] > 1]
     if not wrong:

@@ -7,7 +7,7 @@ import dataclasses
 import errno
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,29 @@ FACTS = tuple(field.name for field in dataclasses.fields(Picture))
 FACTS = FACTS[:FACTS.index('verdict')]
 
 
+class Kept(Mapping[str, str]):
+    """{jpg_sha256: JSON text} of the detections of a detector, read from the manifest one by one."""
+
+    def __init__(self, database: sqlite3.Connection, detector: str) -> None:
+        self._database, self._detector = database, detector
+
+    def __getitem__(self, sha256: str) -> str:
+        found = self._select('found', 'AND jpg_sha256 = ?', sha256).fetchone()
+        if not found:
+            raise KeyError(sha256)
+        return found[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return (sha256 for sha256, in self._select('jpg_sha256'))
+
+    def __len__(self) -> int:
+        return self._select('COUNT(*)').fetchone()[0]
+
+    def _select(self, what, where='', *values):
+        return self._database.execute(f'SELECT {what} FROM detections WHERE detector = ? {where}',
+                                      [self._detector, *values])
+
+
 class Manifest:
     """The open manifest of an output folder, which this process has locked."""
 
@@ -134,10 +157,15 @@ class Manifest:
         if isinstance(error, sqlite3.DatabaseError):  # damage in the middle of the file shows when that part is read
             raise UserError(f'{self._path}: {error}; {_ADVICE}') from error
 
-    def facts(self) -> dict[str, Picture]:
-        """Return {path: Picture} with the facts that earlier runs found."""
-        rows = self._db.execute(f'SELECT {", ".join(FACTS)} FROM found')
-        return {row[0]: Picture(*row) for row in rows}
+    def facts(self) -> Iterator[Picture]:
+        """Yield Pictures with the facts that earlier runs found, sorted by path, without their thumbnails."""
+        columns = ', '.join("x''" if name == 'thumbnail' else name for name in FACTS)
+        return (Picture(*row) for row in self._db.execute(f'SELECT {columns} FROM found ORDER BY path'))
+
+    def thumbnail(self, path: str) -> bytes:
+        """Return the thumbnail of a picture, empty if it is not known."""
+        row = self._db.execute('SELECT thumbnail FROM found WHERE path = ?', [path]).fetchone()
+        return row[0] if row else b''
 
     def keep_facts(self, pictures: Iterable[Picture]) -> None:
         values = ([getattr(picture, name) for name in FACTS] for picture in pictures)
@@ -145,31 +173,36 @@ class Manifest:
 
     def forget(self, paths: Iterable[str]) -> None:
         """Delete the facts of sources that are no longer in the data set."""
-        self._write('DELETE FROM found WHERE path = ?', [[path] for path in paths])
+        self._write('DELETE FROM found WHERE path = ?', ([path] for path in paths))
 
-    def written(self) -> set[str]:
-        """Return the jpgs that a run may have written."""
-        return {name for name, in self._db.execute('SELECT jpg FROM written')}
+    def unwanted(self, wanted: Iterable[str], table: str = 'written') -> list[str]:
+        """Return the jpgs that a run may have written, other than those that are wanted. table: 'written', 'tiles'."""
+        self._db.execute('CREATE TEMP TABLE wanted (jpg TEXT PRIMARY KEY) WITHOUT ROWID')
+        self._write('INSERT OR IGNORE INTO wanted VALUES (?)', ([jpg] for jpg in wanted))
+        rows = self._db.execute(f'SELECT jpg FROM {table} EXCEPT SELECT jpg FROM wanted').fetchall()
+        self._db.execute('DROP TABLE wanted')
+        return [name for name, in rows]
 
     def will_write(self, jpgs: Iterable[str]) -> None:
-        self._write('INSERT OR IGNORE INTO written VALUES (?)', [[jpg] for jpg in jpgs])
+        self._write('INSERT OR IGNORE INTO written VALUES (?)', ([jpg] for jpg in jpgs))
 
     def deleted(self, jpgs: Iterable[str]) -> None:
         self._write('DELETE FROM written WHERE jpg = ?', [[jpg] for jpg in jpgs])
 
-    def tiles(self) -> dict[str, tuple[str, int, int, str]]:
-        """Return {jpg: (what its bytes depend on, '' while it is written; size, mtime_ns, SHA-256)} of all tiles."""
-        return {row[0]: row[1:] for row in self._db.execute('SELECT jpg, key, size, mtime_ns, sha256 FROM tiles')}
+    def tile(self, jpg: str) -> tuple[str, int, int, str] | None:
+        """Return (what its bytes depend on, '' while it is written; size, mtime_ns, SHA-256) of a tile."""
+        return self._db.execute('SELECT key, size, mtime_ns, sha256 FROM tiles WHERE jpg = ?', [jpg]).fetchone()
 
-    def keep_tiles(self, tiles: Mapping[str, tuple[str, int, int, str]]) -> None:
-        self._write('INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)', [[jpg, *row] for jpg, row in tiles.items()])
+    def keep_tiles(self, tiles: Iterable[tuple[str, str, int, int, str]]) -> None:
+        """tiles: jpg, and what `tile` returns."""
+        self._write('INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)', tiles)
 
     def forget_tiles(self, jpgs: Iterable[str]) -> None:
         self._write('DELETE FROM tiles WHERE jpg = ?', [[jpg] for jpg in jpgs])
 
-    def detections(self, detector: str) -> dict[str, str]:
-        """Return {jpg_sha256: JSON text} of all detections of a detector, given by its digest."""
-        return dict(self._db.execute('SELECT jpg_sha256, found FROM detections WHERE detector = ?', [detector]))
+    def detections(self, detector: str) -> 'Kept':
+        """Return {jpg_sha256: JSON text} of all detections of a detector, given by its digest; they stay on disk."""
+        return Kept(self._db, detector)
 
     def keep_detections(self, detector: str, detections: Mapping[str, list[list[float]]]) -> None:
         """detections: {jpg_sha256: [[ymin, xmin, ymax, xmax, score, class], ...]}."""

@@ -3,10 +3,12 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from object_detection.preparation.scan import Source, composed
+from object_detection.preparation.columns import Index, Texts
+from object_detection.preparation.scan import Files, composed
 
+DIGITS = (8, 64)  # of the hash of its path, appended to a name that collides; the second if this collides, too
 LONGEST = 120  # bytes; file systems allow 255, and some tools append to names
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 SUFFIXES = {'jpg', 'jpeg', 'jpe', 'jfif', 'png', 'gif', 'bmp', 'dib', 'tif', 'tiff', 'webp', 'avif', 'heic', 'heif',
@@ -14,24 +16,36 @@ SUFFIXES = {'jpg', 'jpeg', 'jpe', 'jfif', 'png', 'gif', 'bmp', 'dib', 'tif', 'ti
 RESERVED = re.compile(r'(con|prn|aux|nul|com\d|lpt\d)(\..*)?', re.IGNORECASE)
 
 
-def jpg_names(sources: Iterable[Source]) -> dict[str, str]:
-    """Return {source path: 'jpg/<label>/<name>.jpg'}, with the top folder for a label that is not known yet.
+def jpg_names(sources: Files) -> Texts:
+    """Return 'jpg/<label>/<name>.jpg' for each source, with the top folder for a label that is not known yet.
 
     Sources whose names would collide (a.png and a.jpg, or names that differ only by case or Unicode normalization,
     which some file systems ignore) each get eight digits of their path's hash. So a name depends only on the sources
     that share it.
     """
-    tops = {source.path: composed(source.path.rpartition('/')[0].partition('/')[0]) for source in sources}
-    labels = {source.path: source.label or tops[source.path] for source in sources}
-    folders = distinct({label: safe(label) for label in labels.values()})
-    plain = {}
-    for source in sources:
-        inner = source.path.partition('/')[2] if labels[source.path] == tops[source.path] else source.path
-        inner = inner or source.path
+    folders: dict[str, str] = {}
+    for i in range(len(sources)):
+        label = sources.labels[i] or _top(sources.path(i))
+        folders.setdefault(label, safe(label))
+    folders = dict(distinct(folders))
+    names = Texts()
+    for i in range(len(sources)):
+        path = sources.path(i)
+        label, top = sources.labels[i] or _top(path), _top(path)
+        inner = path.partition('/')[2] if label == top else path
+        inner = inner or path
         stem, dot, suffix = inner.rpartition('.')
         name = safe(stem if dot and suffix.lower() in SUFFIXES else inner)
-        plain[source.path] = f'jpg/{folders[labels[source.path]]}/{name}'
-    return {path: f'{name}.jpg' for path, name in distinct(plain).items()}
+        names.append(f'jpg/{folders[label]}/{name}.jpg')
+    for digits in DIGITS:
+        same = Index(len(names), lambda i: names[i].casefold()).repeated()
+        for i in [i for rows in same for i in rows]:
+            names[i] = f'{names[i][:-len(".jpg")]}-{_digest(sources.path(i))[:digits]}.jpg'
+    return names
+
+
+def _top(path: str) -> str:
+    return composed(path.rpartition('/')[0].partition('/')[0])
 
 
 def safe(name: str) -> str:
@@ -43,8 +57,12 @@ def safe(name: str) -> str:
 
 def distinct(names: Mapping[str, str]) -> Mapping[str, str]:
     """Append digits of the key's hash to the names of {key: name} that collide: eight, or all if these collide too."""
-    for digits in (8, 64):
+    for digits in DIGITS:
         count = Counter(name.casefold() for name in names.values())
-        names = {key: name if count[name.casefold()] == 1 else
-                 f'{name}-{hashlib.sha256(key.encode()).hexdigest()[:digits]}' for key, name in names.items()}
+        names = {key: name if count[name.casefold()] == 1 else f'{name}-{_digest(key)[:digits]}'
+                 for key, name in names.items()}
     return names
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -17,10 +17,12 @@ class Options:
     test, which add up to 1. split_given: whether to keep a split that is there; None: if labels are not the top
     folders. mindim, maxperlabel, max_boxes: None for no limit. bits: used of 16, None for what each picture uses.
     tile: pixels a side, None for whole pictures. overlap: share of a tile. min_visible: share of a box.
+    shards: files of the training records. shard_size: bytes of each file of records, None for `shards`.
     near_duplicates: bits of 64; None for exact duplicates only. boxes: 'best', 'all' or 'whole'. coco_class: names
     or ids, 'any' among them or nothing for all. annotations: files and folders; none for those in the data set.
     pipeline_config_path: of the model to train, whose anchors the report compares with the boxes. check: SavedModel
-    of a detector to hold the boxes against.
+    of a detector to hold the boxes against. scheduler: address of a Dask scheduler, whose workers do the work; None for
+    `workers` processes of this machine.
     """
     dataset: Path
     output: Path
@@ -35,6 +37,7 @@ class Options:
     bits: int | None = None
     equalcounts: bool = False
     shards: int = 1
+    shard_size: int | None = None
     seed: int = 0
     near_duplicates: int | None = 6
     keep_near_duplicates: bool = False
@@ -52,6 +55,7 @@ class Options:
     keypoints: bool = False
     negatives: bool = False
     workers: int = 1
+    scheduler: str | None = None
     detector_batch: int = 8
     pipeline_config_path: Path | None = None
     check: Path | None = None

@@ -3,63 +3,81 @@ import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 
 import PIL
 import pyvips
 import simplejpeg
 
-from object_detection.preparation.duplicates import hashes
+from object_detection.preparation.columns import Texts
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import Options
 from object_detection.preparation.reading import PARTIAL, QUALITY, UNREADABLE, Task, read_picture
-from object_detection.preparation.scan import Source
-from object_detection.preparation.workers import Crashed, unordered
+from object_detection.preparation.scan import Files
+from object_detection.preparation.table import Pictures, Table
+from object_detection.preparation.workers import Crashed, Workers
 from object_detection.utils import console
 
 COMMIT_SECONDS = 1.0
 
 
-def prepare(sources: Sequence[Source], names: Mapping[str, str], manifest: Manifest, options: Options,
-            on_work: Callable[[], object]) -> list[Picture]:
-    """Read new and changed sources, write their jpgs, and return the Pictures of all sources, sorted by path.
+def prepare(sources: Files, names: Sequence[str], manifest: Manifest, options: Options, workers: Workers,
+            on_work: Callable[[], object]) -> Pictures:
+    """Read new and changed sources, write their jpgs, and return the Pictures of all sources, in their order.
 
     A source is new or changed unless the manifest has facts with its size, time, name and picture options. A run that
-    was killed is continued where its manifest ends. names: {source path: jpg}. on_work: called before any reading.
+    was killed is continued where its manifest ends.
+
+    Args:
+        sources: sorted by path.
+        names: the jpg of each source.
+        on_work: called before any reading.
     """
     key = picture_options(options)
+    pictures = Pictures(Table(len(sources), manifest.thumbnail))
+    todo, gone, unreadable = array('q'), Texts(), array('q')
     known = manifest.facts()
-    manifest.forget(known.keys() - {source.path for source in sources})
-    pictures, todo = {}, []
-    for source in sources:
+    old = next(known, None)
+    for i, source in enumerate(sources):
+        while old and old.path < source.path:
+            gone.append(old.path)
+            old = next(known, None)
+        mine = None
+        if old and old.path == source.path:
+            mine, old = old, next(known, None)
         fresh = Picture(source.path, source.label, source.size, source.mtime_ns, key, problem=source.problem,
-                        jpg=names[source.path])
-        old = known.get(source.path)
-        if source.problem:
-            pictures[source.path] = fresh
-        elif old and _same_source(old, fresh):
-            old.label = source.label
-            pictures[source.path] = old
-        else:
-            todo.append(Task(fresh, source.file, str(options.output), options.mindim, options.bits))
-    manifest.keep_facts(picture for picture in pictures.values() if picture.path not in known)
+                        jpg=names[i])
+        if mine and not source.problem and _same_source(mine, fresh):
+            mine.label = source.label
+            fresh = mine
+        elif not source.problem:
+            todo.append(i)
+        elif not mine:
+            unreadable.append(i)
+        pictures[i].put(fresh)
+    while old:
+        gone.append(old.path)
+        old = next(known, None)
+    manifest.forget(gone)
+    manifest.keep_facts(pictures[i] for i in unreadable)
     if todo:
         on_work()
-    for picture in _read(todo, manifest, options, 'reading pictures'):
-        pictures[picture.path] = picture
-    return [pictures[source.path] for source in sources]
+    for i, picture in _read(pictures, todo, sources, manifest, options, workers, 'reading pictures'):
+        pictures[i].put(picture)
+    return pictures
 
 
-def restore(pictures: Sequence[Picture], sources: Sequence[Source], manifest: Manifest, options: Options) -> None:
-    """Write missing jpgs of `pictures` again, and delete all others that a run has written."""
-    files = {source.path: source.file for source in sources}
-    lost = [Task(picture, files[picture.path], str(options.output), options.mindim, options.bits)
-            for picture in pictures if not _intact(picture, options.output)]
-    again = {picture.path: picture for picture in pictures}
-    for result in _read(lost, manifest, options, 'writing pictures again'):
+def restore(pictures: Pictures, sources: Files, manifest: Manifest, options: Options, workers: Workers) -> None:
+    """Write missing jpgs of `pictures` again, and delete all others that a run has written.
+
+    pictures: some of those of `sources`, whose rows are the places in `sources`.
+    """
+    lost = array('q', (i for i, picture in enumerate(pictures) if not _intact(picture, options.output)))
+    for i, result in _read(pictures, lost, sources, manifest, options, workers, 'writing pictures again'):
         if result.problem:  # the source has changed since it was read
-            again[result.path].verdict, again[result.path].reason = 'skipped', result.problem
-    unwanted = manifest.written() - {picture.jpg for picture in pictures}
+            pictures[i].verdict, pictures[i].reason = 'skipped', result.problem
+    unwanted = manifest.unwanted(picture.jpg for picture in pictures)
     for jpg in unwanted:
         (options.output / jpg).unlink(missing_ok=True)
     manifest.deleted(unwanted)
@@ -71,9 +89,13 @@ def restore(pictures: Sequence[Picture], sources: Sequence[Source], manifest: Ma
 
 def picture_options(options: Options) -> str:
     """Return everything that the bytes of a jpg depend on, other than its source."""
+    return f'mindim={options.mindim} quality={QUALITY} {libraries()} depth={options.bits or "auto"}'
+
+
+def libraries() -> str:
+    """Return the versions of the libraries that decode and encode pictures."""
     vips = '.'.join(str(pyvips.version(part)) for part in range(3))
-    return (f'mindim={options.mindim} quality={QUALITY} pillow={PIL.__version__} vips={vips} '
-            f'simplejpeg={simplejpeg.__version__} depth={options.bits or "auto"}')
+    return f'pillow={PIL.__version__} vips={vips} simplejpeg={simplejpeg.__version__}'
 
 
 def _same_source(old, new):
@@ -90,23 +112,23 @@ def _intact(picture, output):
     return (stat.st_size, stat.st_mtime_ns) == (picture.jpg_size, picture.jpg_mtime_ns)
 
 
-def _read(tasks, manifest, options, title) -> Iterator[Picture]:
-    """Yield the Pictures of tasks in the order they finish, once they are in the manifest."""
-    if not tasks:
+def _read(pictures, todo, sources, manifest, options, workers, title) -> Iterator[tuple[int, Picture]]:
+    """Yield (i, its Picture) for each i in `todo`, in the order in which they finish, once they are in the manifest."""
+    if not todo:
         return
-    manifest.will_write(task.picture.jpg for task in tasks)
+    manifest.will_write(pictures[i].jpg for i in todo)
     partial = options.output / PARTIAL
-    for folder in {(options.output / task.picture.jpg).parent for task in tasks} | {partial}:
-        folder.mkdir(parents=True, exist_ok=True)
-    workers = min(options.workers, len(tasks))
-    with console.progress(title, len(tasks), 'pictures') as bar:
-        results = (dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')
-                   if isinstance(result, Crashed) else result
-                   for task, result in unordered(read_picture, tasks, workers))
+    for folder in {pictures[i].jpg.rpartition('/')[0] for i in todo} | {PARTIAL}:
+        (options.output / folder).mkdir(parents=True, exist_ok=True)
+    tasks = (Task(i, pictures[i].value(), sources[int(pictures.rows[i])].file, str(options.output), options.mindim,
+                  options.bits) for i in todo)
+    with console.progress(title, len(todo), 'pictures') as bar:
+        results = ((task.number, dataclasses.replace(task.picture, problem='broken: decoding it takes the process down')
+                    if isinstance(result, Crashed) else result)
+                   for task, result in workers.unordered(read_picture, tasks, len(todo)))
         done = 0
         for batch in _by_time(results):
-            _add_hashes(batch)
-            manifest.keep_facts(batch)
+            manifest.keep_facts(picture for _, picture in batch)
             done += len(batch)
             bar.update(done)
             yield from batch
@@ -115,16 +137,10 @@ def _read(tasks, manifest, options, title) -> Iterator[Picture]:
 
 def _by_time(results):
     """Yield lists of results, one a second: a commit for each picture would take longer than reading it."""
-    batch, start = list[Picture](), time.monotonic()
+    batch, start = list[tuple[int, Picture]](), time.monotonic()
     for result in results:
         batch.append(result)
         if time.monotonic() - start > COMMIT_SECONDS:
             yield batch
             batch, start = [], time.monotonic()
     yield batch
-
-
-def _add_hashes(batch):
-    readable = [picture for picture in batch if picture.thumbnail]
-    for picture, value in zip(readable, hashes([picture.thumbnail for picture in readable])):
-        picture.hash = value

@@ -1,22 +1,27 @@
 """report.html: the numbers of stats.json and the pictures behind them, in one file that needs nothing else."""
 import base64
+import bisect
+import heapq
 import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from object_detection.preparation.columns import Index
 from object_detection.preparation.decode import Unusable, decode
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.options import SUBSETS, Options
+from object_detection.preparation.scan import Files
 from object_detection.preparation.split import stable_random
 from object_detection.utils import files, pages
 
 HAND, SHADE, DOT = (23, 178, 106), 110, 6  # color and opacity of masks drawn by hand; pixels of a keypoint
 LABELS, SAMPLES, TILES = 40, 8, 16  # labels shown, pictures of each, and tiles; the template holds the other limits
+ERRORS = 60  # findings of --check that are shown of each kind
 HISTOGRAMS = {
     'shorter side': ('Shorter side of the source pictures, pixels', '{:g}'.format),
     'aspect': ('Width / height', '{:g}'.format),
@@ -29,16 +34,24 @@ ERROR_KINDS = (
     ('badly placed', 'The detector sees the object of the box, but its edges elsewhere.'))
 
 
-def write(numbers: dict[str, Any], pictures: Sequence[Picture], examples: Sequence[Picture], sources: Mapping[str, str],
+def write(numbers: dict[str, Any], pictures: Sequence[Picture], examples: Sequence[Picture], sources: Files,
           options: Options) -> None:
-    """Write OUTPUT/report.html.
+    """Write OUTPUT/report.html, which shows samples: a million pictures make no longer a page than a thousand.
 
-    numbers: from stats.collect. examples: tiles or pictures that become records. sources: {path: file}, to show
-    pictures left out.
+    numbers: from stats.collect. examples: tiles or pictures that become records. sources: the files of `pictures`, to
+    show those left out.
     """
-    by_path = {picture.path: picture for picture in pictures}
+    index = Index(len(pictures), lambda i: pictures[i].path)
+
+    def picture(path):
+        return pictures[index.rows(path)[0]]
+
+    def show(shown, side):
+        rows = index.rows(shown.path)
+        return _thumbnail(shown, sources[rows[0]].file if rows else None, options.output, side)
     samples = list(_samples(numbers, pictures, options.seed))
-    cut = sorted(examples if options.tile else (), key=lambda p: stable_random(options.seed, 'show', p.sha256))
+    cut = heapq.nsmallest(TILES, examples if options.tile else (),
+                          key=lambda p: stable_random(options.seed, 'show', p.sha256))
     drawn = numbers['annotations']
     sections = {'Labels': True, 'Annotations': drawn['files'] or drawn['broken'] or drawn['unread'], 'Sizes': True,
                 'Samples': samples, 'Tiles': cut, 'Dynamic range': numbers['dynamic_range'],
@@ -51,10 +64,16 @@ def write(numbers: dict[str, Any], pictures: Sequence[Picture], examples: Sequen
         numbers=numbers, subsets=[subset for subset in SUBSETS if numbers['totals'][subset]],
         histograms=list(_histograms(numbers)), samples=samples, hidden_labels=len(numbers['labels']) - LABELS,
         reasons=[(reason, count, True) for reason, count in numbers['skipped_by_reason'].items()],
-        picture=by_path.get, cut=cut[:TILES], error_kinds=ERROR_KINDS,
-        error_outlines=lambda entry: _outlines(entry, by_path[entry['path']]),
-        thumbnail=lambda picture, side: _thumbnail(picture, sources.get(picture.path), options.output, side))
+        picture=picture, cut=cut, error_kinds=ERROR_KINDS, errors_of=lambda kind: _errors(numbers, kind),
+        error_outlines=lambda entry: _outlines(entry, picture(entry['path'])), thumbnail=show)
     files.write_text(options.output / 'report.html', page)
+
+
+def _errors(numbers, kind):
+    """Return the first findings of a kind; they stand kind by kind."""
+    counts = numbers['label_errors']['counts']
+    start = sum(counts[kinds] for kinds in itertools.takewhile(lambda other: other != kind, counts))
+    return numbers['label_errors']['findings'][start:start + min(counts[kind], ERRORS)]
 
 
 def _histograms(numbers) -> Iterator[tuple[str, str, list[tuple[str, int, bool]]]]:
@@ -74,14 +93,17 @@ def _histograms(numbers) -> Iterator[tuple[str, str, list[tuple[str, int, bool]]
 
 def _samples(numbers, pictures, seed) -> Iterator[tuple[str, list[Picture]]]:
     """Yield (label, some of its pictures that are in) for the first labels."""
-    of_label: dict[str, list[Picture]] = {row['label']: [] for row in numbers['labels'][:LABELS]}
-    for picture in pictures:
-        for label in {picture.label, *(box.label for box in picture.boxes)} if not picture.verdict else ():
-            of_label.get(label, []).append(picture)
-    for row in numbers['labels'][:LABELS]:
-        members = sorted(of_label[row['label']], key=lambda p: stable_random(seed, 'show', p.sha256))
+    of_label: dict[str, list[tuple[float, int]]] = {row['label']: [] for row in numbers['labels'][:LABELS]}
+    for i, picture in enumerate(pictures):
+        if picture.verdict:
+            continue
+        key = stable_random(seed, 'show', picture.sha256), i
+        for label in {picture.label, *(box.label for box in picture.boxes)} & of_label.keys():
+            bisect.insort(of_label[label], key)
+            del of_label[label][SAMPLES:]
+    for label, members in of_label.items():
         if members:
-            yield row['label'], members[:SAMPLES]
+            yield label, [pictures[i] for _, i in members]
 
 
 def _outlines(entry, picture):

@@ -1,6 +1,7 @@
 """The stages of prepare_data.py, from top to bottom."""
 import contextlib
 import dataclasses
+import itertools
 import json
 import shutil
 import time
@@ -27,12 +28,15 @@ from object_detection.preparation.annotations.fit import CROWD
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.annotations.load import Drawn
 from object_detection.preparation.boxes import NONE_FOUND
+from object_detection.preparation.cluster import Cluster
 from object_detection.preparation.detections import BOX_SOURCES, Detections, class_ids, saved_model
 from object_detection.preparation.detector import Detector
 from object_detection.preparation.layout import Layout, resolve
 from object_detection.preparation.manifest import MANIFEST, Manifest, Picture
 from object_detection.preparation.options import SUBSETS, Options
-from object_detection.preparation.scan import list_background, scan
+from object_detection.preparation.scan import Files, by_path, list_background, scan
+from object_detection.preparation.table import select
+from object_detection.preparation.workers import Pool
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -45,6 +49,8 @@ def prepare(options: Options) -> None:
 
     Each stage reuses what an earlier run, finished or killed, has left in the manifest.
     """
+    if options.scheduler:
+        options = _absolute(options)
     check_places(options)
     anchor_range(options.pipeline_config_path)  # report a broken config now rather than in an hour
     start = time.monotonic()
@@ -56,20 +62,22 @@ def prepare(options: Options) -> None:
         stack.enter_context(files.lock(options.output, 'the output folder'))
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
+        workers = stack.enter_context(
+            Cluster(options.scheduler, options.output) if options.scheduler else Pool(options.workers))
         coco = saved_model(options.coco, '--coco') if options.coco and options.boxes != 'whole' else None
-        detections = Detections(coco, options, manifest, stack)
+        detections = Detections(coco, options, manifest, workers, stack)
         classes = class_ids(options.coco_class, detections.names) if coco else None
-        checker = check.Checker(dataset.labels, options, manifest, stack) if options.check else None
+        checker = check.Checker(dataset.labels, options, manifest, workers, stack) if options.check else None
 
         sources = pictures.prepare(dataset.sources, names.jpg_names(dataset.sources), manifest, options,
-                                   on_work=detections.start)
+                                   workers, on_work=detections.start)
         skip_unusable(sources)
         by_hand = fit.fit_all(sources, drawn, dataset, options)
         duplicates.find(sources, options.near_duplicates, options.keep_near_duplicates, by_hand, dataset.parts)
-        kept = [picture for picture in sources if not picture.verdict]
-        pictures.restore(kept, dataset.sources, manifest, options)
+        kept = select(sources, lambda picture: not picture.verdict)
+        pictures.restore(kept, dataset.sources, manifest, options, workers)
 
-        detections.detect([picture for picture in kept if boxes.needs_detector(picture, by_hand)])
+        detections.detect(select(kept, lambda picture: boxes.needs_detector(picture, by_hand)))
         boxes.decide(kept, by_hand, detections.by_picture(), detections.names, classes, options)
 
         shown = split.name_by_boxes(sources, by_hand) if dataset.from_annotations else None
@@ -81,11 +89,11 @@ def prepare(options: Options) -> None:
         if dataset.parts is None:
             split.assign(kept, options)
         else:
-            split.assign([picture for picture in kept if picture.background],
+            split.assign(select(kept, lambda picture: picture.background),
                          dataclasses.replace(options, split=split.shares(kept)))
-        cut = tiles.make(kept, dataset.sources, manifest, options)
-        examined = [tile.picture for tile in cut] if options.tile else kept
-        manifest.decide([*sources, *(tile.picture for tile in cut)])
+        cut = tiles.make(kept, dataset.sources, manifest, options, workers)
+        examined = cut.pictures if options.tile else kept
+        manifest.decide(itertools.chain(sources, cut.pictures))
 
         points = dict(sorted(Labels(dataset.labels, drawn.keypoints).keypoints.items())) if options.keypoints else {}
         numbers = stats.collect(sources, dataset.labels, options, stats.annotated(drawn, by_hand), shown,
@@ -94,11 +102,19 @@ def prepare(options: Options) -> None:
             numbers['tiles'] = tiles.numbers(cut, kept)
         if checker:
             numbers['label_errors'] = checker.check(kept, by_hand, points)
-        files.write_text(options.output / 'stats.json', json.dumps(numbers, indent=1, ensure_ascii=False) + '\n')
-        report.write(numbers, sources, examined, {source.path: source.file for source in dataset.sources}, options)
+        encoder = json.JSONEncoder(indent=1, ensure_ascii=False)
+        files.write_parts(options.output / 'stats.json', itertools.chain(encoder.iterencode(numbers), '\n'))
+        report.write(numbers, sources, examined, dataset.sources, options)
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
-        examples.write(examined, dataset.labels, points, manifest, options)
+        examples.write(examined, dataset.labels, points, manifest, options, workers)
     summarize(numbers, detections.detector, options, time.monotonic() - start)
+
+
+def _absolute(options: Options) -> Options:
+    """Return the options with whole paths: workers on other machines have other current folders."""
+    given = {name: getattr(options, name) for name in ('dataset', 'output', 'images', 'background', 'coco', 'check')}
+    return dataclasses.replace(options, annotations=tuple(path.absolute() for path in options.annotations),
+                               **{name: path and path.absolute() for name, path in given.items()})
 
 
 def find(options: Options) -> tuple[Layout, Drawn]:
@@ -106,12 +122,12 @@ def find(options: Options) -> tuple[Layout, Drawn]:
     listing = scan(options.images or options.dataset)
     drawn = load.load(listing, options)
     layout = resolve(listing, drawn, options)
-    empty = list_background(options.background) if options.background else []
-    layout.sources = sorted([*layout.sources, *empty], key=lambda source: source.path)
+    empty = list_background(options.background) if options.background else Files()
+    layout.sources = by_path(layout.sources, empty)
     label = 'label' if len(layout.labels) == 1 else 'labels'
     count = len(layout.sources) - len(empty)
     console.log(f'{options.images or options.dataset}: {count} files, {len(layout.labels)} {label}')
-    if empty:
+    if len(empty):
         console.log(f'{options.background}: {len(empty)} files, background')
     if options.boxes != 'whole' and not options.coco and not drawn.any:
         raise UserError(f'{options.dataset}: there are no boxes. {BOX_SOURCES}')
@@ -120,11 +136,12 @@ def find(options: Options) -> tuple[Layout, Drawn]:
                         'draw boxes, or name a detector with --coco')
     if options.tile and options.check:
         raise UserError('--check compares whole pictures; run it without --tile, into another --output')
-    shapes = [shape for entry in drawn.entries.values() for shape in entry.shapes or ()]
-    if options.masks and not any(shape.polygons or shape.runs for shape in shapes):
+    def any_shape(condition):
+        return any(condition(shape) for entry in drawn.entries.values() for shape in entry.shapes or ())
+    if options.masks and not any_shape(lambda shape: shape.polygons or shape.runs):
         raise UserError('--masks: no annotation has an outline (COCO JSON with segmentation, YOLO with polygons, CVAT '
                         'for images with polygons or masks, Pascal VOC with SegmentationObject)')
-    if options.keypoints and not any(shape.keypoints and shape.name in drawn.keypoints for shape in shapes):
+    if options.keypoints and not any_shape(lambda shape: shape.keypoints and shape.name in drawn.keypoints):
         raise UserError('--keypoints: no annotation has keypoints with names (COCO JSON, whose categories name their '
                         'keypoints; YOLO with kpt_names in its data.yaml; CVAT for images with skeletons)')
     return layout, drawn

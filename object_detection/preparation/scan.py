@@ -3,9 +3,11 @@ import dataclasses
 import os
 import stat
 import unicodedata
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+from object_detection.preparation.columns import Categories, Texts
 from object_detection.preparation.manifest import BACKGROUND
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
@@ -31,6 +33,67 @@ class Source:
     problem: str | None = None
 
 
+class Files:
+    """Files of data sets: a column for each field of Source, so that a million take little memory."""
+
+    def __init__(self) -> None:
+        self.paths, self.labels, self._problems = Texts(), Categories(first=''), Categories()
+        self._sizes, self._times = array('q'), array('q')
+        self._roots = Categories()  # (folder that was listed, how the paths of its files start)
+        self._files: dict[int, str] = {}  # those whose names are no text
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, i: int) -> Source:
+        return Source(self.path(i), self.labels[i], self._file(i), self._sizes[i], self._times[i], self._problems[i])
+
+    def __iter__(self) -> Iterator[Source]:
+        return map(self.__getitem__, range(len(self)))
+
+    def path(self, i: int) -> str:
+        """Return the path of a file, which takes less time than all its fields."""
+        return self.paths[i]
+
+    def append(self, source: Source, root: tuple[str, str]) -> None:
+        """Add a file. root: the folder that was listed, and how the paths of its files start."""
+        self.paths.append(source.path)
+        self.labels.append(source.label)
+        self._problems.append(source.problem)
+        self._sizes.append(source.size)
+        self._times.append(source.mtime_ns)
+        self._roots.append(root)
+        if self._file(len(self) - 1) != source.file:
+            self._files[len(self) - 1] = source.file
+
+    def label(self, i: int, label: str, problem: str | None) -> None:
+        """Change the label of a file, and why it is not read."""
+        self.labels[i], self._problems[i] = label, problem
+
+    def take(self, i: int, other: 'Files') -> None:
+        """Add the i-th file of other Files."""
+        self.append(other[i], other._roots[i])
+
+    def _file(self, i: int) -> str:
+        if i in self._files:
+            return self._files[i]
+        folder, prefix = self._roots[i]
+        return os.path.join(folder, self.path(i)[len(prefix):].replace('/', os.sep))  # noqa: PTH118, a million times
+
+
+def by_path(*parts: Files) -> Files:
+    """Return all files of the parts, sorted by path."""
+    rows = [(part, i) for part in parts[1:] for i in range(len(part))]
+    if not rows and all(parts[0].path(i) <= parts[0].path(i + 1) for i in range(len(parts[0]) - 1)):
+        return parts[0]
+    merged, first = Files(), parts[0]
+    order = sorted(range(len(first) + len(rows)), key=lambda i: first.path(i) if i < len(first) else
+                   rows[i - len(first)][0].path(rows[i - len(first)][1]))
+    for i in order:
+        merged.take(*((i, first) if i < len(first) else rows[i - len(first)][::-1]))
+    return merged
+
+
 @dataclasses.dataclass
 class Scan:
     """The files of a folder, sorted by path.
@@ -40,8 +103,8 @@ class Scan:
     masks: paths of files that Pascal VOC keeps for segmentation.
     """
     labels: list[str]
-    sources: list[Source]
-    sides: list[Source]
+    sources: Files
+    sides: Files
     masks: list[str]
 
 
@@ -52,49 +115,56 @@ def scan(folder: Path) -> Scan:
     files are followed.
     """
     folder = existing_dir(folder)
-    tops = top_folders(folder)
-    files = [(path, entry, label) for label, top in tops.items() for path, entry in _walk(top, f'{text(top.name)}/')]
-    loose = [(text(entry.name), entry, '') for entry in _entries(folder) if not entry.is_dir()]
-    listing = Scan([], [], [], [])
-    for path, entry, label in files + loose:
-        if is_side(path):
-            listing.sides.append(_source(path, entry, label))
-        elif _is_mask(path, folder):
-            listing.masks.append(path)
-        else:
-            listing.sources.append(_source(path, entry, label))
-    if not listing.sources:
-        raise UserError(f'{folder}: {_why_no_picture(tops, files, loose)}')
-    for group in (listing.sources, listing.sides):
-        group.sort(key=lambda source: source.path)
-    described = {label for _, _, label in files} - {source.label for source in listing.sources}
-    listing.labels = sorted(tops.keys() - described)
+    tops, root = top_folders(folder), (str(folder), '')
+    listing = Scan([], Files(), Files(), [])
+    described, counts = set[str](), [0, 0]  # labels that hold files; files in their folders, and beside these
+    for label, top in [*tops.items(), ('', None)]:
+        inside = _walk(top, f'{text(top.name)}/') if top else _loose(folder)
+        for path, entry in inside:
+            described.add(label)
+            counts[top is None] += 1
+            if is_side(path):
+                listing.sides.append(_source(path, entry, label), root)
+            elif _is_mask(path, folder):
+                listing.masks.append(path)
+            else:
+                listing.sources.append(_source(path, entry, label), root)
+    if not len(listing.sources):
+        raise UserError(f'{folder}: {_why_no_picture(tops, *counts)}')
+    listing.sources, listing.sides = by_path(listing.sources), by_path(listing.sides)
+    listing.masks.sort()
+    held = {listing.sources.labels.values[code] for code in set(listing.sources.labels.codes)}
+    listing.labels = sorted(tops.keys() - (described - held))
     return listing
 
 
-def list_background(folder: Path) -> list[Source]:
+def list_background(folder: Path) -> Files:
     """List the files below a folder of pictures without objects, sorted by path; none has a label.
 
     Their paths start with BACKGROUND and the name of the folder.
     """
     prefix = f'{BACKGROUND}{text(existing_dir(folder).resolve().name)}/'
-    files = [_source(path, entry, '') for path, entry in _walk(folder, prefix)]
-    sources = [source for source in files if not is_side(source.path)]
-    if not sources:
-        raise UserError(f'--background {folder}: there are {len(files)} files, but no picture among them')
-    stems = {source.path.rpartition('.')[0] for source in sources}
-    drawn = [source for source in files if source.path.endswith(('.xml', '.txt')) and source.size
-             and source.path.rpartition('.')[0] in stems]
+    sources, sides = Files(), Files()
+    for path, entry in _walk(folder, prefix):
+        (sides if is_side(path) else sources).append(_source(path, entry, ''), (str(folder), prefix))
+    if not len(sources):
+        raise UserError(f'--background {folder}: there are {len(sides)} files, but no picture among them')
+    texts = [side for side in by_path(sides) if side.path.endswith(('.xml', '.txt')) and side.size]
+    stems = {sources.path(i).rpartition('.')[0] for i in range(len(sources))} if texts else set()
+    drawn = [side for side in texts if side.path.rpartition('.')[0] in stems]
     if drawn:
         console.warn(f'--background {folder}: {len(drawn)} files beside pictures look like annotations '
                      f'({Path(drawn[0].file).name}, for example). They are not read: these pictures count as empty')
-    return sorted(sources, key=lambda source: source.path)
+    return by_path(sources)
 
 
-def list_sides(folder: Path) -> list[Source]:
+def list_sides(folder: Path) -> Files:
     """List the files below a folder that may describe pictures, sorted by path."""
-    found = [_source(path, entry, '') for path, entry in _walk(existing_dir(folder), '') if is_side(path)]
-    return sorted(found, key=lambda source: source.path)
+    found = Files()
+    for path, entry in _walk(existing_dir(folder), ''):
+        if is_side(path):
+            found.append(_source(path, entry, ''), (str(folder), ''))
+    return by_path(found)
 
 
 def is_side(path: str) -> bool:
@@ -106,9 +176,7 @@ def top_folders(folder: Path) -> dict[str, Path]:
     """Return {label: folder}. A label is the folder's name in composed Unicode (NFC), as keyboards type it."""
     folders: dict[str, Path] = {}
     findings = []
-    for entry in _entries(folder):
-        if not entry.is_dir():
-            continue
+    for entry in sorted((entry for entry in _entries(folder) if entry.is_dir()), key=lambda entry: entry.name):
         label = composed(text(entry.name))
         if '\\udc' in label:
             findings.append(f'{folder / label}: the name of this folder is not valid text; rename it')
@@ -133,20 +201,24 @@ def composed(name: str) -> str:
 def _why_no_picture(tops, files, loose):
     rule = 'it needs one folder per label, which holds the pictures of that label'
     if not tops:
-        return f'holds {len(loose)} files but no folders; {rule}' if loose else f'is empty; {rule}'
+        return f'holds {loose} files but no folders; {rule}' if loose else f'is empty; {rule}'
     if files:
-        return f'there are {len(files)} files, but no picture among them'
+        return f'there are {files} files, but no picture among them'
     return f'its {len(tops)} label folders hold no files; put the pictures of each label into the folder of its name'
 
 
-def _entries(folder):
+def _entries(folder) -> Iterator[os.DirEntry]:
+    """Yield what a folder holds, one by one: it may be a million files."""
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries
-                           if not entry.name.startswith('.') and entry.name.lower() not in LITTER),
-                          key=lambda e: e.name)
+            yield from (entry for entry in entries
+                        if not entry.name.startswith('.') and entry.name.lower() not in LITTER)
     except OSError as error:
         raise UserError(f'{folder}: this folder cannot be read: {error.strerror}') from error
+
+
+def _loose(folder) -> Iterator[tuple[str, os.DirEntry]]:
+    return ((text(entry.name), entry) for entry in _entries(folder) if not entry.is_dir())
 
 
 def _walk(folder, prefix) -> Iterator[tuple[str, os.DirEntry]]:

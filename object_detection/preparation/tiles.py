@@ -8,17 +8,21 @@ import collections
 import contextlib
 import dataclasses
 import hashlib
+import itertools
+import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from object_detection.preparation.columns import Index, Texts
 from object_detection.preparation.manifest import Box, Manifest, Picture
 from object_detection.preparation.masks import Crop
 from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.reading import PARTIAL, TileTask, Window, cut_tiles
-from object_detection.preparation.scan import Source
-from object_detection.preparation.workers import Crashed, unordered
+from object_detection.preparation.scan import Files
+from object_detection.preparation.table import Pictures, Table
+from object_detection.preparation.workers import Crashed, Workers
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 
@@ -26,39 +30,64 @@ FOLDER = 'tiles'
 LEAST_PIXELS = 1.0  # of the shorter side of a cut box
 
 
-@dataclasses.dataclass(frozen=True)
-class Tile:
-    """A tile. picture: what becomes a record. window: in pixels of the jpg of `source`. numbers: of its boxes there."""
-    picture: Picture
-    source: Picture
-    window: Window
-    numbers: list[int]
+class Tiles:
+    """The tiles of pictures, those of a picture one behind the other.
+
+    pictures: what becomes records. sources: for each tile the number of its picture. windows: where each lies, in
+    pixels of the jpg of its picture. numbers: of the boxes there, of those that the picture has.
+    """
+
+    def __init__(self) -> None:
+        self.pictures = Pictures(Table(0))
+        self.sources, self.numbers = array('q'), Texts()
+        self._windows = array('i')
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def append(self, source: int, window: Window, numbers: list[int]) -> None:
+        self.sources.append(source)
+        self._windows.extend(window)
+        self.numbers.append(json.dumps(numbers))
+
+    def window(self, i: int) -> Window:
+        left, top, width, height = self._windows[4 * i:4 * i + 4]
+        return left, top, width, height
 
 
-def make(pictures: Iterable[Picture], sources: Sequence[Source], manifest: Manifest, options: Options) -> list[Tile]:
+def make(pictures: Pictures, sources: Files, manifest: Manifest, options: Options, workers: Workers) -> Tiles:
     """Cut the pictures that are in, write the tiles that become records, and delete all others that a run has written.
 
-    A picture with a box that is in no tile gets a line for the review list. Without --tile there are none.
+    A picture with a box that is in no tile gets a line for the review list. Without --tile there are none. sources: the
+    files of the pictures, whose rows are their places in it.
     """
-    tiles = [tile for picture in pictures if options.tile and not picture.verdict for tile in _cut(picture, options)]
-    files = {source.path: source.file for source in sources}
-    wanted = {tile.picture.jpg: _key(tile) for tile in tiles}
-    known = manifest.tiles()
-    manifest.forget_tiles(_deleted(known.keys() - wanted.keys(), options.output))
-    ready = {jpg: row for jpg, row in known.items() if row[0] == wanted.get(jpg) and _intact(options.output / jpg, row)}
-    windows: dict[str, dict[str, Window]] = collections.defaultdict(dict)
-    for tile in tiles:
-        if tile.picture.jpg not in ready:
-            windows[tile.source.path][tile.picture.jpg] = tile.window
-    by_path = {tile.source.path: tile.source for tile in tiles}
-    tasks = [TileTask(by_path[path].sha256, files[path], str(options.output), options.mindim, options.bits, missing)
-             for path, missing in windows.items()]
-    for rows in _write(tasks, manifest, options):
-        made = {jpg: (wanted[jpg], *row) for jpg, row in rows.items()}
-        manifest.keep_tiles(made)
-        ready |= made
-    for tile in tiles:
-        _, tile.picture.jpg_size, tile.picture.jpg_mtime_ns, tile.picture.jpg_sha256 = ready[tile.picture.jpg]
+    tiles = Tiles()
+    for number, picture in enumerate(pictures if options.tile else ()):
+        for window, _, kept in () if picture.verdict else _cut(picture, options, review=True):
+            tiles.append(number, window, kept)
+    made = Pictures(Table(len(tiles)))
+    tiles.pictures = made
+    fresh = iter(made)
+    for picture in pictures if options.tile else ():
+        for window, boxes, _ in () if picture.verdict else _cut(picture, options):
+            next(fresh).put(_tile_picture(picture, window, boxes))
+    index = Index(len(tiles), lambda i: made[i].jpg)
+    manifest.forget_tiles(_deleted(manifest.unwanted((tile.jpg for tile in made), 'tiles'), options.output))
+    missing = array('q')
+    for i, tile in enumerate(made):
+        row = manifest.tile(tile.jpg)
+        if row and row[0] == _key(pictures[tiles.sources[i]], tiles.window(i)) \
+                and _intact(options.output / tile.jpg, row):
+            _, tile.jpg_size, tile.jpg_mtime_ns, tile.jpg_sha256 = row
+        else:
+            missing.append(i)
+    manifest.keep_tiles((made[i].jpg, '', 0, 0, '') for i in missing)  # so that no other is deleted
+    for rows in _write(tiles, missing, pictures, sources, options, workers):
+        for jpg, facts in rows.items():
+            i, = index.rows(jpg)
+            made[i].jpg_size, made[i].jpg_mtime_ns, made[i].jpg_sha256 = facts
+        manifest.keep_tiles((jpg, _key(pictures[tiles.sources[i]], tiles.window(i)), *facts)
+                            for jpg, facts in rows.items() for i in index.rows(jpg))
     return tiles
 
 
@@ -92,39 +121,52 @@ def cut(box: Box, window: Window, size: tuple[int, int]) -> tuple[float, Box]:
     return share, dataclasses.replace(box, ymin=ymin, xmin=xmin, ymax=ymax, xmax=xmax, mask=mask, keypoints=inside)
 
 
-def numbers(tiles: Sequence[Tile], pictures: Iterable[Picture]) -> dict[str, Any]:
+def numbers(tiles: Tiles, pictures: Iterable[Picture]) -> dict[str, Any]:
     """Return what stats.json says of the tiles of pictures: how many, boxes that an edge cuts, boxes in no tile."""
     boxes = sum(len(picture.boxes) for picture in pictures if not picture.verdict)
-    there = {(tile.source.path, number) for tile in tiles for number in tile.numbers}
-    return {'pictures': len({tile.source.path for tile in tiles}), 'tiles': len(tiles),
-            'boxes': sum(len(tile.numbers) for tile in tiles),
-            'cut': sum(_is_cut(box) for tile in tiles for box in tile.picture.boxes),
-            'negatives': sum(not tile.picture.boxes for tile in tiles), 'boxes_of_pictures': boxes,
-            'boxes_in_no_tile': boxes - len(there),
-            **{subset: sum(tile.picture.subset == subset for tile in tiles) for subset in SUBSETS}}
+    there = shown = cut = negatives = 0
+    of_picture: set[int] = set()
+    subsets = collections.Counter(tile.subset for tile in tiles.pictures)
+    for i, tile in enumerate(tiles.pictures):
+        if not i or tiles.sources[i] != tiles.sources[i - 1]:
+            there += len(of_picture)
+            of_picture = set()
+        inside = json.loads(tiles.numbers[i])
+        of_picture.update(inside)
+        shown += len(inside)
+        cut += sum(map(_is_cut, tile.boxes))
+        negatives += not inside
+    there += len(of_picture)
+    return {'pictures': len(set(tiles.sources)), 'tiles': len(tiles), 'boxes': shown, 'cut': cut,
+            'negatives': negatives, 'boxes_of_pictures': boxes, 'boxes_in_no_tile': boxes - there,
+            **{subset: subsets[subset] for subset in SUBSETS}}
 
 
 def _is_cut(box):
     return 0.0 in (box.ymin, box.xmin) or 1.0 in (box.ymax, box.xmax)
 
 
-def _cut(picture: Picture, options: Options) -> Iterator[Tile]:
-    """Yield the tiles of a picture that have boxes, or with --negatives or in the background show no part of one."""
+def _cut(picture: Picture, options: Options,
+         review: bool = False) -> Iterator[tuple[Window, list[Box], list[int]]]:
+    """Yield (window, boxes in it, their numbers) for each tile of a picture that has boxes, or that shows no part of
+    one, with --negatives or in the background.
+
+    review: add a line to the picture's review list if there are boxes in no tile.
+    """
     assert options.tile
-    size = picture.jpg_width, picture.jpg_height
+    size, boxes = (picture.jpg_width, picture.jpg_height), picture.boxes
     there = set[int]()
     for top in starts(size[1], options.tile, options.overlap):
         for left in starts(size[0], options.tile, options.overlap):
             window = left, top, min(options.tile, size[0]), min(options.tile, size[1])
-            shown = [(i, *cut(box, window, size)) for i, box in enumerate(picture.boxes)]
+            shown = [(i, *cut(box, window, size)) for i, box in enumerate(boxes)]
             kept = [(i, box) for i, share, box in shown if share >= options.min_visible and _has_pixels(box, window)]
             if kept or ((options.negatives or picture.background) and not any(share > 0 for _, share, _ in shown)):
                 there.update(i for i, _ in kept)
-                yield Tile(_tile_picture(picture, window, [box for _, box in kept]), picture, window,
-                           [i for i, _ in kept])
-    if lost := len(picture.boxes) - len(there):
-        picture.review.append(f'{lost} of {len(picture.boxes)} boxes are in no tile: less than '
-                              f'{options.min_visible:.0%} of each is visible in tiles of {options.tile} pixels')
+                yield window, [box for _, box in kept], [i for i, _ in kept]
+    if review and (lost := len(boxes) - len(there)):
+        picture.review += [f'{lost} of {len(boxes)} boxes are in no tile: less than '
+                           f'{options.min_visible:.0%} of each is visible in tiles of {options.tile} pixels']
 
 
 def _has_pixels(box, window):
@@ -135,14 +177,14 @@ def _tile_picture(picture, window, boxes):
     """Return the Picture of a tile: its path ends with the window as a media fragment (xywh, W3C)."""
     left, top, width, height = window
     number = hashlib.sha256(f'{picture.sha256} {left} {top}'.encode()).hexdigest()  # so that tiles of pictures mix
-    return dataclasses.replace(picture, path=f'{picture.path}#xywh={left},{top},{width},{height}', sha256=number,
-                               jpg=f'{FOLDER}/{picture.jpg[len("jpg/"):-len(".jpg")]}/{left}_{top}.jpg', boxes=boxes,
-                               jpg_width=width, jpg_height=height, review=[])
+    return dataclasses.replace(picture.value(), path=f'{picture.path}#xywh={left},{top},{width},{height}',
+                               sha256=number, boxes=boxes, jpg_width=width, jpg_height=height, review=[],
+                               jpg=f'{FOLDER}/{picture.jpg[len("jpg/"):-len(".jpg")]}/{left}_{top}.jpg')
 
 
-def _key(tile):
+def _key(picture, window):
     """Return what the bytes of a tile depend on."""
-    return f'{tile.source.sha256} {tile.source.options} {",".join(map(str, tile.window))}'
+    return f'{picture.sha256} {picture.options} {",".join(map(str, window))}'
 
 
 def _intact(file, row):
@@ -164,15 +206,22 @@ def _deleted(jpgs, output):
     return jpgs
 
 
-def _write(tasks, manifest, options) -> Iterator[Mapping[str, tuple[int, int, str]]]:
-    if not tasks:
+def _write(tiles, missing, pictures, sources, options, workers) -> Iterator[Mapping[str, tuple[int, int, str]]]:
+    """Cut the tiles that are missing; yield {jpg: (size, mtime_ns, SHA-256)} for each picture."""
+    if not missing:
         return
-    manifest.keep_tiles({jpg: ('', 0, 0, '') for task in tasks for jpg in task.windows})  # so that no other is deleted
-    for folder in {Path(options.output, jpg).parent for task in tasks for jpg in task.windows}:
-        folder.mkdir(parents=True, exist_ok=True)
+    for folder in {tiles.pictures[i].jpg.rpartition('/')[0] for i in missing}:
+        (options.output / folder).mkdir(parents=True, exist_ok=True)
     (options.output / PARTIAL).mkdir(exist_ok=True)
-    with console.progress('cutting tiles', len(tasks), 'pictures') as bar:
-        for done, (task, rows) in enumerate(unordered(cut_tiles, tasks, min(options.workers, len(tasks))), start=1):
+    count = len({tiles.sources[i] for i in missing})
+
+    def tasks():
+        for number, members in itertools.groupby(missing, key=lambda i: tiles.sources[i]):
+            picture = pictures[number]
+            yield TileTask(picture.sha256, sources[picture.row].file, str(options.output), options.mindim,
+                           options.bits, {tiles.pictures[i].jpg: tiles.window(i) for i in members})
+    with console.progress('cutting tiles', count, 'pictures') as bar:
+        for done, (task, rows) in enumerate(workers.unordered(cut_tiles, tasks(), count), start=1):
             if isinstance(rows, Crashed):
                 rows = 'decoding it takes the process down'
             if isinstance(rows, str):

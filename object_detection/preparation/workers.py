@@ -1,14 +1,18 @@
-"""A pool of fresh processes in which a task that kills its process costs nothing but its own result."""
-import collections
+"""Where the work on each picture is done: processes of this machine, or of others (cluster.py).
+
+Both are Workers, and the only place where they differ: what they are given to do is the same functions of the same
+tasks, so that a run gives the same files wherever it is done.
+"""
 import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 Task = TypeVar('Task')
 Result = TypeVar('Result')
@@ -22,37 +26,92 @@ class Crashed:
     """The result of a task that killed its process."""
 
 
-def unordered(function: Callable[[Task], Result], tasks: Sequence[Task],
-              workers: int) -> Iterator[tuple[Task, Result | Crashed]]:
-    """Yield (task, function(task)) for all tasks, in the order in which they finish.
+class Workers(Protocol):
+    """Processes that do tasks, and end with the `with` block.
 
-    A process that dies (a decoder that crashes, too little memory) costs only its task, which yields Crashed: the
-    tasks that were under way are repeated, each in a process of its own. Exceptions of the function propagate.
+    shared: whether they are on several machines, and hold the detector, too. count: of them, now.
     """
-    size = max(1, min(LARGEST_GROUP, len(tasks) // (GROUPS_PER_WORKER * workers)))
-    waiting = collections.deque(tasks[start:start + size] for start in range(0, len(tasks), size))
-    running: dict = {}  # {future: its group}
-    pool = _pool(workers)
-    try:
-        while waiting or running:
-            try:
-                while waiting and len(running) < GROUPS_AHEAD * workers:
-                    running[pool.submit(_each, function, waiting[0])] = waiting[0]
-                    waiting.popleft()
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    results = future.result()
-                    yield from zip(running.pop(future), results)
-            except BrokenProcessPool:  # from result, or from submit if a process died since the last wait
-                pool.shutdown()
-                for task in itertools.chain.from_iterable(running.values()):
-                    yield task, _alone(function, task)
-                running = {}
-                pool = _pool(workers)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    shared: bool
+    count: int
+
+    def __enter__(self) -> 'Workers': ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None: ...
+
+    def unordered(self, function: Callable[[Task], Result], tasks: Iterable[Task],
+                  count: int) -> Iterator[tuple[Task, Result | Crashed]]:
+        """Yield (task, function(task)) for all tasks, in the order in which they finish.
+
+        A task that kills its process (a decoder that crashes, too little memory) costs only itself and yields Crashed:
+        those that were under way are repeated. Exceptions of the function propagate.
+
+        Args:
+            function: of a module that the workers can import.
+            tasks: taken from as they are needed, so that a million of them need not be there at once.
+            count: number of tasks.
+        """
 
 
-def _each(function, tasks):
+class Pool(Workers):
+    """Processes of this machine, started when there is work.
+
+    A task that was under way when a process died is repeated in a process of its own; if that dies, too, it is Crashed.
+    """
+
+    shared = False
+
+    def __init__(self, processes: int) -> None:
+        self.count = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> 'Pool':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def unordered(self, function, tasks, count):
+        processes = max(1, min(self.count, count))
+        waiting = groups(tasks, group_size(count, processes))
+        group = next(waiting, None)
+        running: dict = {}  # {future: its group}
+        try:
+            while group or running:
+                try:
+                    while group and len(running) < GROUPS_AHEAD * processes:
+                        self._pool = self._pool or _pool(self.count)
+                        running[self._pool.submit(each, function, group)] = group
+                        group = next(waiting, None)
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        results = future.result()
+                        yield from zip(running.pop(future), results)
+                except BrokenProcessPool:  # from result, or from submit if a process died since the last wait
+                    self._end()
+                    for task in itertools.chain.from_iterable(running.values()):
+                        yield task, _alone(function, task)
+                    running = {}
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self):
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool = None
+
+
+def group_size(count: int, processes: int) -> int:
+    """Return how many of `count` tasks travel together."""
+    return max(1, min(LARGEST_GROUP, count // (GROUPS_PER_WORKER * processes)))
+
+
+def groups(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
+    tasks = iter(tasks)
+    return iter(lambda: list(itertools.islice(tasks, size)), [])
+
+
+def each(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
     return [function(task) for task in tasks]
 
 

@@ -10,8 +10,8 @@ from object_detection.records.checks import Report, check, check_data
 from object_detection.records.example import BOX_KEYS, KEYPOINT_KEYS, PNG_MASKS, Example, features_read
 from object_detection.records.faults import Look, examine
 from object_detection.records.pictures import Fault
-from object_detection.records.tfrecord import Records, Writer
+from object_detection.records.tfrecord import Records, Writer, framed
 from object_detection.utils.shards import expand, shard_names, shard_pattern
 
 __all__ = ['BOX_KEYS', 'KEYPOINT_KEYS', 'PNG_MASKS', 'Example', 'Fault', 'Look', 'Records', 'Report', 'Writer', 'check',
-           'check_data', 'examine', 'expand', 'features_read', 'shard_names', 'shard_pattern']
+           'check_data', 'examine', 'expand', 'features_read', 'framed', 'shard_names', 'shard_pattern']

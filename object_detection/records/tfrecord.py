@@ -33,6 +33,12 @@ def masked_crc32c(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+def framed(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return what stands in a file for one record: length and its checksum, the data, and their checksum."""
+    length = struct.pack('<Q', len(data))
+    return length + struct.pack('<I', masked_crc32c(length)), data, struct.pack('<I', masked_crc32c(data))
+
+
 class Writer:
     """Writes a data set; its files appear under their names when the `with` block ends well, or not at all.
 
@@ -52,11 +58,9 @@ class Writer:
 
     def write(self, data: bytes) -> None:
         """Append one record: the bytes of an Example."""
-        length = struct.pack('<Q', len(data))
         number = self.count % len(self._files)
         with naming_file(self.names[number]):
-            self._files[number].write(length + struct.pack('<I', masked_crc32c(length)))
-            self._files[number].write(data + struct.pack('<I', masked_crc32c(data)))
+            self._files[number].writelines(framed(data))
         self.count += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

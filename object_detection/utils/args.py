@@ -103,6 +103,16 @@ def fraction(text: str) -> float:
     return _number(text, float, 0, 1, 'a number from 0 to 1')
 
 
+def size(text: str) -> int:
+    """Argument type: a number of bytes, with the unit kB, MB, GB or TB (powers of 1000) or KiB, ... (of 1024)."""
+    match = re.fullmatch(r'(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b', text.strip(), re.IGNORECASE)
+    value = round(float(match[1]) * (1024 if match[3] else 1000) ** ' kmgt'.index(match[2].lower() or ' ')) \
+        if match else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a size such as 200MB or 1GB')
+    return value
+
+
 def add_switch(parser: argparse._ActionsContainer, name: str, help: str, default: bool = False) -> None:
     """Add --NAME, --NAME=true or --NAME true, and their opposites --noNAME, --NAME=false."""
     parser.add_argument(f'--{name}', f'--no{name}', dest=name, action=_Switch, help=help, default=default)

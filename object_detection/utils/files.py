@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +18,11 @@ LOCK_NAME = '.lock'
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a file, see write_parts."""
+    write_parts(path, [text])
+
+
+def write_parts(path: str | os.PathLike, parts: Iterable[str]) -> None:
     """Write a file, whole or not at all: UTF-8 with '\\n', by way of a temporary file beside it.
 
     Missing parent folders are made. A full disk leaves the old file as it was and raises OSError with the file's name.
@@ -29,7 +34,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with naming_file(path), temporary.open('w', encoding='utf-8', newline='\n') as file:
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         replace(temporary, path)

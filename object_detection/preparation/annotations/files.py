@@ -1,7 +1,7 @@
 """Which files may hold annotations, and what each of them is."""
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +27,34 @@ class File:
     named: bool = False
 
 
-def find(listing: Scan, options: Options) -> list[File]:
-    """Return the files that may hold annotations, XML first.
+def find(listing: Scan, options: Options) -> Iterator[File]:
+    """Yield the files that may hold annotations, XML first.
 
     They are those of the data set, or those in the folders that --annotations names. If it names files, those of single
     pictures in the data set count, too.
     """
-    here = [_file(source) for source in listing.sides]
-    if options.images:
-        known = {os.path.realpath(file.file) for file in here}
-        here += [_file(source) for source in list_sides(options.dataset) if os.path.realpath(source.file) not in known]
     folders = [path for path in options.annotations if path.is_dir()]
-    found = [_file(source) for folder in folders for source in list_sides(folder)]
     root = (options.images or options.dataset).resolve()
-    found += [_single(path.resolve(), root) for path in options.annotations if path not in folders]
-    if not folders:
-        named = {file.file for file in found}
-        found += [file for file in here if not named or (file.path.lower().endswith(('.xml', '.txt'))
-                                                         and os.path.realpath(file.file) not in named)]
-    return sorted((file for file in found if file.path.lower().endswith(SUFFIXES)),
-                  key=lambda file: not file.path.lower().endswith('.xml'))
+    named = [_single(path.resolve(), root) for path in options.annotations if path not in folders]
+    places = [list_sides(folder) for folder in folders]
+    here = [] if folders else [listing.sides, *([list_sides(options.dataset)] if options.images else [])]
+    known = {os.path.realpath(source.file) for source in listing.sides} if len(here) > 1 else set()
+    excluded = {file.file for file in named}
+
+    def every():
+        for place in places:
+            yield from map(_file, place)
+        yield from named
+        for place in here:
+            for file in map(_file, place):
+                if place is not listing.sides and os.path.realpath(file.file) in known:
+                    continue
+                if not named or (file.path.lower().endswith(('.xml', '.txt'))
+                                 and os.path.realpath(file.file) not in excluded):
+                    yield file
+    for xml in (True, False):
+        yield from (file for file in every() if file.path.lower().endswith('.xml') == xml
+                    and file.path.lower().endswith(SUFFIXES))
 
 
 def _file(source: Source) -> File:

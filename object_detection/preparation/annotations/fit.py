@@ -1,7 +1,7 @@
 """Annotations -> boxes of the upright picture with its labels, and what does not fit."""
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from object_detection.preparation.annotations.entry import OF_ONE_PICTURE, Entry
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.annotations.load import Drawn
 from object_detection.preparation.boxes import Annotation, iou
+from object_detection.preparation.columns import Index, Shelf
 from object_detection.preparation.layout import Layout
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.masks import Mask
@@ -174,7 +175,31 @@ def _keypoint(point, frame):
     return (y, x, point[2]) if point[2] and 0 <= x <= 1 and 0 <= y <= 1 else (0.0, 0.0, 0)
 
 
-def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: Options) -> dict[str, Annotation]:
+class Annotations(Mapping[str, Annotation]):
+    """{path: Annotation} of pictures, on disk."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self._pictures, self._shelf, self._known = pictures, Shelf(), bytearray(len(pictures))
+        self._index = Index(len(pictures), lambda i: pictures[i].path)
+
+    def keep(self, i: int, annotation: Annotation) -> None:
+        """Keep the Annotation of the i-th picture."""
+        self._shelf[i], self._known[i] = annotation, 1
+
+    def __getitem__(self, path: str) -> Annotation:
+        rows = self._index.rows(path)
+        if not rows or not self._known[rows[0]]:
+            raise KeyError(path)
+        return self._shelf.get(rows[0])
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._pictures[i].path for i, known in enumerate(self._known) if known)
+
+    def __len__(self) -> int:
+        return sum(self._known)
+
+
+def fit_all(pictures: Sequence[Picture], drawn: Drawn, layout: Layout, options: Options) -> Annotations:
     """Return {path: Annotation} for the readable pictures that people have drawn on, and for those with broken files.
 
     Where labels come from folders, a picture that a list names without objects counts as not drawn on: tools list all.
@@ -182,11 +207,11 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
     """
     elsewhere = bool(options.coco) or options.boxes == 'whole'
     labels = Labels(layout.labels, drawn.keypoints)
-    annotations = {}
-    for picture in pictures:
-        entry, broken = drawn.entries.get(picture.path), drawn.broken.get(picture.path, [])
+    annotations = Annotations(pictures)
+    for i, picture in enumerate(pictures):
         if picture.problem:
             continue
+        entry, broken = drawn.entries.get(picture.path), drawn.broken.get(picture.path, [])
         found = None
         if entry and (entry.shapes or entry.origin in OF_ONE_PICTURE or layout.from_annotations
                       or (entry.named and not elsewhere)):
@@ -203,5 +228,5 @@ def fit_all(pictures: Iterable[Picture], drawn: Drawn, layout: Layout, options: 
         if found:
             if found.boxes is None and (layout.from_annotations or not elsewhere):
                 found.boxes = []  # left out: there is no label for boxes from elsewhere, or nothing to find them
-            annotations[picture.path] = found
+            annotations.keep(i, found)
     return annotations

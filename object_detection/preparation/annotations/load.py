@@ -1,8 +1,12 @@
 """All annotation files of a data set, each annotation with the picture that it belongs to."""
 import dataclasses
+import itertools
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from object_detection.preparation import folders
 from object_detection.preparation.annotations import files, yolo
@@ -15,7 +19,8 @@ from object_detection.preparation.annotations.entry import (
     Unreadable,
     alike,
 )
-from object_detection.preparation.annotations.match import Match, Pictures, stem
+from object_detection.preparation.annotations.match import Pictures, stem
+from object_detection.preparation.columns import Categories, Shelf, Texts, runs
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import Scan
 from object_detection.utils import console
@@ -42,20 +47,20 @@ class Drawn:
     """What people have drawn.
 
     entries: {path of a picture: what holds for it}. broken: {path, '' if unknown: [problem of a file]}. other: {path:
-    [other objects that another file has, which does not count]}. parts: {path: {subset: the file that says so}}.
-    keypoints: {class: names of its keypoints}. groups: {name: Group}. unread: {path of an annotation file: its format,
-    which is not read}. captions: paths of other texts that are named like pictures. idle: files that say nothing about
-    any picture. class_files: where class numbers have their names from. pictures: the index of all pictures.
+    [other objects that another file has, which does not count]}. parts: what files say about the split. keypoints:
+    {class: names of its keypoints}. groups: {name: Group}. unread: {path of an annotation file: its format, which is
+    not read}. captions: paths of other texts that are named like pictures. idle: files that say nothing about any
+    picture. class_files: where class numbers have their names from. pictures: the index of all pictures.
     """
     pictures: Pictures
-    entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    entries: 'Entries'
+    parts: 'Parts'
     broken: dict[str, list[str]] = dataclasses.field(default_factory=lambda: defaultdict(list))
     other: dict[str, list[str]] = dataclasses.field(default_factory=lambda: defaultdict(list))
-    parts: dict[str, dict[str, str]] = dataclasses.field(default_factory=lambda: defaultdict(dict))
     keypoints: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     groups: dict[str, Group] = dataclasses.field(default_factory=dict)
     unread: dict[str, str] = dataclasses.field(default_factory=dict)
-    captions: list[str] = dataclasses.field(default_factory=list)
+    captions: Texts = dataclasses.field(default_factory=Texts)
     idle: set[str] = dataclasses.field(default_factory=set)
     class_files: list[str] = dataclasses.field(default_factory=list)
 
@@ -68,6 +73,66 @@ class Drawn:
     def any(self) -> bool:
         """Return whether there is any annotation file, whatever it holds."""
         return bool(self.groups or self.broken)
+
+
+class Entries(Mapping[str, Entry]):
+    """{path of a picture: the Entry that holds for it}, in the order in which they were chosen. They lie on disk."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+        self._shelf, self._count = Shelf(), 0
+        self._numbers, self._order = array('i', [-1]) * len(pictures), array('i')
+
+    def keep(self, entry: Entry) -> int:
+        """Put an entry on the shelf, without choosing it; return its number there."""
+        self._shelf[self._count] = entry
+        self._count += 1
+        return self._count - 1
+
+    def kept(self, number: int) -> Entry:
+        return self._shelf.get(number)
+
+    def choose(self, row: int, number: int) -> None:
+        """Make an entry that is kept hold for the picture with a number."""
+        if self._numbers[row] == -1:
+            self._order.append(row)
+        self._numbers[row] = number
+
+    def chosen(self, row: int) -> Entry | None:
+        return None if self._numbers[row] == -1 else self.kept(self._numbers[row])
+
+    def __getitem__(self, path: str) -> Entry:
+        row = self._pictures.row(path)
+        entry = None if row is None else self.chosen(row)
+        if entry is None:
+            raise KeyError(path)
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._pictures.path, self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def values(self) -> Iterator[Entry]:  # type: ignore[override]
+        return (self.kept(self._numbers[row]) for row in self._order)
+
+    def items(self) -> Iterator[tuple[str, Entry]]:  # type: ignore[override]
+        return zip(self, self.values())
+
+
+class Parts:
+    """What files say about the split: the picture's number, the subset and the file, in the order of the files."""
+
+    def __init__(self) -> None:
+        self._rows, self._said = array('i'), Categories()
+
+    def add(self, row: int, part: str, file: str) -> None:
+        self._rows.append(row)
+        self._said.append((part, file))
+
+    def __iter__(self) -> Iterator[tuple[int, str, str]]:
+        return ((row, *said) for row, said in zip(self._rows, self._said))
 
 
 def load(listing: Scan, options: Options) -> Drawn:
@@ -87,9 +152,10 @@ def load(listing: Scan, options: Options) -> Drawn:
 
 
 class _Claim(NamedTuple):
-    """An entry that may belong to a picture."""
+    """An entry that may belong to a picture. number: of the entry. level: how the picture was found, see match."""
     entry: Entry
-    match: Match
+    number: int
+    level: int
     group: Group
 
 
@@ -97,28 +163,33 @@ class _Reader:
     """Reads annotation files one by one."""
 
     def __init__(self, listing: Scan, options: Options) -> None:
-        self._pictures = Pictures(source.path for source in listing.sources)
-        self.drawn = Drawn(self._pictures)
-        self._claims = defaultdict[str, list[_Claim]](list)  # {path of a picture: ...}
+        paths = listing.sources.paths
+        self._pictures = Pictures(paths)
+        self.drawn = Drawn(self._pictures, Entries(self._pictures), Parts())
+        self._claims = {name: array('i') for name in ('row', 'number', 'level', 'group')}  # a row for each claim
+        self._groups: dict[str, int] = {}  # the number of each in drawn.groups
         self.names = ClassNames([*(path.absolute().parent for path in options.annotations),
                                  options.images or options.dataset, options.dataset])
         self._only_named = any(path.is_file() for path in options.annotations)
         root = options.images or options.dataset
         self._masks = {stem(path.rpartition('/')[2]): str(root / path) for path in listing.masks
                        if options.masks and path.lower().split('/')[-2] == 'segmentationobject'}
-        self._with_xml: set[str] = set()
-        self._unread: dict[str, tuple[str, int]] = {}  # {path of a picture: (YOLO file, number of its objects)}
+        self._with_xml = bytearray(len(paths))  # 1 for each picture that has one
+        self._unread = array('i', [-1]) * len(paths)  # for each picture the number of objects in a YOLO file
+        self._unread_files = Texts(len(paths))
 
     def read(self, file: files.File) -> None:
         name = file.path.rpartition('/')[2]
         beside = self._pictures.beside(file.path)
         if not beside and (is_class_list(name) or folders.is_split_list(name)):
             return
-        if beside and name.lower().endswith('.txt') and self._with_xml.issuperset(beside):
+        rows = [self._row(path) for path in beside]
+        if beside and name.lower().endswith('.txt') and all(self._with_xml[row] for row in rows):
             self._group(SINGLE).count += 1  # only counted: the names of its class numbers may be nowhere
             self._group(SINGLE).unused += 1
             if not file.problem and (count := yolo.count_objects(file.file)) is not None:
-                self._unread |= dict.fromkeys(beside, (file.path, count))
+                for row in rows:
+                    self._unread[row], self._unread_files[row] = count, file.path
             return
         named = bool(beside or (name.lower().endswith('.txt') and self._pictures.described_by(file.path, ()).paths))
         try:
@@ -141,16 +212,26 @@ class _Reader:
         part = folders.part(entry.part or '') or folders.part_of(file) or (not single and folders.part_in(file)) or None
         match = (self._pictures.described_by(file, entry.names) if single else
                  self._pictures.listed(entry.names, file.rpartition('/')[0], part))
-        group = self._group(SINGLE if single else file)
+        name = SINGLE if single else file
+        group = self._group(name)
         group.count += 1
         if not match.paths:
             group.unmatched.append((file if single else entry.names[0], match.reason))
-        for path in match.paths:
-            self._claims[path].append(_Claim(entry, match, group))
+            return
+        number = self.drawn.entries.keep(entry)
+        for row in map(self._row, match.paths):
+            for column, value in (('row', row), ('number', number), ('level', match.level),
+                                  ('group', self._groups[name])):
+                self._claims[column].append(value)
             if part:
-                self.drawn.parts[path].setdefault(part, file)
+                self.drawn.parts.add(row, part, file)
             if entry.origin == 'voc':
-                self._with_xml.add(path)
+                self._with_xml[row] = 1
+
+    def _row(self, path):
+        row = self._pictures.row(path)
+        assert row is not None
+        return row
 
     def _set_broken(self, file, error):
         match = self._pictures.described_by(file.path, ())
@@ -176,49 +257,57 @@ class _Reader:
             self.drawn.idle.add(file.file)
 
     def _group(self, name):
+        self._groups.setdefault(name, len(self._groups))
         return self.drawn.groups.setdefault(name, Group())
 
     def choose(self) -> None:
-        """Set drawn.entries: one for each picture."""
-        for path, claims in self._claims.items():
+        """Set drawn.entries: one for each picture, in the order of their first claims."""
+        rows, numbers, levels, places = (self._claims[name] for name in ('row', 'number', 'level', 'group'))
+        first: np.ndarray = np.full(len(self._pictures), len(rows))
+        np.minimum.at(first, np.array(rows, int), np.arange(len(rows)))
+        groups = list(self.drawn.groups.values())
+        for claims in runs(first[np.array(rows, int)]):
+            row = rows[claims[0]]
+            found = [_Claim(self.drawn.entries.kept(numbers[i]), numbers[i], levels[i], groups[places[i]])
+                     for i in claims]
             for named in (True, False):
-                self._choose(path, [claim for claim in claims if claim.entry.named == named])
-        for path, (file, count) in self._unread.items():
-            entry = self.drawn.entries.get(path)
+                self._choose(row, [claim for claim in found if claim.entry.named == named])
+        for row, count in enumerate(self._unread):
+            entry = self.drawn.entries.chosen(row) if count >= 0 else None
             if entry and entry.origin == 'voc' and not entry.named and len(entry.shapes or ()) != count:
-                self._set_other(path, file)
+                self._set_other(row, self._unread_files[row])
 
-    def _set_other(self, path, place):
-        counts = self.drawn.entries[path].place
-        self.drawn.other[path].append(f'{place}: has other objects than {counts}, which counts')
+    def _set_other(self, row, place):
+        counts = self.drawn.entries[self._pictures.path(row)]
+        self.drawn.other[self._pictures.path(row)].append(
+            f'{place}: has other objects than {counts.place}, which counts')
 
-    def _choose(self, path, claims):
-        without_objects = None
-        for origin in ORIGINS:
+    def _choose(self, row, claims):
+        without_objects, path = None, self._pictures.path(row)
+        for origin in ORIGINS if claims else ():
             claim = _winner(path, [claim for claim in claims if claim.entry.origin == origin])
             if not claim:
                 continue
             entry = claim.entry
             if entry.shapes is None:
                 self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
-            elif path in self.drawn.entries:
+            elif counts := self.drawn.entries.chosen(row):
                 claim.group.unused += 1
-                counts = self.drawn.entries[path]
                 chosen = counts.named and not entry.named  # by the user
                 listed = not entry.shapes and origin not in OF_ONE_PICTURE  # tools list pictures without objects, too
                 if not chosen and not listed and not alike(entry, counts):
-                    self._set_other(path, entry.place)
+                    self._set_other(row, entry.place)
             elif entry.shapes or origin in OF_ONE_PICTURE:
-                self.drawn.entries[path] = entry
+                self.drawn.entries.choose(row, claim.number)
             else:
-                without_objects = without_objects or entry
-        if without_objects:
-            self.drawn.entries.setdefault(path, without_objects)
+                without_objects = without_objects or claim
+        if without_objects and not self.drawn.entries.chosen(row):
+            self.drawn.entries.choose(row, without_objects.number)
 
 
 def _winner(path, claims: Sequence[_Claim]) -> _Claim | None:
     """Return the claim of one origin that a picture belongs to, or None; UserError for two that are as good."""
-    best = [claim for claim in claims if claim.match.level == min(claim.match.level for claim in claims)]
+    best = [claim for claim in claims if claim.level == min(claim.level for claim in claims)]
     if len({claim.entry.file for claim in best}) > 1:
         best = [claim for claim in best if claim.entry.shapes != []] or best[:1]  # one file may list it without objects
     files_ = sorted({claim.entry.file for claim in best})
@@ -227,7 +316,7 @@ def _winner(path, claims: Sequence[_Claim]) -> _Claim | None:
                         f'pictures, {path} for example; name the one to use with --annotations')
     winner = best[0] if len(best) == 1 else None
     for claim in claims:
-        if claim is not winner and (winner is None or claim.match.level > winner.match.level):
+        if claim is not winner and (winner is None or claim.level > winner.level):
             entry = claim.entry
             reason = f'{path} belongs to {winner.entry.place}' if winner else f'{len(best)} fit {path}'
             claim.group.unmatched.append((entry.names[0] if entry.origin not in OF_ONE_PICTURE else entry.file,
@@ -275,5 +364,6 @@ def _none_fits(name, group, options):
 
 
 def _examples(items) -> str:
-    texts = [item if isinstance(item, str) else f'{item[0]} ({item[1]})' if item[1] else item[0] for item in items]
-    return ', '.join(texts[:SHOWN]) + (f' and {len(texts) - SHOWN} more' if len(texts) > SHOWN else '')
+    texts = [item if isinstance(item, str) else f'{item[0]} ({item[1]})' if item[1] else item[0]
+             for item in itertools.islice(items, SHOWN)]
+    return ', '.join(texts) + (f' and {len(items) - SHOWN} more' if len(items) > SHOWN else '')

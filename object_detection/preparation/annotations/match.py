@@ -1,9 +1,9 @@
 """Which picture an annotation belongs to: the one whose path it names, else the only one that it can mean."""
 import dataclasses
 import urllib.parse
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from object_detection.preparation.columns import Index
 from object_detection.preparation.folders import CONTAINERS, part_of
 from object_detection.preparation.scan import composed
 
@@ -25,25 +25,40 @@ class Pictures:
     remains. Folders named like `images` and `labels` are passed over.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._paths = set(paths)
-        self._by_stem: dict[str, list[str]] = defaultdict(list)  # {folded path without suffix}
-        self._by_name: dict[str, list[str]] = defaultdict(list)  # {folded file name}
-        self._by_short: dict[str, list[str]] = defaultdict(list)  # {folded file name without suffix}
+    def __init__(self, paths: Sequence[str]) -> None:
+        """paths: sorted."""
+        def name(i):
+            return paths[i].rpartition('/')[2]
+        self._list = paths
+        self._paths = Index(len(paths), lambda i: paths[i])
+        self._stems = Index(len(paths), lambda i: _fold(stem(paths[i])))  # of paths without suffixes
+        self._names = Index(len(paths), lambda i: _fold(name(i)))  # of files
+        self._shorts = Index(len(paths), lambda i: _fold(stem(name(i))))  # of files without suffixes
         self._folders: set[str] = set()  # folded names of the folders that hold pictures
-        for path in sorted(self._paths):
-            name = path.rpartition('/')[2]
-            self._by_stem[_fold(stem(path))].append(path)
-            self._by_name[_fold(name)].append(path)
-            self._by_short[_fold(stem(name))].append(path)
-            self._folders.update(_folders(path))
+        for folder in {paths[i].rpartition('/')[0] for i in range(len(paths))}:
+            self._folders.update(_folders(f'{folder}/'))
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def path(self, row: int) -> str:
+        """Return the path of the picture with this number."""
+        return self._list[row]
+
+    def row(self, path: str) -> int | None:
+        """Return the number of the picture of a path, None if there is none."""
+        rows = self._paths.rows(path)
+        return rows[0] if rows else None
 
     def beside(self, path: str) -> tuple[str, ...]:
         """Return the pictures that differ from a file in the suffix alone (or that it only adds a suffix to)."""
         base = path.rpartition('.')[0]
-        found = self._by_stem.get(_fold(base), []) + [other for other in (base,) if other in self._paths]
+        found = self._found(self._stems, _fold(base)) + [other for other in (base,) if self._paths.rows(other)]
         exact = [other for other in found if base in (stem(other), other)]
         return tuple(dict.fromkeys(exact or found))
+
+    def _found(self, index: Index, key: str) -> list[str]:
+        return [self._list[row] for row in index.rows(key)]
 
     def described_by(self, path: str, names: Iterable[str]) -> Match:
         """Find the picture of a file that describes one picture. names: what the file itself calls it."""
@@ -56,7 +71,7 @@ class Pictures:
         if found:
             return Match(found)
         base = path.rpartition('.')[0]
-        match = self._closest(base, self._by_short.get(_fold(base.rpartition('/')[2]), []), LIKELY)
+        match = self._closest(base, self._found(self._shorts, _fold(base.rpartition('/')[2])), LIKELY)
         if match.paths:
             return match
         by_name = self._named(names, SURE)
@@ -70,7 +85,7 @@ class Pictures:
         names = [name for given in names for name in _spellings(given)]
         for name in names:
             for path in (f'{folder}/{name}' if folder else name, name):
-                if path in self._paths:
+                if self._paths.rows(path):
                     return Match((path,))
         return self._named(names, SURE, part)
 
@@ -79,10 +94,9 @@ class Pictures:
         for by_suffix in (True, False):
             for name in names:
                 base = name.rpartition('/')[2]
-                known = self._by_name.get(_fold(base)) if by_suffix else (
-                    self._by_short.get(_fold(stem(base))) or self._by_short.get(_fold(base)))
-                match = self._closest(name if by_suffix else stem(name), known or [],
-                                      level + (not by_suffix), part)
+                known = self._found(self._names, _fold(base)) if by_suffix else (
+                    self._found(self._shorts, _fold(stem(base))) or self._found(self._shorts, _fold(base)))
+                match = self._closest(name if by_suffix else stem(name), known, level + (not by_suffix), part)
                 if match.paths:
                     return match
                 reason = reason or match.reason

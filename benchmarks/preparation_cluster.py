@@ -3,8 +3,8 @@
     python -m benchmarks.preparation_cluster --count 2000 --rounds 3
     python -m benchmarks.preparation_cluster --count 10000 --rounds 1 --kill 60
 
-Draws pictures of 1.2 megapixels and prepares them with --boxes whole, in turn with two processes and with two workers of
-a scheduler on this machine; prints the times, their ratio, and whether all files are equal. With --kill, a worker is
+Draws pictures of 1.2 megapixels and prepares them with --boxes whole, in turn with two processes and with two workers
+of a scheduler on this machine; prints the times, their ratio, and whether all files are equal. With --kill, a worker is
 killed every so many seconds (and started again by its nanny). POSIX only.
 """
 import argparse

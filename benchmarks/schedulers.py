@@ -4,8 +4,8 @@
     python -m benchmarks.schedulers --workers 2
 
 Tasks that take no time and return what is known of a picture (1.5 KB), one at a time and in groups of 16: tasks a
-second, and bytes over the loopback interface for each task. Then tasks of 20 ms each while one of the workers is killed:
-how long they take, of the time without a death, whether each has its result, and how often a task was done again.
+second, and bytes over the loopback interface for each task. Then tasks of 20 ms each while one of the workers is
+killed: how long they take, of the time without a death, whether each has its result, and how often one was done again.
 benchmarks/README.md has the results. POSIX only.
 """
 import argparse
@@ -143,7 +143,7 @@ def compare(side, count, scratch):
         times.append(time.perf_counter() - start)
         right = sorted(n for n, _ in results) == list(range(400))
         again = len(list(folder.iterdir())) - 400
-    return [*row, f'{times[1] / times[0]:.2f} times as long, {"all" if right else "NOT ALL"} results, {again} done again']
+    return [*row, f'{times[1] / times[0]:.2f} times as long, {"all" if right else "NOT ALL"} results, {again} again']
 
 
 def main():
@@ -162,8 +162,8 @@ def main():
             began = time.perf_counter() - start
             with contextlib.closing(side):
                 cells = compare(side, args.count, scratch)
-            print(f'{kind.__name__}: starts in {began:.1f} s; alone {cells[0]}; in groups of {GROUP} {cells[1]}; a worker '
-                  f'killed: {cells[2]}', flush=True)
+            print(f'{kind.__name__}: starts in {began:.1f} s; alone {cells[0]}; in groups of {GROUP} {cells[1]}; '
+                  f'a worker killed: {cells[2]}', flush=True)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from object_detection.utils import environment
 environment.prepare_tensorflow()
 # TensorFlow and traced networks are millions of objects that stay; looking through them after every 700 new ones takes
 # a tenth of the time.
-gc.set_threshold(50_000, 20, 50)
+gc.set_threshold(20_000, 10, 20)
 
 
 @pytest.fixture(scope='module')

@@ -123,8 +123,9 @@ def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader
         return inputs.eval_dataset(config, reader, model.resizer, labels, batch_size, start_step=first,
                                    left_out=skipping.indices)
 
-    run = _traced(model, config.train_config.add_regularization_loss, read_from(0).element_spec)
-    batches = _batches(read_from, reader, labels, batch_size, skipping)
+    dataset = read_from(0)
+    run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
+    batches = _batches(dataset, read_from, reader, labels, batch_size, skipping)
     losses: dict[str, list[np.ndarray]] = {}
     pictures = 0
     for features, groundtruth, batch_losses, detections in _run_all(run, batches, batch_size, report):
@@ -156,14 +157,15 @@ def _batch_size(config: protos.TrainEvalPipelineConfig, resizer: Resizer) -> int
     return max(config.eval_config.batch_size, PIXELS_AT_ONCE // (resizer.size[0] * resizer.size[1]))
 
 
-def _batches(read_from: Callable[[int], tf.data.Dataset], reader: protos.InputReader, labels: label_map.LabelMap,
-             batch_size: int, skipping: Skipping) -> Iterator[Batch]:
+def _batches(dataset: tf.data.Dataset, read_from: Callable[[int], tf.data.Dataset], reader: protos.InputReader,
+             labels: label_map.LabelMap, batch_size: int, skipping: Skipping) -> Iterator[Batch]:
     """Yield the batches; raise a UserError that names the picture if one is broken and may not be skipped.
 
     Args:
+        dataset: all of them, as far as nothing is broken.
         read_from: returns the data set from a batch on, without the records that are skipped so far.
     """
-    batches, count = iter(read_from(0)), 0
+    batches, count = iter(dataset), 0
     keep_alive(batches)
     while True:
         try:

@@ -44,7 +44,7 @@ class Writer:
 
 def _png(image: np.ndarray) -> bytes:
     data = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(data, 'PNG')
+    Image.fromarray(np.asarray(image)).save(data, 'PNG', compress_level=3)  # 2.6 times as fast as 6, a fifth larger
     return data.getvalue()
 
 

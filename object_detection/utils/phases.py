@@ -280,16 +280,17 @@ def keep_alive(thing: object) -> None:
 
 @contextlib.contextmanager
 def without_gc() -> Iterator[None]:
-    """Turn garbage collection off inside the block, and exempt everything created there for good.
+    """Turn garbage collection off inside the block; in a worker process, also exempt everything created there for good.
 
     Importing TensorFlow and tracing a network create millions of objects that stay; scanning them again and again takes
-    a fifth of that time.
+    a fifth of that time. In other processes, such as people's own programs, a model may be garbage one day.
     """
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if multiprocessing.parent_process():
+            gc.freeze()
         gc.enable()
 
 

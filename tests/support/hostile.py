@@ -2,6 +2,7 @@
 
 `make(folder)` writes it and returns {path in the data set: start of the reason to skip it, or None for a picture}.
 """
+import functools
 import io
 import os
 import struct
@@ -57,6 +58,7 @@ def orientation(value):
     return exif.tobytes()
 
 
+@functools.cache
 def readable():
     """Return {name: bytes} of files that hold a picture."""
     photo = encoded(scene(1), 'JPEG', quality=90)
@@ -115,6 +117,7 @@ def readable():
     return files
 
 
+@functools.cache
 def unusable():
     """Return {name: (bytes, start of the reason)} of files that hold no usable picture."""
     photo = encoded(scene(70, size=(400, 300)), 'JPEG', quality=95)

@@ -37,7 +37,7 @@ def write(folder: Path, content: dict[str, Any], pictures: dict[str, np.ndarray]
     files.write_text(folder / TABLE, table.getvalue())
     for name, pixels in pictures.items():
         temporary = folder / f'{name}.png.tmp'
-        Image.fromarray(pixels).save(temporary, 'PNG', optimize=False)
+        Image.fromarray(pixels).save(temporary, 'PNG', compress_level=3)  # as summaries.py
         files.replace(temporary, folder / f'{name}.png')
     files.write_text(folder / NAME, json.dumps({'format': FORMAT, **content}, indent=1, ensure_ascii=False) + '\n')
 

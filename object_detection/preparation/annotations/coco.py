@@ -1,10 +1,13 @@
 """COCO JSON, one file for many pictures: boxes, polygons, run-length encoded masks, crowd regions, keypoints."""
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from object_detection.preparation.annotations import json_pieces
 from object_detection.preparation.annotations.entry import Entry, Shape, Unreadable, bounds, number, size_of
+from object_detection.preparation.columns import Index, Shelf, Texts
 from object_detection.preparation.masks import Runs
 from object_detection.preparation.scan import composed
 
@@ -22,24 +25,50 @@ def read(data: Any, path: str) -> tuple[list[Entry], dict[str, list[str]]]:
     Annotations that cannot be used become Shapes with a problem. path: of the file, relative to the folder it was found
     in. Raises Unreadable for a file whose parts do not fit together.
     """
+    entries, points = _read(lambda: ((key, item) for key in KEYS for item in data[key]), path, {})
+    return list(entries), points
+
+
+def read_pieces(file: str, path: str) -> tuple[Iterator[Entry], dict[str, list[str]]] | None:
+    """Do the same for a file of any size, whose objects are never all in memory; None if it is not meant as COCO.
+
+    file: where it is. ValueError if it is no JSON object.
+    """
+    found = {key for key, _ in json_pieces.pieces(file)}
+    if len(found.intersection(KEYS)) < 2:
+        return None
+    if missing := [key for key in KEYS[::2] if key not in found]:  # without objects, there is no annotation
+        raise Unreadable(f"cannot be read as COCO annotations (KeyError: '{missing[0]}'); it needs images, annotations "
+                         'and categories')
+    return _read(lambda: json_pieces.pieces(file), path, Shelf())
+
+
+def _read(pieces: Callable[[], Iterator[tuple[str, Any]]], path: str,
+          shelf: Any) -> tuple[Iterator[Entry], dict[str, list[str]]]:
+    """pieces: yields (key, item) of the lists of a file, each time it is called. shelf: for the Shapes, by number."""
     try:
-        categories = {_id(item['id']): item for item in data['categories']}
+        listed, categories, count = _Images(), dict[Any, Any](), 0
+        for key, item in pieces():
+            if key == 'images':
+                listed.append(item)
+            elif key == 'categories':
+                categories[_id(item['id'])] = item
+                count += 1
         names = {key: composed(str(item['name']).strip()) for key, item in categories.items()}
-        if len(categories) < len(data['categories']):
+        if len(categories) < count:
             raise Unreadable('cannot be read as COCO annotations: two categories have the same id')
-        images = {_id(item['id']): str(item['file_name']) for item in data['images']}
-        if len(images) < len(data['images']):
-            raise Unreadable('cannot be read as COCO annotations: two images have the same id')
-        entries = {str(item['file_name']): Entry('coco', path, [str(item['file_name'])], [], where=_where(item),
-                                                 size=size_of(item.get('width'), item.get('height')))
-                   for item in data['images']}
-        lost = [item['id'] for item in data['annotations'] if _id(item['image_id']) not in images]
-        unnamed = sorted({str(item['category_id']) for item in data['annotations']
-                          if _id(item['category_id']) not in names})
-        for item in data['annotations'] if not lost and not unnamed else ():
-            entry = entries[images[_id(item['image_id'])]]
-            assert entry.shapes is not None
-            entry.shapes.append(_shape(item, names[category := _id(item['category_id'])], categories[category]))
+        listed.index()
+        places, lost, unnamed = array('q'), [], set[str]()
+        for key, item in pieces():
+            if key == 'annotations':
+                place, category = listed.find(_id(item['image_id'])), _id(item['category_id'])
+                if place is None:
+                    lost.append(item['id'])
+                elif category not in names:
+                    unnamed.add(str(item['category_id']))
+                else:
+                    shelf[len(places)] = _shape(item, names[category], categories[category])
+                    places.append(place)
     except (LookupError, TypeError, AttributeError) as error:
         raise Unreadable(f'cannot be read as COCO annotations ({type(error).__name__}: {error}); it needs images, '
                          'annotations and categories') from error
@@ -47,10 +76,51 @@ def read(data: Any, path: str) -> tuple[list[Entry], dict[str, list[str]]]:
         raise Unreadable(f'cannot be read as COCO annotations: {len(lost)} annotations belong to no image (annotation '
                          f'{lost[0]}, for example)')
     if unnamed:
-        raise Unreadable(f'categories has no name for category_id {", ".join(unnamed[:8])}, which annotations have')
+        raise Unreadable(f'categories has no name for category_id {", ".join(sorted(unnamed)[:8])}, which annotations '
+                         'have')
     points = {names[key]: [str(name) for name in item['keypoints']] for key, item in categories.items()
               if isinstance(item.get('keypoints'), list) and item['keypoints']}
-    return list(entries.values()), points
+    return listed.entries(path, places, shelf), points
+
+
+class _Images:
+    """The images of a file. Several of one name are one picture."""
+
+    def __init__(self) -> None:
+        self._ids: list[Any] = []
+        self._names, self._sides = Texts(), array('q')
+
+    def append(self, item: Mapping[str, Any]) -> None:
+        self._ids.append(_id(item['id']))
+        self._names.append(str(item['file_name']))
+        self._sides.extend(size_of(item.get('width'), item.get('height')) or (0, 0))
+
+    def index(self) -> None:
+        """Let images be found, once all are there; Unreadable if two have the same id."""
+        count = len(self._ids)
+        self._index = Index(count, self._ids.__getitem__)
+        if next(self._index.repeated(), None):
+            raise Unreadable('cannot be read as COCO annotations: two images have the same id')
+        # The first and the last image of each one's name.
+        self._pictures, self._last = np.arange(count), np.arange(count)
+        for rows in Index(count, self._names.__getitem__).repeated():
+            self._pictures[rows], self._last[rows] = rows[0], rows[-1]
+
+    def find(self, image: Any) -> int | None:
+        rows = self._index.rows(image)
+        return int(self._pictures[rows[0]]) if rows else None
+
+    def entries(self, path: str, places: array, shelf: Any) -> Iterator[Entry]:
+        """Yield the Entry of each picture. places: of the Shapes on the shelf, the image."""
+        order = np.argsort(np.array(places, np.int64), kind='stable')
+        starts = np.searchsorted(np.array(places, np.int64)[order], np.arange(len(self._ids) + 1))
+        for i, name in enumerate(self._names):
+            if self._pictures[i] == i:
+                last = int(self._last[i])
+                width, height = self._sides[2 * last:2 * last + 2]
+                shapes = [shelf.get(number) for number in order[starts[i]:starts[i + 1]].tolist()]
+                yield Entry('coco', path, [name], shapes, where=f'image {self._ids[last]}',
+                            size=(width, height) if width else None)
 
 
 def _id(value: Any) -> Any:
@@ -58,10 +128,6 @@ def _id(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else value
-
-
-def _where(item):
-    return f'image {item["id"]}'
 
 
 def _shape(item: Mapping[str, Any], name: str, category: Mapping[str, Any]) -> Shape:

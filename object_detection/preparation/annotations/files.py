@@ -1,7 +1,8 @@
 """Which files may hold annotations, and what each of them is."""
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from object_detection.utils.errors import UserError
 FORMATS = ('Pascal VOC XML, YOLO txt, COCO JSON, "CVAT for images" XML, and CSV with the columns filename, class, '
            'xmin, ymin, xmax, ymax')
 SUFFIXES = ('.xml', '.txt', '.json', '.csv')
+LARGE_JSON = 8 << 20  # bytes, from which a file is not held in memory
 MEANT = (b'"images"', b'"annotations"', b'"categories"', b'xmin')  # in a broken file, it was meant to hold annotations
 
 
@@ -69,7 +71,7 @@ def _single(path: Path, root: Path) -> File:
 
 
 def read(file: File, names: ClassNames, named_like_a_picture: bool,
-         masks: Mapping[str, str]) -> tuple[list[Entry], dict[str, list[str]]]:
+         masks: Mapping[str, str]) -> tuple[Iterable[Entry], dict[str, list[str]]]:
     """Return the Entries of a file, and {class: names of its keypoints}.
 
     masks: {stem of a file of Pascal VOC: its file in SegmentationObject}, of those that are wanted.
@@ -92,6 +94,8 @@ def read(file: File, names: ClassNames, named_like_a_picture: bool,
     try:
         if suffix == 'csv':
             return table.read(read_text(file.file), file.path), {}
+        if large := _read_large(file):
+            return large
         data = read_json(file.file)
         if coco.looks_like(data):
             return coco.read(data, file.path)
@@ -100,6 +104,17 @@ def read(file: File, names: ClassNames, named_like_a_picture: bool,
             raise UserError(f'{file.file}: {error}') from error
         raise Unknown('') from error
     raise Unknown(_json_kind(data))
+
+
+def _read_large(file):
+    """Return what a large JSON file of COCO holds; None for others, which are read as a whole, or said to be broken."""
+    try:
+        status = Path(file.file).stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size > LARGE_JSON:
+            return coco.read_pieces(file.file, file.path)
+    except (OSError, ValueError, RecursionError):
+        pass
+    return None
 
 
 def _read_xml(file, masks):

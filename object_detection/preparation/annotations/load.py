@@ -199,12 +199,12 @@ class _Reader:
         except Unreadable as error:
             self._set_broken(file, error)
         else:
-            if entries and entries[0].origin not in OF_ONE_PICTURE and self._only_named and not file.named:
-                return  # --annotations names another list
-            self.drawn.keypoints |= keypoints
-            for entry in entries:
+            for number, entry in enumerate(entries):
+                if not number and entry.origin not in OF_ONE_PICTURE and self._only_named and not file.named:
+                    return  # --annotations names another list
                 entry.named = file.named
                 self._claim(entry)
+            self.drawn.keypoints |= keypoints
 
     def _claim(self, entry):
         """Find the picture of an entry."""

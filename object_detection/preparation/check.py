@@ -3,7 +3,7 @@ import collections
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ import numpy as np
 from object_detection.config import label_map, pipeline
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.boxes import Annotation
+from object_detection.preparation.columns import Index, sorted_by
 from object_detection.preparation.detections import Detections, saved_model
 from object_detection.preparation.label_errors import KINDS, Finding, check
 from object_detection.preparation.manifest import Manifest, Picture, parse_detections
 from object_detection.preparation.options import Options
+from object_detection.preparation.stats import Flattened, Listing
+from object_detection.preparation.table import select
 from object_detection.preparation.workers import Workers
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
@@ -37,36 +40,37 @@ class Checker:
         self._names = matching(trained_names(folder), labels, folder)
         self._refuse_to_overwrite()
 
-    def check(self, pictures: Iterable[Picture], annotations: Mapping[str, Annotation],
+    def check(self, pictures: Sequence[Picture], annotations: Mapping[str, Annotation],
               keypoints: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Check boxes, write label_errors.json, and return the numbers for stats.json.
 
         Whole pictures as boxes are left out, and pictures without boxes unless an annotation or --background says that
         there is none.
         """
-        pictures = [picture for picture in pictures if _has_boxes(picture, annotations.get(picture.path))]
+        pictures = select(pictures, lambda picture: _has_boxes(picture, annotations.get(picture.path)))
         self._detections.detect(pictures)
-        known = self._detections.by_picture()
-        detected = {picture.path: parse_detections(known[picture.jpg_sha256]) for picture in pictures}
-        findings, qualities = check(pictures, detected, self._names)
+        index = Index(len(pictures), lambda i: pictures[i].path)
+        findings, qualities = check(pictures, _Detected(pictures, index, self._detections.by_picture()), self._names)
         boxes = coco(pictures, findings, qualities, self._labels, keypoints)
-        content = json.dumps(boxes, indent=1, ensure_ascii=False) + '\n'
+
+        def text() -> Iterator[str]:
+            yield from json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(boxes)
+            yield '\n'
         self._refuse_to_overwrite()
         file = self._options.output / FILE
-        written = [_digest(data) for data in ([files.read_bytes(file)] if file.exists() else []) + [content.encode()]]
-        self._manifest.keep_value(FILE, written)
-        files.write_text(file, content)
+        written = [_digest([files.read_bytes(file)])] if file.exists() else []
+        self._manifest.keep_value(FILE, [*written, _digest(part.encode() for part in text())])
+        files.write_parts(file, text())
         count = collections.Counter(finding.kind for finding in findings)
         console.log(f'{FILE}: {", ".join(f"{count[kind]} {kind}" for kind in KINDS)}, in {len(pictures)} pictures')
-        by_path = {picture.path: picture for picture in pictures}
         return {'pictures': len(pictures), 'boxes': sum(len(picture.boxes) for picture in pictures),
                 'counts': {kind: count[kind] for kind in KINDS},
-                'findings': [_listed(finding, by_path[finding.path]) for finding in findings]}
+                'findings': Listing(findings, lambda finding: _listed(finding, pictures[index.rows(finding.path)[0]]))}
 
     def _refuse_to_overwrite(self):
         """Raise UserError if label_errors.json is not as a run has written it: somebody may have corrected it."""
         file = self._options.output / FILE
-        if file.exists() and _digest(files.read_bytes(file)) not in (self._manifest.value(FILE, [str]) or []):
+        if file.exists() and _digest([files.read_bytes(file)]) not in (self._manifest.value(FILE, [str]) or []):
             raise UserError(f'{file} has changed since it was written, and --check would write it anew. Move your file '
                             'elsewhere, and name it with --annotations to use it')
 
@@ -107,38 +111,65 @@ def matching(names: Mapping[int, str], labels: Sequence[str], folder: Path) -> d
     return matched
 
 
-def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: Mapping[str, float],
+class _Detected(Mapping[str, list[list[float]]]):
+    """{path: detections} of pictures, read one by one. known: {jpg_sha256: JSON text}."""
+
+    def __init__(self, pictures: Sequence[Picture], index: Index, known: Mapping[str, str]) -> None:
+        self._pictures, self._index, self._known = pictures, index, known
+
+    def __getitem__(self, path: str) -> list[list[float]]:
+        return parse_detections(self._known[self._pictures[self._index.rows(path)[0]].jpg_sha256])
+
+    def __iter__(self) -> Iterator[str]:
+        return (picture.path for picture in self._pictures)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+
+def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: np.ndarray,
          labels: Sequence[str], keypoints: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return the boxes of pictures as COCO JSON, the picture with the worst ObjectLab score first.
 
     Pictures of --background are not listed. The boxes are as they are, in pixels of the upright picture; nothing is
-    corrected. `findings` is beyond COCO, and tools pass over it.
+    corrected. `findings` is beyond COCO, and tools pass over it. The lists are Listings.
     """
     ids = {label: number for number, label in enumerate(labels, start=1)}
-    order = sorted((picture for picture in pictures if not picture.background),
-                   key=lambda picture: (qualities[picture.path], picture.path))
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    numbers: dict[tuple[str, int | None], int] = {}  # {(path, index of the box): id of the annotation}
-    for image, picture in enumerate(order, start=1):
-        images.append({'id': image, 'file_name': picture.path, 'width': picture.width, 'height': picture.height})
-        for i, box in enumerate(picture.boxes):
-            numbers[picture.path, i] = len(annotations) + 1
-            annotations.append({'id': len(annotations) + 1, 'image_id': image, 'category_id': ids[box.label],
-                                **_annotation(box, picture, len(keypoints.get(box.label, ())))})
-    places = {picture.path: (image, picture) for image, picture in enumerate(order, start=1)}
+    rows = np.array([i for i, picture in enumerate(pictures) if not picture.background], np.int64)
+    order = rows[sorted_by(qualities[rows], lambda place: pictures[int(rows[place])].path)]
+    images = np.zeros(len(pictures), np.int64)  # the number of each picture's image, 0 for background
+    images[order] = np.arange(1, len(order) + 1)
+    firsts = np.zeros(len(pictures), np.int64)  # the number of each picture's first box
+    sizes = np.array([len(pictures[i].boxes) for i in order.tolist()], np.int64)
+    firsts[order] = 1 + np.cumsum(sizes) - sizes
+    index = Index(len(pictures), lambda i: pictures[i].path)
+    listed = [(index.rows(finding.path)[0], finding) for finding in findings]
+
+    def image(i):
+        picture = pictures[i]
+        return {'id': int(images[i]), 'file_name': picture.path, 'width': picture.width, 'height': picture.height}
+
+    def boxes(i):
+        picture = pictures[i]
+        return [{'id': int(firsts[i]) + number, 'image_id': int(images[i]), 'category_id': ids[box.label],
+                 **_annotation(box, picture, len(keypoints.get(box.label, ())))}
+                for number, box in enumerate(picture.boxes)]
+
+    def found(item):
+        i, finding = item
+        return {'image_id': int(images[i]), 'kind': finding.kind, 'score': finding.score,
+                'annotation_id': None if finding.annotation is None else int(firsts[i]) + finding.annotation,
+                'detection': {'bbox': _bbox(finding.detection, pictures[i]), 'category_id': ids[finding.label],
+                              'score': finding.confidence}}
     return {
         'info': {'description': 'Boxes to correct, written by prepare_data.py --check. The first images need it most. '
                                 'Name the corrected file with --annotations.'},
-        'images': images, 'annotations': annotations,
+        'images': Listing(order.tolist(), image),
+        'annotations': Flattened([i for i in order.tolist() if pictures[i].boxes], boxes),
         'categories': [{'id': number, 'name': label, 'supercategory': '',
                         **({'keypoints': [*keypoints[label]], 'skeleton': []} if label in keypoints else {})}
                        for label, number in ids.items()],
-        'findings': [{'image_id': places[finding.path][0], 'kind': finding.kind, 'score': finding.score,
-                      'annotation_id': numbers.get((finding.path, finding.annotation)),
-                      'detection': {'bbox': _bbox(finding.detection, places[finding.path][1]),
-                                    'category_id': ids[finding.label], 'score': finding.confidence}}
-                     for finding in findings if finding.path in places]}
+        'findings': Listing([(i, finding) for i, finding in listed if images[i]], found)}
 
 
 def _annotation(box, picture, points):
@@ -184,5 +215,8 @@ def _listed(finding, picture):
             'detection': [*finding.detection], 'detected': finding.label, 'confidence': finding.confidence}
 
 
-def _digest(data):
-    return hashlib.sha256(data).hexdigest()
+def _digest(parts):
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()

@@ -37,7 +37,7 @@ LOOSE = 0.7  # a box that is more similar to its detection is well placed
 EPSILON = 1e-100
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
     """A contradiction between a picture's annotation and a detection.
 
@@ -67,28 +67,32 @@ class Pair:
     probabilities: np.ndarray
 
 
-def check(pictures: Iterable[Picture], detections: Mapping[str, Sequence[Detection]],
-          names: Mapping[int, str]) -> tuple[list[Finding], dict[str, float]]:
-    """Hold the boxes of pictures against detections.
+def check(pictures: Sequence[Picture], detections: Mapping[str, Sequence[Detection]],
+          names: Mapping[int, str]) -> tuple[list[Finding], np.ndarray]:
+    """Hold the boxes of pictures against detections. Goes through the pictures four times, holding one at a time.
 
     Args:
         pictures: with the boxes that are annotated; none: no object.
         detections: {path: [[ymin, xmin, ymax, xmax, score, class id], ...]}, normalized to 0..1, best first.
         names: {class id: label}; detections of other classes do not count.
     Returns:
-        The findings, for each kind the worst first, and {path: quality}, the ObjectLab score of each picture.
+        The findings, for each kind the worst first, and the ObjectLab score of each picture, [len(pictures)].
     """
-    pictures = list(pictures)
-    known = {picture.path: [d for d in detections[picture.path] if d[5] in names] for picture in pictures}
-    typical = calibrate(_pair(picture, known[picture.path], names) for picture in pictures)
-    kept = {path: one_per_object([d for d in members if _probability(d[4], typical[names[int(d[5])]]) > LIKELY])
-            for path, members in known.items()}
-    pairs = {picture.path: _pair(picture, kept[picture.path], names, typical) for picture in pictures}
-    least = least_similarity(pairs.values())
-    qualities = {path: quality(scores(pair, least)) for path, pair in pairs.items()}
-    findings = [Finding(path, kind, round(score, 6), annotation, (d[0], d[1], d[2], d[3]), names[int(d[5])], d[4])
-                for path, pair in pairs.items() for kind, score, annotation, number in _contradictions(pair, least)
-                for d in [kept[path][number]]]
+    def known(picture):
+        return [d for d in detections[picture.path] if d[5] in names]
+    typical = calibrate(_pair(picture, known(picture), names) for picture in pictures)
+
+    def pairs() -> Iterator[tuple[Picture, list[Detection], Pair]]:
+        for picture in pictures:
+            kept = one_per_object(d for d in known(picture) if _probability(d[4], typical[names[int(d[5])]]) > LIKELY)
+            yield picture, kept, _pair(picture, kept, names, typical)
+    least = least_similarity(pair for _, _, pair in pairs())
+    qualities, findings = np.zeros(len(pictures)), []
+    for i, (picture, kept, pair) in enumerate(pairs()):
+        qualities[i] = quality(scores(pair, least))
+        findings += [Finding(picture.path, kind, round(score, 6), annotation, (d[0], d[1], d[2], d[3]),
+                             names[int(d[5])], d[4])
+                     for kind, score, annotation, number in _contradictions(pair, least) for d in [kept[number]]]
     return sorted(findings, key=lambda f: (KINDS.index(f.kind), f.score, -f.confidence, f.path)), qualities
 
 

@@ -1,5 +1,6 @@
 """The numbers of a prepared data set, for stats.json and report.html. No times, so that equal runs give equal files."""
 import collections
+import itertools
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -29,7 +30,10 @@ NO_ANNOTATIONS: dict[str, Any] = {'files': [], 'unmatched': [], 'broken': [], 'u
 
 
 class Listing(list):
-    """A list of a million entries that are made as they are asked for; json.dump(indent=1) and Jinja take it for one.
+    """A list of a million entries that are made as they are asked for.
+
+    Jinja and JSONEncoder.iterencode take it for a list; json.dumps without indent does not, whose C code looks
+    for what a list holds.
 
     entry: makes an entry of one of `items`.
     """
@@ -49,6 +53,13 @@ class Listing(list):
 
     def __getitem__(self, i: Any) -> Any:
         return [*map(self._entry, self._items[i])] if isinstance(i, slice) else self._entry(self._items[i])
+
+
+class Flattened(Listing):
+    """A Listing of the entries of lists, of which none is empty; `entry` makes such a list. Only to go through."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain.from_iterable(super().__iter__())
 
 
 def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options,

@@ -84,15 +84,15 @@ def pictures():
 
 def test_each_error_is_found_once(pictures):
     """Scores of 0.51 are confident, the lowest decile of those that agree: 0.5, 0.51, ..., 0.6."""
-    findings, qualities = label_errors.check([p for p, _ in pictures.values()],
-                                             {p.path: found for p, found in pictures.values()}, NAMES)
+    members = [p for p, _ in pictures.values()]
+    findings, qualities = label_errors.check(members, {p.path: found for p, found in pictures.values()}, NAMES)
     assert [(f.kind, f.path, f.annotation, f.label) for f in findings] == [
         ('overlooked', 'a/empty', None, 'a'), ('overlooked', 'a/overlooked', None, 'a'),
         ('swapped', 'a/swapped', 0, 'a'), ('badly placed', 'a/moved', 0, 'a')]
     moved = findings[-1]
     assert moved.score == pytest.approx(0.9 / 3 + 0.1 * math.exp(-1), abs=1e-6)  # a third of it, 10 pixels away
     assert moved.detection == LEFT and moved.confidence == 0.56
-    worst = sorted(qualities, key=lambda path: (qualities[path], path))[:4]
+    worst = [path for _, path in sorted(zip(qualities, (p.path for p in members)))[:4]]
     assert sorted(worst) == ['a/empty', 'a/moved', 'a/overlooked', 'a/swapped']
 
 
@@ -130,15 +130,15 @@ def test_coco(pictures):
     members = [p for p, _ in pictures.values()]
     findings, qualities = label_errors.check(members, {p.path: found for p, found in pictures.values()}, NAMES)
     data = check.coco(members, findings, qualities, ['a', 'b'], {})
-    assert len(data['images']) == 15 and len(data['annotations']) == 13
-    assert data['images'][0] == {'id': 1, 'file_name': min(qualities, key=lambda path: (qualities[path], path)),
+    assert len(data['images']) == 15 and len(list(data['annotations'])) == 13
+    assert data['images'][0] == {'id': 1, 'file_name': min(zip(qualities, (p.path for p in members)))[1],
                                  'width': 200, 'height': 200}
     images = {image['id']: image['file_name'] for image in data['images']}
     (moved,) = [a for a in data['annotations'] if images[a['image_id']] == 'a/moved']
     assert moved['bbox'] == [20, 20, 20, 80] and moved['category_id'] == 1 and moved['area'] == 1600
     (finding,) = [f for f in data['findings'] if f['kind'] == 'badly placed']
     assert finding['annotation_id'] == moved['id'] and finding['detection']['bbox'] == [20, 20, 60, 80]
-    json.dumps(data)
+    assert len(json.loads(json.dumps(data, indent=1))['annotations']) == 13
 
 
 def test_coco_keeps_outlines_keypoints_and_difficult():
@@ -151,7 +151,7 @@ def test_coco_keeps_outlines_keypoints_and_difficult():
              Box(0.1, 0.15, 0.3, 0.25, 'b', None, 'coco',
                  mask=Mask(runs=Runs(counts, (0, 0, 200, 200), True), size=(200, 200)))]
     member = Picture('a/x', 'a', 1, 1, '', width=200, height=200, jpg_width=100, jpg_height=100, boxes=boxes)
-    data = json.loads(json.dumps(check.coco([member], [], {'a/x': 1.0}, ['a', 'b'], {'a': ['nose', 'tail']})))
+    data = json.loads(json.dumps(check.coco([member], [], np.ones(1), ['a', 'b'], {'a': ['nose', 'tail']}), indent=1))
     (entry,), points = coco.read(data, 'label_errors.json')
     first, second = entry.shapes
     assert points == {'a': ['nose', 'tail']} and first.difficult and not second.difficult

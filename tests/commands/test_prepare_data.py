@@ -15,6 +15,7 @@ from object_detection.commands import prepare_data
 from object_detection.config import label_map, paths
 from object_detection.records import Example, Records
 from object_detection.utils.errors import UserError
+from tests.support import fake_detector
 from tests.support.hostile import encoded, scene
 from tests.support.prepared import contents, decisions
 
@@ -24,11 +25,7 @@ BOX = {'Sit': (40, 30, 120, 90), 'Down': (200, 100, 380, 260)}  # left, top, rig
 
 @pytest.fixture(scope='session')
 def detectors(tmp_path_factory):
-    """{'any': SavedModel that takes batches, '1': one that does not}; they detect what is not white."""
-    folder = tmp_path_factory.mktemp('detectors')
-    subprocess.run([sys.executable, ROOT / 'tests' / 'support' / 'fake_detector.py', folder, 'any', '1'],
-                   check=True, timeout=240, capture_output=True, env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
-    return {batch: folder / batch for batch in ('any', '1')}
+    return fake_detector.write(tmp_path_factory.mktemp('detectors'))
 
 
 def thing(label, i, color='navy'):

@@ -14,16 +14,16 @@ from object_detection.export import companions, onnx_file, saved_model, tflite
 from object_detection.inference.load import load
 from object_detection.models import build
 from object_detection.runs.record import Record
-from tests.support import tiny
+from tests.support import toy_backbone
 
 FIT = 'keep_aspect_ratio_resizer { min_dimension: 64 max_dimension: 64 pad_to_max_dimension: true }'
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(toys, tmp_path_factory):
     """Records, config, and a model_dir with run.json and summary.html; no checkpoint is needed."""
     path = tmp_path_factory.mktemp('companions')
-    tiny.write(path)
+    (path / 'pipeline.config').write_text(toy_backbone.ssd(path))
     record = Record(path / 'model')
     data = {'digest': 'abc', 'records': 13, 'files': [{'path': '/home/me/train.tfrecords'}]}
     record.start('', {'train_input_reader': data}, trains=True, versions={'TensorFlow': '2.20.0'})

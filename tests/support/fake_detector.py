@@ -1,11 +1,8 @@
-"""python fake_detector.py FOLDER BATCH ...: write SavedModels FOLDER/BATCH that detect whatever is not white.
+"""SavedModels that detect whatever is not white.
 
 The class is 1 (person) for a reddish object, else 18 (dog). The score is 0.9, or 0.2 in a dark picture. A second
-detection, half as wide, scores 0.05 less if the object is greenish, else 0. BATCH is 1 or any. The signature is the
-reference's.
+detection, half as wide, scores 0.05 less if the object is greenish, else 0. The signature is the reference's.
 """
-import sys
-
 import tensorflow as tf
 
 
@@ -40,7 +37,9 @@ def _ends(rows):
     return first, last
 
 
-if __name__ == '__main__':
-    for batch in sys.argv[2:]:
-        finder = Finder(1 if batch == '1' else None)
-        tf.saved_model.save(finder, f'{sys.argv[1]}/{batch}', signatures={'serving_default': finder.call})
+def write(folder):
+    """Return {'any': a SavedModel that takes batches, '1': one that does not}, in folders of these names."""
+    for name, batch in (('any', None), ('1', 1)):
+        finder = Finder(batch)
+        tf.saved_model.save(finder, str(folder / name), signatures={'serving_default': finder.call})
+    return {name: folder / name for name in ('any', '1')}

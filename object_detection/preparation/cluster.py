@@ -25,6 +25,7 @@ PATIENCE = 600  # seconds in which a worker must be there; clusters that grow st
 RETRIES = 2  # of a task whose worker has died
 LARGEST_GROUP = 16  # tasks sent together: a scheduler takes about a millisecond for each message
 MALLOC = {-1: 64 << 20, -3: 32 << 20}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of glibc; bytes, the second its most
+SHARED = 'which must be a shared folder with this path on every machine'
 LOOK_SECONDS = 5.0  # between looks at who is there
 
 
@@ -34,19 +35,21 @@ class Cluster(Workers):
     A task whose worker dies is repeated, at first together with nothing else and at most RETRIES times.
     """
 
-    def __init__(self, address: str, output: Path) -> None:
+    def __init__(self, address: str, output: Path, folders: Iterable[Path] = ()) -> None:
         """Connect; UserError if nobody answers, or if the workers that are there would make other files.
 
         Args:
             address: of the scheduler, such as tcp://head:8786.
             output: folder that this process has locked, which the workers must see under the same path.
+            folders: that they must see, too.
         """
         try:
             import distributed
         except ImportError as error:
             raise UserError(f'{MISSING} ({error})') from error
         self._dask, self._address = distributed, address
-        self._expected = str(output), (output / files.LOCK_NAME).read_text('utf-8'), likeness()
+        self._expected = (str(output), (output / files.LOCK_NAME).read_text('utf-8'), tuple(map(str, folders)),
+                          likeness())
         self.count, self._next_look = 0, 0.0
         self._alone_since: float | None = None
         try:
@@ -74,15 +77,18 @@ class Cluster(Workers):
             self._client.run_on_scheduler(_failures_allowed(self._failures))
         self._client.close()
 
-    def unordered(self, function, tasks, count):
+    def unordered(self, function, tasks, count, resource=None):
         waiting = groups(tasks, min(LARGEST_GROUP, group_size(count, max(1, self.count))))
         group = next(waiting, None)
         suspects = collections.deque[tuple[Any, int]]()  # (task whose worker has died, how many have)
         running: dict[Any, tuple[list, int]] = {}  # {future: (its tasks, workers that have died of them)}
         finished: queue.SimpleQueue = queue.SimpleQueue()
+        offered = resource and any(resource in worker.get('resources', {}) for worker
+                                   in self._call(self._client.scheduler_info)['workers'].values())
 
         def submit(tasks, deaths):
             future = self._client.submit(examined, *self._expected, function, tasks, pure=False,
+                                         resources={resource: 1} if offered else None,
                                          key=f'{function.__name__}-{next(_numbers)}-{time.monotonic_ns()}')
             running[future] = tasks, deaths
             future.add_done_callback(finished.put)
@@ -180,9 +186,9 @@ def _failures_allowed(number):
     return exchange  # not of this module's top level: the scheduler need not have this package
 
 
-def examined(output: str, lock: str, expected: str, function: Any, tasks: Iterable) -> list:
+def examined(output: str, lock: str, folders: tuple[str, ...], expected: str, function: Any, tasks: Iterable) -> list:
     """Return the results of tasks, in a worker; UserError if this one would make other files than the parent."""
-    if said := examine(output, lock, expected):
+    if said := examine(output, lock, folders, expected):
         from distributed import get_worker
         raise UserError(f'worker {get_worker().address} {said}')
     _keep_memory()
@@ -203,17 +209,20 @@ def _keep_memory() -> None:
 
 
 @functools.lru_cache(1)
-def examine(output: str, lock: str, expected: str) -> str:
+def examine(output: str, lock: str, folders: tuple[str, ...], expected: str) -> str:
     """Return what keeps a worker from doing its part, '' if nothing does.
 
-    lock: text that is in the locked folder `output`. expected: of `likeness`.
+    lock: text that is in the locked folder `output`. folders: to read from. expected: of `likeness`.
     """
     if (found := likeness()) != expected:
         return f'has other versions: {found} instead of {expected}'
+    for folder in folders:
+        if not Path(folder).is_dir():
+            return f'does not see {folder}, {SHARED}'
     try:
         seen = Path(output, files.LOCK_NAME).read_text('utf-8')
     except OSError as error:
-        return f'does not see {output}, which must be a shared folder with this path on every machine: {error.strerror}'
+        return f'does not see {output}, {SHARED}: {error.strerror}'
     return '' if seen == lock else f'sees another folder as {output} than the machine that runs prepare_data.py'
 
 

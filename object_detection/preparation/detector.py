@@ -27,6 +27,7 @@ from object_detection.utils.errors import UserError
 
 AHEAD = 4  # batches decoded in advance
 SENT = AHEAD + 4  # batches that the process has been given; more than it wants before it answers
+RESOURCE = 'detector'  # of the workers of a cluster that are to run it, such as those with a GPU
 KEPT = 20  # detections per picture, to choose its boxes from
 ASPECT_STEP = 0.1  # of log(width / height) between the shapes of batches: a picture is stretched by 5 % at most
 SIDES = (640, 1024)  # longer side of a batch in pixels: for smaller pictures, and for others
@@ -162,12 +163,12 @@ class OnWorkers(Detector):
 
     def ready(self) -> bool:
         if self._takes_batches is None:
-            (_, found), = self._workers.unordered(_takes_batches, [str(self.folder)], 1)
+            (_, found), = self._workers.unordered(_takes_batches, [str(self.folder)], 1, RESOURCE)
             self._takes_batches = self._whole(found)
         return bool(self._takes_batches)
 
     def _run(self, batches, count):
-        for batch, result in self._workers.unordered(detect_batch, batches, -(-count // self._batch)):
+        for batch, result in self._workers.unordered(detect_batch, batches, -(-count // self._batch), RESOURCE):
             yield batch, self._whole(result)
 
     def _whole(self, result):

@@ -63,7 +63,9 @@ def prepare(options: Options) -> None:
         clear_leftovers(options.output)
         manifest = stack.enter_context(Manifest(options.output))
         workers = stack.enter_context(
-            Cluster(options.scheduler, options.output) if options.scheduler else Pool(options.workers))
+            Cluster(options.scheduler, options.output, filter(None, (
+                options.images or options.dataset, options.background, options.coco, options.check)))
+            if options.scheduler else Pool(options.workers))
         coco = saved_model(options.coco, '--coco') if options.coco and options.boxes != 'whole' else None
         detections = Detections(coco, options, manifest, workers, stack)
         classes = class_ids(options.coco_class, detections.names) if coco else None

@@ -39,8 +39,8 @@ class Workers(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None: ...
 
-    def unordered(self, function: Callable[[Task], Result], tasks: Iterable[Task],
-                  count: int) -> Iterator[tuple[Task, Result | Crashed]]:
+    def unordered(self, function: Callable[[Task], Result], tasks: Iterable[Task], count: int,
+                  resource: str | None = None) -> Iterator[tuple[Task, Result | Crashed]]:
         """Yield (task, function(task)) for all tasks, in the order in which they finish.
 
         A task that kills its process (a decoder that crashes, too little memory) costs only itself and yields Crashed:
@@ -50,13 +50,14 @@ class Workers(Protocol):
             function: of a module that the workers can import.
             tasks: taken from as they are needed, so that a million of them need not be there at once.
             count: number of tasks.
+            resource: what the workers are to have that do them, if any of them has it.
         """
 
 
 class Pool(Workers):
     """Processes of this machine, started when there is work.
 
-    A task that was under way when a process died is repeated in a process of its own; if that dies, too, it is Crashed.
+    Tasks that were under way when a process died are repeated one by one in another; one that kills this is Crashed.
     """
 
     shared = False
@@ -71,7 +72,7 @@ class Pool(Workers):
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def unordered(self, function, tasks, count):
+    def unordered(self, function, tasks, count, resource=None):
         processes = max(1, min(self.count, count))
         waiting = groups(tasks, group_size(count, processes))
         group = next(waiting, None)
@@ -88,8 +89,7 @@ class Pool(Workers):
                         yield from zip(running.pop(future), results)
                 except BrokenProcessPool:  # from result, or from submit if a process died since the last wait
                     self._end()
-                    for task in itertools.chain.from_iterable(running.values()):
-                        yield task, _alone(function, task)
+                    yield from _one_by_one(function, itertools.chain.from_iterable(running.values()))
                     running = {}
         except BaseException:
             self._end()
@@ -115,12 +115,21 @@ def each(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Resu
     return [function(task) for task in tasks]
 
 
-def _alone(function, task):
-    with _pool(1) as pool:
-        try:
-            return pool.submit(function, task).result()
-        except BrokenProcessPool:
-            return Crashed()
+def _one_by_one(function, tasks):
+    """Yield (task, its result) of tasks of which nothing else is under way when one kills its process."""
+    pool = None
+    try:
+        for task in tasks:
+            pool = pool or _pool(1)
+            try:
+                yield task, pool.submit(function, task).result()
+            except BrokenProcessPool:
+                pool.shutdown()
+                pool = None
+                yield task, Crashed()
+    finally:
+        if pool:
+            pool.shutdown(cancel_futures=True)
 
 
 def _pool(workers):

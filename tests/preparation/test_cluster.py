@@ -21,9 +21,11 @@ DEADLY = 7
 
 @pytest.fixture(scope='module')
 def dask():
-    """A scheduler with two workers, each a process that is started again when it dies."""
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=':0',
-                                  silence_logs=50) as started:
+    """A scheduler with two workers, each a process that is started again when it dies; one has the detector."""
+    def worker(**resources):
+        return {'cls': distributed.Nanny, 'options': {'nthreads': 1, 'resources': resources}}
+    scheduler = {'cls': distributed.Scheduler, 'options': {'dashboard_address': ':0', 'port': 0}}
+    with distributed.SpecCluster({0: worker(), 'gpu': worker(detector=1)}, scheduler, silence_logs=50) as started:
         yield started
 
 
@@ -59,6 +61,16 @@ def test_an_error_is_raised_here(workers):
         list(workers.unordered(refuse, [5], 1))
 
 
+def process(_):
+    return os.getpid()
+
+
+def test_the_detector_runs_where_it_is_to(workers, dask):
+    where = {pid for _, pid in workers.unordered(process, range(60), 60, 'detector')}
+    assert len(where) == 1
+    assert len({pid for _, pid in workers.unordered(process, range(60), 60, 'nobody has this')}) == 2
+
+
 def digests(output):
     return {file.relative_to(output).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in sorted(output.rglob('*')) if file.is_file() and file.name not in (files.LOCK_NAME,)
@@ -89,6 +101,39 @@ def test_the_same_files_though_a_worker_is_killed(dask, run, tmp_path):
     assert len(digests(alone)) == 60 + 3 + 1 + 3  # pictures, records, label map, stats, report
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_same_files_though_workers_come_and_go(run, tmp_path):
+    for label in 'ab':
+        (tmp_path / 'pets' / label).mkdir(parents=True)
+        for i in range(300):
+            (tmp_path / 'pets' / label / f'{i}.jpg').write_bytes(encoded(scene(i + ord(label) * 500), 'JPEG'))
+    alone = run(tmp_path / 'pets', 'alone', shard_size=300_000, near_duplicates=None)
+    with distributed.LocalCluster(n_workers=0, threads_per_worker=1, processes=True, dashboard_address=':0',
+                                  silence_logs=50) as grown:
+        ended, deaths = threading.Event(), []
+
+        def come_and_go():
+            with distributed.Client(grown, set_as_default=False) as client:
+                for number in range(1000):
+                    grown.scale(1 + number % 3)
+                    pids = list(client.run(os.getpid, on_error='ignore').values())
+                    if number % 3 == 1 and pids:
+                        os.kill(pids[0], getattr(signal, 'SIGKILL', signal.SIGTERM))
+                        deaths.append(pids[0])
+                    if ended.wait(.5):
+                        return
+        thread = threading.Thread(target=come_and_go)
+        thread.start()
+        try:
+            together = run(tmp_path / 'pets', 'together', shard_size=300_000, near_duplicates=None,
+                           scheduler=grown.scheduler_address)
+        finally:
+            ended.set()
+            thread.join()
+    assert deaths and digests(together) == digests(alone)
+
+
 def test_other_versions_are_named(dask, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, 'likeness', lambda: 'pillow=1')
     said = r'worker tcp.* other versions: .* instead of pillow=1'
@@ -113,6 +158,11 @@ def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys):
             pytest.raises(UserError, match='no worker has come'):
         list(workers.unordered(square, [(1, None)], 1))
     assert 'no worker is there; waiting for one' in capsys.readouterr().out
+
+
+def test_a_folder_that_a_worker_does_not_see_is_named(dask, tmp_path):
+    with files.lock(tmp_path), pytest.raises(UserError, match=r'worker tcp.* does not see .*absent, which must be'):
+        Cluster(dask.scheduler_address, tmp_path, [tmp_path / 'absent'])
 
 
 def test_no_scheduler(tmp_path, monkeypatch):

@@ -32,8 +32,9 @@ LOOK_SECONDS = 5.0  # between looks at who is there
 class Cluster(Workers):
     """The workers of a Dask scheduler.
 
-    A task whose worker dies is repeated, at first together with nothing else and at most RETRIES times.
+    A task whose worker dies is repeated at most RETRIES times, while no other such task is under way.
     """
+    shared = True
 
     def __init__(self, address: str, output: Path, folders: Iterable[Path] = ()) -> None:
         """Connect; UserError if nobody answers, or if the workers that are there would make other files.
@@ -52,6 +53,7 @@ class Cluster(Workers):
                           likeness())
         self.count, self._next_look = 0, 0.0
         self._alone_since: float | None = None
+        self._failures: int | None = None  # that the scheduler allowed before
         try:
             self._client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
@@ -64,17 +66,16 @@ class Cluster(Workers):
                 if said:
                     raise UserError(f'--scheduler {address}: worker {worker} {said}')
         except BaseException:
-            self._client.close()
+            self.__exit__()
             raise
-
-    shared = True
 
     def __enter__(self) -> 'Cluster':
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):  # the scheduler may be gone
-            self._client.run_on_scheduler(_failures_allowed(self._failures))
+        if self._failures is not None:
+            with contextlib.suppress(Exception):  # the scheduler may be gone
+                self._client.run_on_scheduler(_failures_allowed(self._failures))
         self._client.close()
 
     def unordered(self, function, tasks, count, resource=None):

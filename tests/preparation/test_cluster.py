@@ -163,6 +163,8 @@ def test_nobody_is_waited_for_without_end(tmp_path, monkeypatch, capsys):
 def test_a_folder_that_a_worker_does_not_see_is_named(dask, tmp_path):
     with files.lock(tmp_path), pytest.raises(UserError, match=r'worker tcp.* does not see .*absent, which must be'):
         Cluster(dask.scheduler_address, tmp_path, [tmp_path / 'absent'])
+    with distributed.Client(dask.scheduler_address, set_as_default=False) as client:
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures) == 3  # as it was
 
 
 def test_no_scheduler(tmp_path, monkeypatch):

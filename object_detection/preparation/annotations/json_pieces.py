@@ -6,7 +6,7 @@ from typing import IO, Any
 from object_detection.preparation.annotations.entry import BOMS
 
 CHUNK = 1 << 20  # letters read at a time
-BEHIND = tuple(' \t\r\n,]}')  # what may follow a value
+BEHIND = tuple(' \t\r\n,:]}')  # what may follow a value or a key
 _DECODER = json.JSONDecoder()
 
 

@@ -1,5 +1,6 @@
 """Large JSON files are read piece by piece, with the same result as those that are read as a whole."""
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -79,3 +80,14 @@ def test_pieces_of_numbers(tmp_path, monkeypatch):
     (tmp_path / 'x.json').write_text(json.dumps({'n': numbers, 'm': -1.5e-3}))
     expected = [*(('n', number) for number in numbers), ('m', -1.5e-3)]
     assert list(json_pieces.pieces(str(tmp_path / 'x.json'))) == expected
+
+
+def test_a_file_is_never_all_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_pieces, 'CHUNK', 1000)
+    path = tmp_path / 'x.json'
+    path.write_text(json.dumps({'a': [{'number': number} for number in range(20_000)], 'b': []}))
+    tracemalloc.start()
+    assert sum(1 for _ in json_pieces.pieces(str(path))) == 20_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 2

@@ -33,7 +33,7 @@ FLOORS = (
     ('object_detection.utils', 'object_detection.absent'),
     ('object_detection.protos',),
     ('object_detection.config',),
-    ('object_detection.records', 'object_detection.boxes', 'object_detection.runs'),
+    ('object_detection.records', 'object_detection.boxes', 'object_detection.runs', 'object_detection.cluster'),
     ('object_detection.layers', 'object_detection.inputs'),
     ('object_detection.models',),
     ('object_detection.checkpoints',),
@@ -128,8 +128,8 @@ def test_nothing_imports_a_script():
 
 def test_scripts_and_utils_start_without_tensorflow():
     light = ('object_detection.utils', 'object_detection.config', 'object_detection.records', 'object_detection.runs',
-             'object_detection.zoo', 'object_detection.detection', 'object_detection.doctor',
-             'object_detection.commands')
+             'object_detection.cluster', 'object_detection.zoo', 'object_detection.detection',
+             'object_detection.doctor', 'object_detection.commands')
     names = [*SCRIPTS, *(name for name in MODULES if name.startswith((*light, *REFERENCE))
                          and not name.startswith(WITH_TENSORFLOW))]
     code = f'import sys, {", ".join(names)}; print("tensorflow" in sys.modules)'

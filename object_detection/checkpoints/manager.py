@@ -31,15 +31,17 @@ class Manager:
         self.root = tf.train.Checkpoint(step=step, model=model, optimizer=optimizer)
         self._save_counter = self.root.save_counter  # is made when first asked for, and must exist to be restored
 
-    def resume(self, warn: Callable[[str], None]) -> str | None:
+    def resume(self, warn: Callable[[str], None], clean: bool = True) -> str | None:
         """Restore the newest complete checkpoint and return its prefix; None if the folder holds none.
 
         Args:
             warn: called with a line of text about anything odd.
+            clean: remove what a save that was killed left behind; False where another process writes the checkpoints.
         Raises:
             UserError: no checkpoint is complete, or the newest does not fit the model.
         """
-        self._remove_partial()
+        if clean:
+            self._remove_partial()
         saved = find.newest(self.folder, warn)
         if saved is None:
             return None

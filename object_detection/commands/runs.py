@@ -1,7 +1,6 @@
 """Runs of phases, for the commands that train and evaluate: one phase, or the evaluation of a folder of checkpoints."""
 import argparse
 import contextlib
-import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -155,7 +154,7 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
         UserError: there is no checkpoint, or none came.
     """
     from object_detection.config import pipeline
-    workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))
+    workers = phases.one_after_another(worker)
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     metrics: list[tuple[str, float]] = []
     analysis: dict[str, Any] = {}

@@ -11,16 +11,16 @@ With --eval_only nothing is trained: one checkpoint is evaluated, the newest of 
 seconds.
 """
 import argparse
-import itertools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.commands import recovery
+from object_detection.cluster import members
+from object_detection.cluster.meeting import Follower
+from object_detection.commands import machines, recovery
 from object_detection.commands.reports import Reports, add_tracker
 from object_detection.commands.runs import (
-    PRELOAD,
     PhaseFailed,
     begin,
     check_best_metric,
@@ -60,8 +60,13 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
     if options.tracker:
         tracker.demand()
     try:
-        with phases.Worker(PRELOAD) as worker:  # it imports TensorFlow while the config is checked
+        with machines.starting(options) as (worker, meeting):  # it imports TensorFlow while the config is checked
             config, facts = checked(options)
+            if meeting:
+                meeting.agree(machines.facts(config, facts['data']))
+            if isinstance(meeting, Follower):
+                machines.follow(meeting, worker, options)
+                return
             facts['command'] = [Path(sys.argv[0]).name, *(sys.argv[1:] if argv is None else argv)]
             if evaluated := checkpoint_to_evaluate(options):
                 with unpacked(evaluated) as path:
@@ -132,11 +137,12 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     args.add_switch(group, 'eval_on_train_data', 'evaluate on the training pictures too (as eval_train)')
     add('--sample_1_of_n_eval_on_train_examples', type=args.positive_int, default=5, metavar='N',
         help='of the training pictures, evaluate every N-th only')
+    members.add_options(parser)
     group = parser.add_argument_group('flags of the reference for other machines')
     args.add_switch(group, 'use_tpu', 'refused: TPUs are not supported')
     group.add_argument('--tpu_name', metavar='NAME', help='has no effect without --use_tpu')
     group.add_argument('--num_workers', type=args.positive_int, default=1, metavar='N',
-                       help='1: several machines are not supported; all GPUs of this one are used')
+                       help='has no effect; several machines are given with --workers')
     args.add_absl_flags(parser)
     args.add_refused(parser, {
         'train_dir': f'{TENSORFLOW_1}here it is --model_dir',
@@ -170,7 +176,7 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     if options.use_tpu:
         parser.error('--use_tpu: TPUs are not supported; leave it out to compute on GPUs or the CPU')
     if options.num_workers > 1:
-        parser.error('--num_workers: several machines are not supported; leave it out to use all GPUs of this machine')
+        parser.error('--num_workers: several machines are given by their addresses, with --workers (docs/cluster.md)')
     return options
 
 
@@ -190,7 +196,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
         on_evaluated: called when the metrics of a checkpoint are in the record.
     """
     from object_detection.config import pipeline
-    workers = itertools.chain([worker], map(phases.Worker, itertools.repeat(PRELOAD)))  # a fresh one for each phase
+    workers = phases.one_after_another(worker)
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,

@@ -1,5 +1,7 @@
 """The evaluation phase: one checkpoint and one set of records in; metrics, losses and side-by-side images out."""
-from collections.abc import Callable, Collection, Iterable, Iterator
+import dataclasses
+import pickle
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ from object_detection.evaluation import drawing, metrics, summaries
 from object_detection.evaluation.analysis import files as analysis_files
 from object_detection.evaluation.analysis.analysis import Analysis
 from object_detection.evaluation.samples import samples
+from object_detection.inputs.dataset import Share
 from object_detection.inputs.order import Stream
 from object_detection.inputs.skipping import Skipping
 from object_detection.layers import devices
+from object_detection.layers.workers import Workers
 from object_detection.models import build
 from object_detection.models.detector import Detector, Tensors
 from object_detection.models.resizers import Resizer
@@ -30,7 +34,8 @@ Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.eval_datase
 
 def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: str,
              checkpoint_path: str | None = None, known: Collection[str] = (), on_train_data: bool = False,
-             sample_1_of_n: int = 1, skipped: Collection[int] = (), most_skipped: int = 0) -> dict[str, Any]:
+             sample_1_of_n: int = 1, skipped: Collection[int] = (), most_skipped: int = 0,
+             workers: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Evaluate one checkpoint: a phase (utils/phases.py). Numbers and images go to model_dir/eval for TensorBoard.
 
     Args:
@@ -40,7 +45,9 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         on_train_data: evaluate the records of train_input_reader, and write to model_dir/eval_train.
         sample_1_of_n: evaluate every n-th picture only.
         skipped: indices of records that are not evaluated.
-        most_skipped: broken records are skipped, too, until there are this many.
+        most_skipped: broken records are skipped, too, until there are this many; on several machines none is.
+        workers: of a phase on several machines, the attributes of layers.workers.Workers. Each evaluates its share of
+            the pictures, and the chief computes the metrics of all; the others return an empty dict.
     Events:
         device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) after each batch;
         skipped(reader, records: {index: reason}).
@@ -54,7 +61,8 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
     config = pipeline.parse(config_text, 'pipeline.config')
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
     labels = label_map.load(reader.label_map_path)
-    devices.strategy(report)
+    machines = Workers(**workers or {})
+    strategy = devices.strategy(report, workers=machines)
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
     reader.shuffle = False
@@ -66,7 +74,7 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         if not newest or not newest.step or Path(newest.prefix).name in known:
             return {}
         saved = newest
-    with devices.out_of_memory(1, _OUT_OF_MEMORY):  # _run_all halves larger batches
+    with machines.noticing_losses(), devices.out_of_memory(1, _OUT_OF_MEMORY):  # _run_all halves larger batches
         with without_gc():
             model = build.build(config.model)
             step = checkpoints.restore_model(model, saved, config.eval_config.use_moving_averages) or 0
@@ -74,12 +82,20 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         if stopping():
             raise Interrupted('stopped as asked')
         folder = Path(model_dir) / ('eval_train' if on_train_data else 'eval') / reader.name
-        skipping = Skipping('train_input_reader' if on_train_data else 'eval_input_reader[0]', skipped, most_skipped,
-                            report)
-        with summaries.Writer(folder) as writer:
-            analysis = Analysis(labels)
-            pictures, values = _evaluate(config, reader, labels, model, step, writer, report, stopping, skipping,
-                                         analysis)
+        skipping = Skipping('train_input_reader' if on_train_data else 'eval_input_reader[0]', skipped,
+                            most_skipped if machines.count == 1 else 0, report)
+        with summaries.Writer(folder if machines.chief else None) as writer:
+            found = _evaluate(config, reader, labels, model, step, writer, report, stopping, skipping, machines.share)
+            if machines.count > 1:
+                # Pickled for our own processes, which run any graph that comes over the same connections anyway.
+                found, *others = map(pickle.loads, machines.gather(strategy, pickle.dumps(found)))
+                if not machines.chief:
+                    return {}
+                for other in others:
+                    found.extend(other)
+            if not found.pictures:
+                raise UserError(f'{", ".join(reader.tf_record_input_reader.input_path)}: no picture to evaluate')
+            pictures, analysis, values = found.pictures, found.analysis, found.numbers()
             writer.scalars(step, values)
             content = analysis.finish(Stream(reader).size)
             for text in content['warnings']:
@@ -98,6 +114,33 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
                                                           'resamples', 'warnings', 'expected')}}
 
 
+@dataclasses.dataclass
+class _Results:
+    """What an evaluation has found in the pictures so far.
+
+    Attributes:
+        losses: {name: arrays [b] of the pictures' losses}.
+    """
+    collectors: list[metrics.Collector]
+    analysis: Analysis
+    losses: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
+    pictures: int = 0
+
+    def extend(self, later: '_Results') -> None:
+        """Add those of the pictures that follow."""
+        for collector, other in zip(self.collectors, later.collectors):
+            collector.extend(other)
+        self.analysis.extend(later.analysis)
+        for name, values in later.losses.items():
+            self.losses.setdefault(name, []).extend(values)
+        self.pictures += later.pictures
+
+    def numbers(self) -> list[tuple[str, float]]:
+        """Return (name, value) of all metrics and of all losses (means over the pictures)."""
+        found = [number for collector in self.collectors for number in collector.evaluate()]
+        return found + [(name, float(np.mean(np.concatenate(values)))) for name, values in self.losses.items()]
+
+
 def _analysis_folder(model_dir: str, prefix: str, sample_1_of_n: int) -> Path:
     """Return the folder of an analysis; those of a part of the pictures, or of checkpoints from elsewhere, have their
     own."""
@@ -109,45 +152,38 @@ def _analysis_folder(model_dir: str, prefix: str, sample_1_of_n: int) -> Path:
 
 def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, labels: label_map.LabelMap,
               model: Detector, step: int, writer: summaries.Writer, report: Report, stopping: Stopping,
-              skipping: Skipping, analysis: Analysis) -> tuple[int, list[tuple[str, float]]]:
-    """Return the number of pictures, and (name, value) of all metrics and of all losses (means over the pictures).
-
-    Each picture is added to the analysis, too.
-    """
+              skipping: Skipping, share: Share) -> _Results:
+    """Evaluate a share of the pictures."""
     options = config.eval_config
-    collectors = metrics.collectors(options, labels)
+    found = _Results(metrics.collectors(options, labels), Analysis(labels))
     need_masks = metrics_set.need_masks(options)
     batch_size = _batch_size(config, model.resizer)
 
     def read_from(first: int) -> tf.data.Dataset:
         return inputs.eval_dataset(config, reader, model.resizer, labels, batch_size, start_step=first,
-                                   left_out=skipping.indices)
+                                   left_out=skipping.indices, share=share)
 
     dataset = read_from(0)
     run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
-    batches = _batches(dataset, read_from, reader, labels, batch_size, skipping)
-    losses: dict[str, list[np.ndarray]] = {}
-    pictures = 0
+    batches = _batches(dataset, read_from, reader, labels, batch_size, skipping, share)
     for features, groundtruth, batch_losses, detections in _run_all(run, batches, batch_size, report):
         if stopping():
             raise Interrupted('stopped as asked')
         for name, values in batch_losses.items():
-            losses.setdefault(name, []).append(values.numpy())
-        to_draw = options.num_visualizations - pictures
+            found.losses.setdefault(name, []).append(values.numpy())
+        to_draw = options.num_visualizations - found.pictures
         masks = batch_size if need_masks else to_draw
         names = features['filename'].numpy()
         for i, sample in enumerate(samples(features, groundtruth, detections, masks)):
-            for collector in collectors:
+            for collector in found.collectors:
                 collector.add(sample.groundtruth, sample.detections)
-            analysis.add(names[i].decode('utf-8', 'replace'), sample)
+            found.analysis.add(names[i].decode('utf-8', 'replace'), sample)
             if i < to_draw:
-                writer.images(step, f'eval_side_by_side_{pictures}_0', [drawing.side_by_side(sample, labels, options)])
-            pictures += 1
-        report('evaluated', pictures=pictures)
-    if not pictures:
-        raise UserError(f'{", ".join(reader.tf_record_input_reader.input_path)}: no picture to evaluate')
-    numbers = [number for collector in collectors for number in collector.evaluate()]
-    return pictures, numbers + [(name, float(np.mean(np.concatenate(values)))) for name, values in losses.items()]
+                writer.images(step, f'eval_side_by_side_{found.pictures}_0',
+                              [drawing.side_by_side(sample, labels, options)])
+            found.pictures += 1
+        report('evaluated', pictures=found.pictures)
+    return found
 
 
 def _batch_size(config: protos.TrainEvalPipelineConfig, resizer: Resizer) -> int:
@@ -158,7 +194,7 @@ def _batch_size(config: protos.TrainEvalPipelineConfig, resizer: Resizer) -> int
 
 
 def _batches(dataset: tf.data.Dataset, read_from: Callable[[int], tf.data.Dataset], reader: protos.InputReader,
-             labels: label_map.LabelMap, batch_size: int, skipping: Skipping) -> Iterator[Batch]:
+             labels: label_map.LabelMap, batch_size: int, skipping: Skipping, share: Share) -> Iterator[Batch]:
     """Yield the batches; raise a UserError that names the picture if one is broken and may not be skipped.
 
     Args:
@@ -169,7 +205,8 @@ def _batches(dataset: tf.data.Dataset, read_from: Callable[[int], tf.data.Datase
     keep_alive(batches)
     while True:
         try:
-            with inputs.naming_broken_records(reader, labels, count, batch_size, left_out=skipping.indices):
+            with inputs.naming_broken_records(reader, labels, count, batch_size, left_out=skipping.indices,
+                                              share=share):
                 batch = next(batches, None)
         except inputs.BrokenRecords as error:
             skipping.add(error)

@@ -13,10 +13,14 @@ from PIL import Image
 
 
 class Writer:
-    """Write the events of one run into its folder. Use it in a `with` statement, whose end writes everything out."""
+    """Write the events of one run into its folder. Use it in a `with` statement, whose end writes everything out.
 
-    def __init__(self, folder: str | Path):
-        self._writer = tf.summary.create_file_writer(str(folder))
+    Args:
+        folder: None to write nothing.
+    """
+
+    def __init__(self, folder: str | Path | None):
+        self._writer = tf.summary.create_file_writer(str(folder)) if folder else tf.summary.create_noop_writer()
 
     def __enter__(self) -> 'Writer':
         return self

@@ -15,6 +15,9 @@ from object_detection.inputs.sample import Sample
 from object_detection.utils.errors import UserError
 
 # fn(image uint8 or float32 [H, W, 3]) -> (image float32 [h, w, 3], true shape int32 [3]): the model's resizer.
+Share = tuple[int, int]  # (k, n): the k-th of n equal parts
+ALL: Share = 0, 1
+
 Resize = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 # What TensorFlow makes of a record that it cannot decode, and of an exception in Python, such as of a wrong checksum.
@@ -23,8 +26,8 @@ _READ = 16  # records per call into Python; a call alone costs as much as readin
 
 
 def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_map: LabelMap | None = None,
-                  batch_size: int | None = None, start_step: int = 0, seed: int = 0,
-                  skipped: Iterable[int] = ()) -> tf.data.Dataset:
+                  batch_size: int | None = None, start_step: int = 0, seed: int = 0, skipped: Iterable[int] = (),
+                  share: Share = ALL) -> tf.data.Dataset:
     """Return the training batches (features, groundtruth), starting with batch `start_step`.
 
     A batch stacks what `_preparation` makes of its pictures. Batch k is the same whether the data set starts at 0 or
@@ -37,6 +40,7 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
         batch_size: pictures per step, of all devices together; None: train_config.batch_size.
         seed: of order and augmentation, below 2**31.
         skipped: indices of records in whose places others come; see Stream.
+        share: (k, n) for the k-th of n equal parts of each batch; no record of the others is read.
     """
     reader = config.train_input_reader
     batch_size = batch_size or config.train_config.batch_size
@@ -44,12 +48,12 @@ def train_dataset(config: protos.TrainEvalPipelineConfig, resize: Resize, label_
     prepare = _preparation(config, reader, resize, label_map,
                            lambda sample, position: augment(sample, Random(seed, position)))
     stream = Stream(reader, seed, skipped=skipped)
-    return _batches(stream, start_step * batch_size, prepare, batch_size, reader.drop_remainder)
+    return _batches(stream, start_step * batch_size, prepare, batch_size, reader.drop_remainder, share)
 
 
 def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader, resize: Resize,
                  label_map: LabelMap | None = None, batch_size: int | None = None, seed: int = 0,
-                 start_step: int = 0, left_out: Iterable[int] = ()) -> tf.data.Dataset:
+                 start_step: int = 0, left_out: Iterable[int] = (), share: Share = ALL) -> tf.data.Dataset:
     """Return the evaluation batches (features, groundtruth) of one input_reader, without augmentation.
 
     One pass over the records unless reader.num_epochs asks for more; the last batch may be smaller.
@@ -58,12 +62,14 @@ def eval_dataset(config: protos.TrainEvalPipelineConfig, reader: protos.InputRea
         reader: one of config.eval_input_reader or config.train_input_reader.
         batch_size: None: eval_config.batch_size.
         left_out: indices of records that are not evaluated; see Stream.
+        share: (k, n) for the k-th of n parts of the records, one after the other; start_step counts its batches.
         Others: see train_dataset.
     """
     prepare = _preparation(config, reader, resize, label_map, lambda sample, position: sample)
     stream = Stream(reader, seed, epochs=reader.num_epochs or 1, left_out=left_out)
     batch_size = batch_size or config.eval_config.batch_size
-    return _batches(stream, start_step * batch_size, prepare, batch_size, drop_remainder=False)
+    first, stream.end = _bounds(stream.end, share)
+    return _batches(stream, first + start_step * batch_size, prepare, batch_size, drop_remainder=False)
 
 
 class BrokenRecords(UserError):
@@ -80,18 +86,29 @@ class BrokenRecords(UserError):
 
 @contextlib.contextmanager
 def naming_broken_records(reader: protos.InputReader, label_map: LabelMap | None, step: int, batch_size: int,
-                          seed: int = 0, steps: int = 1, skipped: Iterable[int] = (), left_out: Iterable[int] = ()
-                          ) -> Iterator[None]:
+                          seed: int = 0, steps: int = 1, skipped: Iterable[int] = (), left_out: Iterable[int] = (),
+                          share: Share = ALL) -> Iterator[None]:
     """Take batch `step`, or `steps` of them from there on, of a train_dataset or eval_dataset inside the block;
-    BrokenRecords names their broken records."""
+    BrokenRecords names their broken records.
+
+    Args:
+        share: of an eval_dataset.
+    """
     try:
         yield
     except _READ_ERRORS as error:
         stream = Stream(reader, seed, skipped=skipped, left_out=left_out)
-        faults = _broken(stream, reader, label_map, step * batch_size, steps * batch_size)
+        first = 0 if share == ALL else _bounds(stream.end, share)[0]
+        faults = _broken(stream, reader, label_map, first + step * batch_size, steps * batch_size)
         if not faults:
             raise
         raise BrokenRecords(faults) from error
+
+
+def _bounds(count: int, share: Share) -> tuple[int, int]:
+    """Return where the k-th of n parts of `count` positions begins and ends."""
+    index, shares = share
+    return count * index // shares, count * (index + 1) // shares
 
 
 def _broken(stream, reader, label_map, position, batch_size):
@@ -120,28 +137,37 @@ def _broken(stream, reader, label_map, position, batch_size):
     return {}
 
 
-def examples(stream: Stream, prepare: Callable[[tf.Tensor, tf.Tensor], Any], first: int = 0) -> tf.data.Dataset:
+def examples(stream: Stream, prepare: Callable[[tf.Tensor, tf.Tensor], Any], first: int = 0, batch_size: int = 1,
+             share: Share = ALL) -> tf.data.Dataset:
     """Return what `prepare` makes of each record of a stream.
 
     Args:
         prepare: fn(serialized tf.train.Example, position in the stream, int64), both scalars.
-        first: position to start at.
+        first: position to start at; a multiple of batch_size if there are several shares.
+        batch_size, share: take the share of each batch_size positions, which it divides evenly.
     """
-    def read(position):
-        count = tf.minimum(tf.cast(_READ, tf.int64), stream.end - position)
-        data = tf.numpy_function(stream.read, [position, count], tf.string, stateful=False)
-        return tf.ensure_shape(data, [None]), tf.range(position, position + count)
+    index, count = share
+    own = batch_size // count
+    batches, rest = divmod(stream.end, batch_size)
+    end = batches * own + min(max(rest - index * own, 0), own)
+
+    def read(turn):
+        turns = tf.range(turn, tf.minimum(turn + _READ, end))
+        positions = turns if count == 1 else turns // own * batch_size + index * own + turns % own
+        data = tf.numpy_function(stream.read, [positions], tf.string, stateful=False)
+        return tf.ensure_shape(data, [None]), positions
 
     traced = tf.autograph.experimental.do_not_convert  # autograph takes seconds, tracing does not
-    return (tf.data.Dataset.range(first, stream.end, _READ)
+    return (tf.data.Dataset.range(first // count, end, _READ)
             .map(traced(read), num_parallel_calls=2)
             .unbatch()
             .map(traced(prepare), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
 
 
-def _batches(stream, first, prepare, batch_size, drop_remainder):
-    return (examples(stream, prepare, first)
-            .batch(batch_size, drop_remainder, num_parallel_calls=2)  # copying large pictures takes a thread of its own
+def _batches(stream, first, prepare, batch_size, drop_remainder, share=ALL):
+    return (examples(stream, prepare, first, batch_size, share)
+            # copying large pictures takes a thread of its own
+            .batch(batch_size // share[1], drop_remainder, num_parallel_calls=2)
             .prefetch(tf.data.AUTOTUNE))
 
 

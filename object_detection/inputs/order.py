@@ -48,8 +48,11 @@ class Stream:
 
     def records_at(self, first: int, count: int) -> np.ndarray:
         """Return the record indices (int64 [count]) of positions first, first + 1, ..."""
-        positions = np.arange(first, first + count)
-        indices: np.ndarray = np.empty(count, np.int64)
+        return self.at(np.arange(first, first + count))
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Return the record indices (int64 [n]) of any positions (int64 [n])."""
+        indices: np.ndarray = np.empty(len(positions), np.int64)
         if self._shares is None:
             indices[:] = self._members(0, positions)
         else:
@@ -61,9 +64,9 @@ class Stream:
             indices[drawn == bad] = good
         return indices
 
-    def read(self, first: int, count: int) -> np.ndarray:
-        """Return the bytes of the records at `count` positions from `first` on: object [count]."""
-        return np.array([self.records[i] for i in self.records_at(first, count)], object)
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """Return the bytes of the records at positions (int64 [n]): object [n]."""
+        return np.array([self.records[i] for i in self.at(positions)], object)
 
     def _members(self, number, turns):
         """Return the record indices that data set `number` gives when it is drawn for the turns-th time."""

@@ -432,4 +432,4 @@ def _variable(initializer, shape, trainable):
 
 def _moment(initializer, channels):
     return tf.Variable(initializer((channels,)), trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
-                       aggregation=tf.VariableAggregation.MEAN)
+                       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)  # all have the same moments

@@ -4,21 +4,25 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from object_detection.utils import endings
+from object_detection.layers.workers import Workers
+from object_detection.utils import console, endings
 from object_detection.utils.phases import OutOfMemory
 
 
-def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = True) -> tf.distribute.Strategy:
+def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = True, workers: Workers | None = None
+             ) -> tf.distribute.Strategy:
     """Return the strategy to compute with: MirroredStrategy for several GPUs, else TensorFlow's default strategy.
 
     Inside the scope of a strategy it is that one: a program may train in its own process, with a strategy of its own.
 
     Args:
-        report: called with the event 'device' and its device=name, count=number.
+        report: called with the event 'device' and its device=name, count=number; before several machines connect, with
+            the event 'connecting'.
         cpus: split this process's CPU into this many logical devices and use them (for tests without GPUs).
         optimize_graphs: False turns TensorFlow's graph optimizer off on CPUs. The first training step then starts four
             seconds earlier and none is slower (EfficientDet D0: 2.8 s of CPU time either way). On GPUs the optimizer
             stays on: it chooses the memory layout of convolutions.
+        workers: of several machines the strategy is theirs.
     """
     gpus = tf.config.list_physical_devices('GPU')
     if not gpus and not optimize_graphs:
@@ -31,6 +35,12 @@ def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = 
         with contextlib.suppress(RuntimeError):  # too late: the program that calls this has used the GPU already
             tf.config.experimental.set_memory_growth(gpu, True)
     name = tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU') if gpus else 'CPU'
+    if workers and workers.count > 1:
+        report('connecting')
+        with console.muffled():  # gRPC's servers say hello
+            made = workers.strategy()
+        report('device', device=name, count=made.num_replicas_in_sync)
+        return made
     if tf.distribute.has_strategy():
         report('device', device=name, count=tf.distribute.get_strategy().num_replicas_in_sync)
         return tf.distribute.get_strategy()

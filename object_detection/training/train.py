@@ -4,7 +4,9 @@
 """
 import contextlib
 import errno
-from collections.abc import Callable, Collection
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from object_detection.config import label_map, pipeline
 from object_detection.evaluation import summaries
 from object_detection.inputs.skipping import Skipping
 from object_detection.layers import devices
+from object_detection.layers.workers import Workers
 from object_detection.models import build
 from object_detection.training import mixed_precision, optimizer, suspects
 from object_detection.training.monitor import Monitor, check_weights
@@ -51,7 +54,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
           log_every_n: int = 100, seed: int = 0, cpus: int | None = None, record_summaries: bool = True,
           to_the_end: bool = False, accumulate: int = 1, precision: str | None = None,
           xla: bool = False, steps_per_loop: int = 1, learning_rate_factor: float = 1.,
-          skipped: Collection[int] = (), most_skipped: int = 0,
+          skipped: Collection[int] = (), most_skipped: int = 0, workers: Mapping[str, Any] | None = None,
           examine: Callable[[Any], None] | None = None) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
@@ -70,8 +73,10 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
             shortens a loop.
         learning_rate_factor: the learning rates of the config are multiplied by this.
         skipped: indices of records that are not read; see inputs.train_dataset.
-        most_skipped: broken records are skipped, too, until there are this many.
+        most_skipped: broken records are skipped, too, until there are this many; on several machines none
+            is, because each reads its own part of the records.
         examine: called at the end with the _Run, whose step and batches can be used further.
+        workers: of a phase on several machines, the attributes of layers.workers.Workers.
     Events:
         device(device, count); precision(precision); restored(checkpoint, step), fine_tuned(checkpoint, table,
         reshaped), warning(text);
@@ -86,13 +91,16 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
             data['suspects']), Interrupted (after saving).
     """
     config = pipeline.parse(config_text, 'pipeline.config')
-    strategy = devices.strategy(report, cpus, optimize_graphs=False)
-    with strategy.scope(), devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY):
+    machines = Workers(**workers or {})
+    strategy = devices.strategy(report, cpus, optimize_graphs=False, workers=machines)
+    stopping = machines.any(strategy, stopping)
+    with (machines.noticing_losses(), strategy.scope(),
+          devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY)):
         with without_gc():
-            run = _Run(config, strategy, Path(model_dir), (checkpoint_max_to_keep, keep_optimizer), seed, report,
-                       accumulate, mixed_precision.resolve(precision, config.train_config.use_bfloat16), xla,
+            run = _Run(config, strategy, machines, Path(model_dir), (checkpoint_max_to_keep, keep_optimizer), seed,
+                       report, accumulate, mixed_precision.resolve(precision, config.train_config.use_bfloat16), xla,
                        steps_per_loop, learning_rate_factor,
-                       Skipping('train_input_reader', skipped, most_skipped, report))
+                       Skipping('train_input_reader', skipped, most_skipped if machines.count == 1 else 0, report))
             start = step = run.restore()
             if start >= num_steps:
                 return {'step': start, 'checkpoint': run.checkpoint, 'trained': 0}
@@ -101,8 +109,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
             run.prepare(start)
         last = num_steps if to_the_end else _next_checkpoint(start, checkpoint_every_n, num_steps)
         report('started', step=start, target=last)
-        with summaries.Writer(run.folder / 'train') as writer:
-            if record_summaries:
+        with summaries.Writer(run.folder / 'train' if machines.chief else None) as writer:
+            if record_summaries and machines.chief:
                 writer.images(start + 1, 'train_input_images', run.pictures())
             monitor = Monitor(report, writer, run.optimizer.learning_rate, log_every_n, last)
             with run.keeping_pictures(start):
@@ -147,10 +155,10 @@ def _check_compilable(model, devices):
 class _Run:
     """What lives as long as the phase: model, optimizer, data, checkpoints."""
 
-    def __init__(self, config, strategy, folder, kept, seed, report, count, precision, xla, steps_per_loop,
+    def __init__(self, config, strategy, machines, folder, kept, seed, report, count, precision, xla, steps_per_loop,
                  learning_rate_factor, skipping):
         self.config, self.strategy, self.folder, self.seed, self.report = config, strategy, folder, seed, report
-        self.skipping = skipping
+        self.machines, self.skipping = machines, skipping
         self.batch_size, self.count = config.train_config.batch_size, count
         _check_divisible(self.batch_size, strategy.num_replicas_in_sync, count)
         self.xla, self.steps_per_loop = xla, steps_per_loop
@@ -175,7 +183,7 @@ class _Run:
         Returns:
             The global step.
         """
-        self.checkpoint = self.manager.resume(lambda text: self.report('warning', text=text))
+        self.checkpoint = self.manager.resume(lambda text: self.report('warning', text=text), self.machines.chief)
         step, train_config = int(self.step.numpy()), self.config.train_config
         if self.checkpoint:
             self.optimizer.reset_hypers()
@@ -185,7 +193,21 @@ class _Run:
                                          pipeline.restore_type(train_config))
             self.report('fine_tuned', checkpoint=train_config.fine_tune_checkpoint, table=done.table(),
                         reshaped=list(done.shape_differs))
+        self.agree(step)
         return step
+
+    def agree(self, step):
+        """UserError if the machines have restored different things."""
+        weights = hashlib.sha256()
+        for _, variable in sorted(checkpoints.keys(self.model).items()) if self.machines.count > 1 else ():
+            weights.update(variable.numpy().tobytes())
+        own = json.dumps([step, self.checkpoint and Path(self.checkpoint).name, weights.hexdigest()]).encode()
+        first, *others = map(json.loads, self.machines.gather(self.strategy, own))
+        if different := [i for i, other in enumerate(others, 1) if other != first]:
+            raise UserError([f'machine {i} starts from {others[i - 1][1] or "no checkpoint"} at step '
+                             f'{others[i - 1][0]}, the chief from {first[1] or "no checkpoint"} at step {first[0]}, or '
+                             'their weights differ; model_dir and fine_tune_checkpoint must be the same files on all '
+                             'machines' for i in different])
 
     def prepare(self, step):
         """Get ready for the step after `step`: while Python traces it, TensorFlow's kernels read pictures and save."""
@@ -207,8 +229,10 @@ class _Run:
     def read_from(self, step):
         """Read batches from that of the step after `step` on; return the tf.TypeSpecs of a part."""
         dataset = inputs.train_dataset(self.config, self.model.resizer, self.labels, self.batch_size // self.count,
-                                       step * self.count, self.seed, self.skipping.indices)
-        if self.strategy.num_replicas_in_sync > 1:
+                                       step * self.count, self.seed, self.skipping.indices, self.machines.share)
+        if self.machines.count > 1:
+            dataset = self.machines.distribute(self.strategy, dataset)
+        elif self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         self.batches = iter(dataset)
         keep_alive(self.batches)
@@ -259,9 +283,12 @@ class _Run:
                                             self.seed, steps, self.skipping.indices)
 
     def save(self):
-        """Write the next checkpoint. NotFinite if a weight is NaN or infinite: nothing could continue from it."""
+        """Write the next checkpoint, on the chief. NotFinite if a weight is NaN or infinite: nothing could continue
+        from it."""
         step = int(self.step.numpy())
         check_weights(step, self.model)
+        if not self.machines.chief:
+            return
         self.checkpoint = self.manager.save()
         self.report('saved', checkpoint=self.checkpoint, step=step)
         try:

@@ -41,6 +41,7 @@ from object_detection.utils.errors import REFUSALS, UserError
 
 DONE, INTERRUPTED, OUT_OF_MEMORY, NOT_FINITE = 'done', 'interrupted', 'out of memory', 'not finite'
 BAD_INPUT, DISK_FULL, KILLED, HUNG, BUG = 'bad input', 'disk full', 'killed', 'hung', 'bug'
+LOST, ENDED = 'lost another machine', 'ended with the other machines'  # of phases on several machines
 
 Report = Callable[..., None]  # report(name, **values) sends an event to the parent
 Stopping = Callable[[], bool]  # whether the phase was asked to stop
@@ -99,6 +100,10 @@ class NotFinite(EarlyExit):
     kind = NOT_FINITE
 
 
+class Lost(EarlyExit):
+    kind = LOST
+
+
 class Worker:
     """A fresh process that will run one phase.
 
@@ -109,6 +114,7 @@ class Worker:
     """
 
     def __init__(self, preload: Sequence[str] = ()) -> None:
+        self._preload = tuple(preload)
         context = multiprocessing.get_context('spawn')
         self._pipe, theirs = context.Pipe()
         self._errors: Connection | None = None
@@ -119,6 +125,7 @@ class Worker:
         self._oom_kills, self._impatient = endings.oom_kills(), False
         self._written: collections.deque[bytes] = collections.deque(maxlen=_TAIL)
         self._hung = ''
+        self._ended: Outcome | None = None
         self._peak_memory: int | None = None
         self._process = context.Process(target=_work, args=(theirs, list(preload), their_errors), daemon=True)
         if sys.platform != 'win32':
@@ -167,6 +174,20 @@ class Worker:
             outcome.asked_to_stop = requests.count > 0
         outcome.peak_memory = outcome.peak_memory or self._peak_memory
         return outcome
+
+    def end(self, reason: str, kind: str = ENDED) -> None:
+        """End the process at once; to be called from any thread. An outcome that it has written before counts.
+
+        Args:
+            reason, kind: of the outcome.
+        """
+        if self._process.is_alive() and not self._ended:
+            self._ended = Outcome(kind, reason)
+            self._process.kill()
+
+    def another(self) -> 'Worker':
+        """Return a fresh process like this one, for the next phase."""
+        return Worker(self._preload)
 
     def _listen(self, on_event: Callable[..., object], watchdog: endings.Watchdog) -> None:
         """Pass on events, and what the process writes to stderr, until it ends."""
@@ -250,6 +271,8 @@ class Worker:
             return _read_outcome(path)
         if self._impatient:
             return Outcome(INTERRUPTED, 'ended at once')
+        if self._ended:
+            return self._ended
         if self._hung:
             return Outcome(HUNG, self._hung)
         code = self._process.exitcode
@@ -260,6 +283,13 @@ class Worker:
         if code is not None and code < 0:
             return Outcome(KILLED, f'the process was ended by {signal.Signals(-code).name}')
         return Outcome(BUG, f'the process ended with code {code}; its messages are above')
+
+
+def one_after_another(worker: Worker) -> Iterator[Worker]:
+    """Yield a process for each phase, the first of which is there already."""
+    while True:
+        yield worker
+        worker = worker.another()
 
 
 def _read_outcome(path: str | Path) -> Outcome:

@@ -182,11 +182,11 @@ class Evaluations:
     def follow(self, monkeypatch, tmp_path, timeout, sample=1):
         monkeypatch.setattr(runs, 'run_phase', self)
         monkeypatch.setattr(runs, 'POLL_SECONDS', .01)
-        monkeypatch.setattr(runs.phases, 'Worker', lambda preload: None)
         options = SimpleNamespace(model_dir=tmp_path / 'model', eval_timeout=timeout, eval_on_train_data=False,
                                   sample_1_of_n_eval_examples=sample, skip_bad_records=0, watchdog=30.,
                                   best_metric='')
-        runs.evaluate_folder(None, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
+        worker = SimpleNamespace(another=lambda: worker)
+        runs.evaluate_folder(worker, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
         return self.asked
 
 
@@ -255,7 +255,7 @@ def test_mistakes(run):
     (train_and_eval_tf2, '--eval_only --num_train_steps 3', 'it does not go with --num_train_steps'),
     (train_and_eval_tf2, '--checkpoint_path x', '--checkpoint_path x; did you mean --checkpoint instead of'),
     (train_and_eval_tf2, '--use_tpu=true', 'TPUs are not supported'),
-    (train_and_eval_tf2, '--num_workers 4', 'several machines are not supported'),
+    (train_and_eval_tf2, '--num_workers 4', 'several machines are given by their addresses, with --workers'),
     (exporter_main_v2, '--trained_checkpoint_prefix x', 'TensorFlow 1; here it is --trained_checkpoint_dir'),
     (exporter_main_v2, '--use_side_inputs', 'only Context R-CNN has side inputs'),
 ])

@@ -106,6 +106,9 @@ class Phases:
                                        accumulate=None, on_oom='stop', on_nan='stop', skip_bad_records=0, watchdog=30.)
         self.config = pipeline.parse(f'train_config {{ num_steps: {num_steps} }}')
 
+    def another(self):
+        return self
+
     def __call__(self, worker, phase, title, arguments, record, watchdog):
         newest = [prefix.name for prefix in paths.training_checkpoints(self.folder)][:1]
         self.asked.append((title, *newest))
@@ -122,7 +125,7 @@ class Phases:
 
     def loop(self, monkeypatch):
         monkeypatch.setattr(train_and_eval_tf2, 'run_phase', self)
-        train_and_eval_tf2.train_and_evaluate(None, self.config, self.options, Record(self.folder))
+        train_and_eval_tf2.train_and_evaluate(self, self.config, self.options, Record(self.folder))
         return self.asked
 
 

@@ -32,7 +32,7 @@ def test_order_is_that_of_the_files_without_shuffle(reader):
     reader.shuffle = False
     stream = Stream(reader)
     assert stream.records_at(11, 4).tolist() == [11, 12, 0, 1]
-    assert stream.read(9, 2).tolist() == [b'9999', b'aaaa']
+    assert stream.read(np.array([9, 10])).tolist() == [b'9999', b'aaaa']
 
 
 @pytest.mark.parametrize('weights', [[], [3, 1]])

@@ -29,6 +29,12 @@ class Analysis:
         part = self._matches.add(sample.groundtruth, sample.detections)
         self._worst.add(name, sample, part, first)
 
+    def extend(self, other: 'Analysis') -> None:
+        """Add the pictures of another one after those of this one; the other is of no use then."""
+        pictures, objects = self._matches.pictures, self._matches.objects
+        self._matches.extend(other._matches)
+        self._worst.extend(other._worst, pictures, objects)
+
     def finish(self, expected: int) -> dict[str, Any]:
         """Return all that is known, for JSON.
 

@@ -65,6 +65,16 @@ class Matches:
         self.objects += len(part.object_cls)
         return part
 
+    def extend(self, other: 'Matches') -> None:
+        """Add the pictures of another one after those of this one; its parts are numbered anew in place."""
+        for part in other._parts:
+            part.picture += self.pictures
+            part.object_picture += self.pictures
+            part.paired[part.paired >= 0] += self.objects
+        self._parts += other._parts
+        self.pictures += other.pictures
+        self.objects += other.objects
+
     def all(self) -> Matched:
         """Return all pictures as one."""
         names = [field.name for field in dataclasses.fields(Matched)]

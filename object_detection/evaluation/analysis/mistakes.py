@@ -59,6 +59,18 @@ class Worst:
         else:
             heapq.heappushpop(self._heap, entry)
 
+    def extend(self, other: 'Worst', pictures: int, objects: int) -> None:
+        """Add the pictures of another one, whose parts Matches.extend has numbered anew.
+
+        Args:
+            pictures, objects: how many were before them.
+        """
+        entries = [(score, number - pictures, name, sample, part, first + objects)
+                   for score, number, name, sample, part, first in other._heap]
+        self._heap = heapq.nlargest(KEPT, [*self._heap, *entries], key=lambda entry: entry[:2])
+        heapq.heapify(self._heap)
+        self._number += other._number
+
     def pictures(self, least: float) -> list[tuple[str, 'Sample', list[str], list[bool]]]:
         """Return (name, sample, kinds of its detections, whether each groundtruth box is missed), the worst first.
 

@@ -15,7 +15,7 @@ Groundtruth also has
     instance_mask_weights: float32 [n], 0 where the record has no masks; optional.
 """
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,6 +34,9 @@ class Collector(Protocol):
 
     def add(self, groundtruth: dict[str, np.ndarray], detections: dict[str, np.ndarray]) -> None:
         """Add one image; the module's docstring lists the arrays."""
+
+    def extend(self, other: Any) -> None:
+        """Add the images of another one, which follow those of this one."""
 
     def evaluate(self) -> list[tuple[str, float]]:
         """Return (name, value) of each metric; the names are TensorBoard tags."""

@@ -53,6 +53,14 @@ class Annotations:
         self._append(self._groundtruth, groundtruth)
         self._append(self._detections, {**detections, 'score': scores})
 
+    def extend(self, other: 'Annotations') -> None:
+        """Add the images of another one after those of this one."""
+        images = len(self._images)
+        self._images += [{**image, 'id': images + image['id']} for image in other._images]
+        for own, later in (self._groundtruth, other._groundtruth), (self._detections, other._detections):
+            own += [{**annotation, 'id': len(own) + i, 'image_id': images + annotation['image_id']}
+                    for i, annotation in enumerate(later, 1)]
+
     def compare(self, kind: str, sigmas: np.ndarray | None = None) -> COCOeval_faster:
         """Run COCOeval on the classes that have groundtruth; the others are in no mean.
 
@@ -124,6 +132,10 @@ class Coco:
             objects['segmentation'], found['segmentation'] = encode(groundtruth['masks']), encode(detections['masks'])
             found['area'] = [float(rle.area(mask)) for mask in found['segmentation']]
         self._annotations.add_image(objects, found, size)
+
+    def extend(self, other: 'Coco') -> None:
+        """Add the images of another one after those of this one."""
+        self._annotations.extend(other._annotations)
 
     def evaluate(self) -> list[tuple[str, float]]:
         """Return (name, value) of each metric; the names are TensorBoard tags."""

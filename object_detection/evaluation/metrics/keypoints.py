@@ -51,6 +51,10 @@ class Keypoints:
                  'score': detections['scores'], 'keypoints': self._flatten(detections['keypoints'])}
         self._annotations.add_image(objects, found)
 
+    def extend(self, other: 'Keypoints') -> None:
+        """Add the images of another one after those of this one."""
+        self._annotations.extend(other._annotations)
+
     def evaluate(self) -> list[tuple[str, float]]:
         """Return (name, value) of each metric; the names are TensorBoard tags."""
         evaluation = self._annotations.compare('keypoints', self._sigmas)

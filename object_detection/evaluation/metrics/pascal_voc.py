@@ -53,6 +53,12 @@ class PascalVoc:
                 self._num_objects[class_id] += 1
         self._detections.append(self._judge(groundtruth, detections, difficult, group, has_mask))
 
+    def extend(self, other: 'PascalVoc') -> None:
+        """Add the images of another one after those of this one."""
+        self._detections += other._detections
+        for class_id, count in other._num_objects.items():
+            self._num_objects[class_id] += count
+
     def evaluate(self) -> list[tuple[str, float]]:
         """Return (name, value) of the mean, then of each class; the names are TensorBoard tags."""
         classes, scores, right = map(np.concatenate, zip(*self._detections))

@@ -7,7 +7,8 @@ from typing import Any
 
 from object_detection.cluster import members, team
 from object_detection.cluster.meeting import Chief, Follower
-from object_detection.commands.runs import PRELOAD, evaluate_phase, train_phase
+from object_detection.commands.runs import evaluate_phase, train_phase
+from object_detection.commands.workers import PRELOAD
 from object_detection.runs import about
 from object_detection.training import screen
 from object_detection.utils import phases

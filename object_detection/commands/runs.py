@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from object_detection.commands.workers import LEAD, Countdown, Workers, pictures_of
 from object_detection.config import paths
 from object_detection.runs import about, best
 from object_detection.runs.record import Record
 from object_detection.training import screen
 from object_detection.utils import console, errors, files, phases
 
-PRELOAD = ['object_detection.training.train', 'object_detection.evaluation.evaluator']
 POLL_SECONDS = 1
 
 
@@ -43,6 +43,8 @@ def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments:
         PhaseFailed: the phase ended badly; the message says how and what to do.
         KeyboardInterrupt: the user asked to stop, and training left a checkpoint.
     """
+    pictures = pictures_of(record.data_of(record.this_start()), arguments)
+    countdown = Countdown(pictures, record.lasted(title) if title != 'train' else None)
     kept = record.phase(title)
 
     def on_event(name: str, **values: Any) -> None:
@@ -52,6 +54,9 @@ def run_phase(worker: phases.Worker, phase: phases.Phase, title: str, arguments:
         if name == 'skipped':
             record.skip(**values)
         drawn.show(name, values)
+        left = countdown.left(name, values)
+        if left is not None and left <= LEAD:
+            worker.nearly_done()
 
     with tempfile.TemporaryDirectory() as folder, worker, screen.Screen(title, arguments.get('num_steps')) as drawn:
         outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'), on_event, watchdog)
@@ -135,7 +140,7 @@ def _seed(record: Record, options: argparse.Namespace) -> int:
     return options.seed
 
 
-def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options: argparse.Namespace,
+def evaluate_folder(workers: Workers, config: Any, checkpoint: str, options: argparse.Namespace,
                     record: Record, on_evaluated: Callable[[], object] = lambda: None) -> None:
     """Evaluate without training: the newest checkpoint at once, then each new one until none comes for eval_timeout.
 
@@ -143,7 +148,7 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
     run.json; those of a checkpoint from elsewhere, which could be taken for one of them, with the phase alone.
 
     Args:
-        worker: for the first phase.
+        workers: for the phases.
         config: TrainEvalPipelineConfig, checked.
         checkpoint: a folder of checkpoints, an unpacked zoo tarball, or the prefix of one checkpoint, which is
             evaluated once.
@@ -154,12 +159,14 @@ def evaluate_folder(worker: phases.Worker, config: Any, checkpoint: str, options
         UserError: there is no checkpoint, or none came.
     """
     from object_detection.config import pipeline
-    workers = phases.one_after_another(worker)
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
+    workers.config_text = shared['config_text']
     metrics: list[tuple[str, float]] = []
     analysis: dict[str, Any] = {}
     for path in checkpoints(checkpoint, options.eval_timeout):
-        for title, arguments in evaluations(options).items():
+        asked = evaluations(options)
+        for title, arguments in asked.items():
+            workers.coming = '' if title == list(asked)[-1] else 'eval_train'
             done = run_phase(next(workers), evaluate_phase, title,
                              {**shared, **arguments, **skipping(record, title, options), 'checkpoint_path': str(path)},
                              record, 60 * options.watchdog or None)

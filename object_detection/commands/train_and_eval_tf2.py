@@ -34,6 +34,7 @@ from object_detection.commands.runs import (
     train_phase,
     unpacked,
 )
+from object_detection.commands.workers import Workers
 from object_detection.config import paths
 from object_detection.runs import best, tracker
 from object_detection.runs.record import Record
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
     if options.tracker:
         tracker.demand()
     try:
-        with machines.starting(options) as (worker, meeting):  # it imports TensorFlow while the config is checked
+        with machines.starting(options) as (worker, meeting), Workers(worker) as workers:
+            # its process imports TensorFlow while the config is checked
             config, facts = checked(options)
             if meeting:
                 meeting.agree(machines.facts(config, facts['data']))
@@ -72,13 +74,13 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
                 with unpacked(evaluated) as path:
                     record = begin(config, facts, options, trains=False)
                     with Reports(options.model_dir, options.tracker) as reports:
-                        evaluate_folder(worker, config, path, options, record, reports.write)
+                        evaluate_folder(workers, config, path, options, record, reports.write)
                 return
             with files.lock(options.model_dir, 'this model_dir'):
                 keep_config(config, options)
                 record = begin(config, facts, options, trains=True)
                 with Reports(options.model_dir, options.tracker) as reports:
-                    train_and_evaluate(worker, config, options, record, evaluate, reports.write)
+                    train_and_evaluate(workers, config, options, record, evaluate, reports.write)
     finally:
         if options.alert:
             print('\a', end='', file=sys.stderr, flush=True)
@@ -180,7 +182,7 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
     return options
 
 
-def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Namespace, record: Record,
+def train_and_evaluate(workers: Workers, config: Any, options: argparse.Namespace, record: Record,
                        evaluates: bool = True, on_evaluated: Callable[[], object] = lambda: None) -> None:
     """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
 
@@ -188,7 +190,7 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     moment.
 
     Args:
-        worker: for the first phase.
+        workers: for the phases.
         config: TrainEvalPipelineConfig, checked.
         options: from the command line.
         record: of model_dir.
@@ -196,16 +198,23 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
         on_evaluated: called when the metrics of a checkpoint are in the record.
     """
     from object_detection.config import pipeline
-    workers = phases.one_after_another(worker)
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
     training = {'num_steps': config.train_config.num_steps, 'checkpoint_every_n': options.checkpoint_every_n,
                 'checkpoint_max_to_keep': options.checkpoint_max_to_keep, 'keep_optimizer': options.keep_optimizer,
                 'log_every_n': options.log_every_n, 'record_summaries': options.record_summaries, 'seed': options.seed,
-                'precision': options.precision, 'xla': options.xla,
-                'steps_per_loop': options.steps_per_loop}
+                'precision': options.precision, 'xla': options.xla, 'steps_per_loop': options.steps_per_loop}
+
+    workers.config_text = shared['config_text']
+    asked = evaluations(options) if evaluates else {}
+
+    def following(title):
+        """Return the title of the phase after this evaluation."""
+        later = list(asked)[list(asked).index(title) + 1:]
+        return later[0] if later else 'train' if step < num_steps else ''
 
     def evaluate(checkpoint):
-        for title, arguments in (evaluations(options) if evaluates else {}).items():
+        for title, arguments in asked.items():
+            workers.coming = following(title)
             known = record.evaluated(title)
             if checkpoint not in known:
                 done = run_phase(next(workers), evaluate_phase, title,
@@ -221,13 +230,15 @@ def train_and_evaluate(worker: phases.Worker, config: Any, options: argparse.Nam
     if moved := best.set_aside(options.model_dir):
         console.warn(f'{moved}: here is now the best checkpoint of an earlier training in this model_dir, of which no '
                      'other checkpoint is left')
+    step, num_steps = 0, config.train_config.num_steps
     newest = next(iter(paths.training_checkpoints(options.model_dir)), None)
     if newest and newest.name != START:
         evaluate(newest.name)  # the last run may have been killed before it
-    kept, step, num_steps = keep_best(record, options), 0, config.train_config.num_steps
+    kept = keep_best(record, options)
     decided = recovery.Recovery(record, config, options)
     while step < num_steps and not ends_early(record, kept, options, num_steps):
         arguments = {**shared, **training, **decided.arguments()}
+        workers.coming = 'eval' if evaluates else 'train' if step + options.checkpoint_every_n < num_steps else ''
         try:
             done = run_phase(next(workers), train_phase, 'train', arguments, record, 60 * options.watchdog or None)
         except PhaseFailed as failed:

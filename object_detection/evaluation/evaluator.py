@@ -1,7 +1,9 @@
 """The evaluation phase: one checkpoint and one set of records in; metrics, losses and side-by-side images out."""
 import dataclasses
+import itertools
 import pickle
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +166,12 @@ def _evaluate(config: protos.TrainEvalPipelineConfig, reader: protos.InputReader
                                    left_out=skipping.indices, share=share)
 
     dataset = read_from(0)
-    run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
     batches = _batches(dataset, read_from, reader, labels, batch_size, skipping, share)
+    with ThreadPoolExecutor(1) as pool, without_gc():  # while Python traces, TensorFlow's kernels read pictures
+        reading = pool.submit(next, batches, None)
+        run = _traced(model, config.train_config.add_regularization_loss, dataset.element_spec)
+        first = reading.result()
+    batches = itertools.chain([first] if first else [], batches)
     for features, groundtruth, batch_losses, detections in _run_all(run, batches, batch_size, report):
         if stopping():
             raise Interrupted('stopped as asked')
@@ -284,4 +290,4 @@ def _traced(model: Detector, add_regularization_loss: bool, spec: Any) -> Callab
         losses = model.with_total_loss(losses, add_regularization_loss)
         losses = {name: loss + tf.zeros_like(values[:, 0]) for name, loss in losses.items()}  # a scalar becomes [B]
         return losses, model.postprocess(predictions, shapes)
-    return tf.function(run, input_signature=spec, autograph=False)
+    return tf.function(run, input_signature=spec, autograph=False).get_concrete_function()

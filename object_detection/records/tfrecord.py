@@ -2,6 +2,7 @@
 
 A record is: length (uint64), masked CRC-32C of these 8 bytes, data, masked CRC-32C of the data; all little-endian.
 """
+import functools
 import os
 import struct
 import threading
@@ -107,7 +108,7 @@ class Records:
                              for pattern in lost])
         self.files = [name for entry in entries for name in entry]
         with ThreadPoolExecutor(8) as pool:  # a cold disk takes the time here, not Python
-            scans = list(pool.map(_scan, self.files))
+            scans = list(pool.map(_index, self.files))
         counts = [len(offsets) for offsets, _, _ in scans]
         if not sum(counts):
             raise UserError(f'no records in {", ".join(self.files)}: the files are empty')
@@ -158,6 +159,17 @@ class Records:
         if len(data) != count:
             raise UserError(f'{self.where(i)} has been cut off since it was opened')
         return data
+
+
+def _index(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what _scan does, from the cache if the file is as it was."""
+    status = Path(name).stat()
+    return _cached(name, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4096)  # files; a phase opens the same ones three times, and a Records has a copy of them
+def _cached(name: str, size: int, modified: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return _scan(name)
 
 
 def _scan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from typing import Any
 
 from object_detection.utils import files, state
 from object_detection.utils.errors import UserError
-from object_detection.utils.phases import KILLED, Outcome
+from object_detection.utils.phases import DONE, KILLED, Outcome
 
 FORMAT = 1
 
@@ -134,9 +134,18 @@ class Record:
             return None
         return self.content['starts'][self._start].get('data', {}).get(reader)
 
+    def this_start(self) -> dict[str, Any] | None:
+        """Return the entry that `start` has added; None before that."""
+        return None if self._start is None else self.content['starts'][self._start]
+
     def last_start(self) -> dict[str, Any] | None:
         """Return the newest start that trained; None if there was none."""
         return next((start for start in reversed(self.content['starts']) if start['trains']), None)
+
+    def lasted(self, title: str) -> float | None:
+        """Return the seconds of the newest phase of this title that was done; None if there was none."""
+        return next((phase['seconds'] for phase in reversed(self.content['phases'])
+                     if phase['title'] == title and phase['outcome'] == DONE), None)
 
     def data_of(self, start: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
         """Return {name of the input_reader: fingerprint} of a start; empty for None."""

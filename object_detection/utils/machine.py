@@ -64,6 +64,15 @@ def main_memory() -> float | None:
         return None
 
 
+def free_memory() -> float | None:
+    """Return the GB of main memory that new processes could take; None where the system does not tell."""
+    try:
+        lines = Path('/proc/meminfo').read_text(encoding='ascii').splitlines()
+        return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith('MemAvailable:'))
+    except (OSError, StopIteration):
+        return None
+
+
 def peak_memory(process: int | None = None) -> int | None:
     """Return the most main memory in bytes that a process has had so far; None where the system does not tell.
 

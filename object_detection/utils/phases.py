@@ -111,7 +111,11 @@ class Worker:
         preload: names of modules to import while it waits for `run`.
 
     Use it as a context manager: the process outlives neither the block nor the parent.
+
+    Attributes:
+        nearly_done: called by whoever sees that its phase is in its last seconds, any number of times.
     """
+    nearly_done: Callable[[], object] = staticmethod(lambda: None)
 
     def __init__(self, preload: Sequence[str] = ()) -> None:
         self._preload = tuple(preload)
@@ -145,6 +149,21 @@ class Worker:
         self._process.join()
         self._pass_on_errors()
 
+    def prepare(self, prepare: Callable[..., object], arguments: dict[str, Any]) -> None:
+        """Let the process call prepare(**arguments) while it waits for `run`, to fill its caches.
+
+        What fails there is not reported: it will fail in the phase, which says so.
+
+        Args:
+            prepare: a function at module level; the process imports its module to find it.
+            arguments: anything that can be pickled.
+        """
+        self._tell(('prepare', pickle.dumps((prepare, arguments))))
+
+    def is_alive(self) -> bool:
+        """Return whether its process runs."""
+        return self._process.is_alive()
+
     def run(self, phase: Phase, arguments: dict[str, Any], outcome_path: str | Path,
             on_event: Callable[..., object], watchdog: float | None = None) -> Outcome:
         """Call phase(report, stopping, **arguments) in the process and wait for it to end.
@@ -165,6 +184,7 @@ class Worker:
         with stop.requests() as requests, requests.handled(self._ask_to_stop):
             if requests.count:
                 return Outcome(INTERRUPTED, 'asked to stop before it began', asked_to_stop=True)
+            self._oom_kills = endings.oom_kills() if self._process.is_alive() else self._oom_kills
             if self._tell(('run', order, str(outcome_path))):
                 self._listen(on_event, endings.Watchdog(watchdog))
             self._process.join()
@@ -285,13 +305,6 @@ class Worker:
         return Outcome(BUG, f'the process ended with code {code}; its messages are above')
 
 
-def one_after_another(worker: Worker) -> Iterator[Worker]:
-    """Yield a process for each phase, the first of which is there already."""
-    while True:
-        yield worker
-        worker = worker.another()
-
-
 def _read_outcome(path: str | Path) -> Outcome:
     try:
         return Outcome(**state.read(path, {'kind': str, 'message': str, 'data': dict}, 'the disk may be damaged'))
@@ -330,7 +343,7 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
         os.dup2(errors.fileno(), 2)
         errors.close()
     stopping = threading.Event()
-    orders: queue.Queue[tuple[bytes, str]] = queue.Queue()
+    orders: queue.Queue[tuple[bytes, str | None]] = queue.Queue()
     for name in ('SIGINT', 'SIGBREAK'):  # Ctrl-C and Ctrl-Break reach the whole group; the parent passes them on
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -344,13 +357,18 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
     with without_gc(), console.muffled():
         for name in preload:
             importlib.import_module(name)
-    order, outcome_path = orders.get()
-    phase, arguments = pickle.loads(order)
+    while True:
+        order, outcome_path = orders.get()
+        function, arguments = pickle.loads(order)
+        if outcome_path is not None:
+            break
+        with contextlib.suppress(Exception):
+            function(**arguments)
 
     def report(name: str, **values: Any) -> None:
         pipe.send((name, values))
 
-    outcome = _attempt(lambda: phase(report, stopping.is_set, **arguments))
+    outcome = _attempt(lambda: function(report, stopping.is_set, **arguments))
     outcome.peak_memory, outcome.asked_to_stop = machine.peak_memory(), stopping.is_set()
     files.write_text(outcome_path, json.dumps(asdict(outcome), indent=1))
     sys.stdout.flush()
@@ -358,7 +376,7 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
     os._exit(0)  # shutting TensorFlow down costs time and can crash
 
 
-def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stopping: threading.Event,
+def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str | None]], stopping: threading.Event,
              stacks: TextIO) -> None:
     """Receive the parent's messages; end this process when the parent is gone, however it ended."""
     while True:
@@ -368,6 +386,8 @@ def _receive(pipe: Connection, orders: queue.Queue[tuple[bytes, str]], stopping:
             os._exit(1)
         if kind == 'run':
             orders.put((rest[0], rest[1]))
+        elif kind == 'prepare':
+            orders.put((rest[0], None))
         elif kind == 'stacks':
             faulthandler.dump_traceback(stacks, all_threads=True)
         else:

@@ -10,12 +10,14 @@ import tarfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import tensorflow as tf
 
 from object_detection import checkpoints
 from object_detection.commands import exporter_main_v2, model_main_tf2, runs, train_and_eval_tf2
+from object_detection.commands.workers import Workers
 from object_detection.config import pipeline
 from object_detection.models import build
 from object_detection.runs import best
@@ -185,8 +187,8 @@ class Evaluations:
         options = SimpleNamespace(model_dir=tmp_path / 'model', eval_timeout=timeout, eval_on_train_data=False,
                                   sample_1_of_n_eval_examples=sample, skip_bad_records=0, watchdog=30.,
                                   best_metric='')
-        worker = SimpleNamespace(another=lambda: worker)
-        runs.evaluate_folder(worker, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
+        workers = Workers(mock.MagicMock())
+        runs.evaluate_folder(workers, pipeline.parse(''), str(self.folder), options, Record(options.model_dir))
         return self.asked
 
 

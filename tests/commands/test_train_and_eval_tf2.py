@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 from object_detection import checkpoints, records
 from object_detection.commands import train_and_eval_tf2
+from object_detection.commands.workers import Workers
 from object_detection.config import paths, pipeline
 from object_detection.runs import best
 from object_detection.runs.record import Record
@@ -125,7 +127,8 @@ class Phases:
 
     def loop(self, monkeypatch):
         monkeypatch.setattr(train_and_eval_tf2, 'run_phase', self)
-        train_and_eval_tf2.train_and_evaluate(self, self.config, self.options, Record(self.folder))
+        workers = Workers(mock.MagicMock())
+        train_and_eval_tf2.train_and_evaluate(workers, self.config, self.options, Record(self.folder))
         return self.asked
 
 

@@ -28,6 +28,15 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def another(self) -> 'Worker':
+        return Worker()
+
+    def is_alive(self) -> bool:
+        return True
+
+    def prepare(self, prepare: Callable[..., object], arguments: dict[str, Any]) -> None:
+        prepare(**pickle.loads(pickle.dumps(arguments)))
+
     def run(self, phase: phases.Phase, arguments: dict[str, Any], outcome_path: object,
             on_event: Callable[..., object], watchdog: float | None = None) -> phases.Outcome:
         def report(name: str, **values: Any) -> None:

@@ -87,7 +87,7 @@ def test_killed(tmp_path):
 
 @posix
 def test_killed_because_memory_ran_out(tmp_path, monkeypatch):
-    counts = iter([4, 5])
+    counts = iter([4, 4, 5])  # when it starts, when its phase begins, at its end
     monkeypatch.setattr(endings, 'oom_kills', lambda: next(counts))
     outcome = run(phase_samples.killed, tmp_path)
     assert outcome.kind == phases.OUT_OF_MEMORY and 'probably because main memory ran out' in outcome.message
@@ -266,6 +266,13 @@ def test_a_second_signal_ends_it(tmp_path):
 def test_a_phase_that_cannot_be_pickled_raises_in_the_parent(tmp_path):
     with phases.Worker() as worker, pytest.raises((AttributeError, pickle.PicklingError)):
         worker.run(lambda report, stopping: None, {}, tmp_path / 'outcome.json', lambda name, **values: None)
+
+
+def test_what_was_prepared_is_there_for_the_phase(tmp_path):
+    with phases.Worker() as worker:
+        worker.prepare(phase_samples.remember, {'value': 3})
+        outcome = worker.run(phase_samples.recall, {}, tmp_path / 'outcome.json', lambda name, **values: None)
+    assert outcome == phases.Outcome(phases.DONE, data={'remembered': [3]})
 
 
 def test_leaving_the_block_ends_a_worker_that_never_ran():

@@ -10,6 +10,8 @@ same result. The detections asked for are nearly always among the best few hundr
    class by class, instead.
 
 Both ways give the reference's detections, ties included: equal scores are ordered by class, then by box.
+
+Inside of tracing.portable_ops it is _select_portably instead.
 """
 import dataclasses
 import typing
@@ -53,7 +55,6 @@ class NonMaxSuppression:
     class_agnostic: give each box its best class only and suppress boxes of all classes together. max_per_class is
         unused.
     change_frame: return boxes relative to the window.
-    portable: use only operations that other formats have; see _select_portably.
     """
     score_threshold: float = 0.
     iou_threshold: float = .6
@@ -62,7 +63,6 @@ class NonMaxSuppression:
     soft_sigma: float = 0.
     class_agnostic: bool = False
     change_frame: bool = True
-    portable: bool = False
 
     def __call__(self, boxes: tf.Tensor, scores: tf.Tensor, window: tf.Tensor) -> Detections:
         """Select the detections of a batch.
@@ -74,7 +74,7 @@ class NonMaxSuppression:
             window: float32 [B, 4] in the unit of the boxes. Selected boxes are clipped to it; those without any area
                 inside are dropped.
         """
-        if self.portable:
+        if tracing.ops_are_portable():
             return self._select_portably(boxes, scores, window)
         class_offset = 0
         if boxes.shape.rank == 4:

@@ -1,5 +1,4 @@
 """Write a detector as an .onnx file that carries its description, and check that all of it was converted."""
-import contextlib
 import dataclasses
 import os
 import subprocess
@@ -12,9 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import protos
-from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.export import OPSETS, companions, describe, description, output_folder, saved_model
 from object_detection.models.detector import Detector, Tensors
+from object_detection.utils import tracing
 from object_detection.utils.errors import UserError
 
 NAME = 'model.onnx'
@@ -63,7 +62,7 @@ def write(model: Detector, config: protos.TrainEvalPipelineConfig, folder: str |
         import tf2onnx  # noqa: F401  # runs in a process of its own
     except ImportError as error:
         raise UserError(f'{_MISSING} ({error})') from error
-    with _portable_nms(model):
+    with tracing.portable_ops():
         detect = saved_model.freeze(trace(model, options), model.variables)
     given = dataclasses.replace(
         describe.describe_input(model, INPUT, 'uint8' if options.input_type == 'image_tensor' else 'float32', False)
@@ -108,22 +107,6 @@ def trace(model: Detector, options: Options) -> Any:
 
     signature = [tf.TensorSpec([options.batch, height, width, 3], dtype, INPUT)]
     return tf.function(detect, input_signature=signature, autograph=False).get_concrete_function()
-
-
-@contextlib.contextmanager
-def _portable_nms(model: Detector) -> Iterator[None]:
-    """Let the model's NMS, in all of its stages, use only what the converter knows."""
-    parts = model, getattr(model, '_first_stage', None), getattr(model, '_second_stage', None)
-    stages: list[Any] = [part for part in parts
-                         if isinstance(getattr(part, 'non_max_suppression', None), NonMaxSuppression)]
-    before: list[NonMaxSuppression] = [stage.non_max_suppression for stage in stages]
-    try:
-        for stage, nms in zip(stages, before):
-            object.__setattr__(stage, 'non_max_suppression', dataclasses.replace(nms, portable=True))
-        yield
-    finally:
-        for stage, nms in zip(stages, before):
-            object.__setattr__(stage, 'non_max_suppression', nms)
 
 
 def _convert(detect: Any, path: Path, opset: int) -> Path:

@@ -1,4 +1,4 @@
-"""How a graph is traced: with ops of any shapes, or of known ones, as XLA needs them. Imports no TensorFlow."""
+"""How a graph is traced: with any ops, or those that XLA or other formats have. Imports no TensorFlow."""
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 class _State(threading.local):
     fixed_shapes = False
+    portable = False
 
 
 _state = _State()
@@ -24,3 +25,18 @@ def fixed_shapes() -> Iterator[None]:
 def shapes_are_fixed() -> bool:
     """Return whether this is inside of `fixed_shapes`."""
     return _state.fixed_shapes
+
+
+@contextlib.contextmanager
+def portable_ops() -> Iterator[None]:
+    """Inside the block, there are only ops that other formats (ONNX) have, and run fast, even if others are simpler."""
+    _state.portable = True
+    try:
+        yield
+    finally:
+        _state.portable = False
+
+
+def ops_are_portable() -> bool:
+    """Return whether this is inside of `portable_ops`."""
+    return _state.portable

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from object_detection.boxes import nms
 from object_detection.boxes.nms import NonMaxSuppression
+from object_detection.utils import tracing
 from tests.support import boxes_golden
 
 DEFAULTS = {'score_threshold': 1e-8, 'iou_threshold': .5}
@@ -32,7 +33,8 @@ def test_equals_the_reference_bit_for_bit(name, few_classes, monkeypatch):
 @pytest.mark.parametrize('name', ['capped', 'few', 'none', 'plain', 'same frame'])  # equal scores have no order there
 def test_the_portable_way_equals_the_reference(name):
     inputs, outputs = boxes_golden.case(f'nms {name}')
-    detections = run(NonMaxSuppression(portable=True, **DEFAULTS | SETTINGS.get(name, {})), *inputs.values())
+    with tracing.portable_ops():
+        detections = run(NonMaxSuppression(**DEFAULTS | SETTINGS.get(name, {})), *inputs.values())
     for key in ('boxes', 'scores', 'classes', 'count'):
         np.testing.assert_allclose(getattr(detections, key), outputs[key], atol=1e-6, err_msg=key)
 
@@ -43,7 +45,9 @@ def test_the_portable_way_equals_the_usual_one(per_class):
     corners = random.uniform(-.2, 1.1, [2, 400, *([3] if per_class else []), 2]).astype(np.float32)
     boxes = np.concatenate([corners, corners + random.uniform(.05, .3, corners.shape).astype(np.float32)], -1)
     inputs = boxes, random.uniform(0., 1., [2, 400, 3]).astype(np.float32), np.array([[0, 0, 1, .8]] * 2, np.float32)
-    usual, portable = (run(NonMaxSuppression(.1, .3, 15, 30, portable=way), *inputs) for way in (False, True))
+    usual = run(NonMaxSuppression(.1, .3, 15, 30), *inputs)
+    with tracing.portable_ops():
+        portable = run(NonMaxSuppression(.1, .3, 15, 30), *inputs)
     for key in ('boxes', 'scores', 'classes', 'count'):
         np.testing.assert_allclose(getattr(portable, key), getattr(usual, key), atol=1e-6, err_msg=key)
 

@@ -51,7 +51,6 @@ def test_finds_what_the_saved_model_finds(model, config, expected, tmp_path, opt
         'README.md', 'label_map.pbtxt', 'model.onnx', 'pipeline.config']
     proto = onnx.load(path)
     assert proto.opset_import[0].version == options.get('opset', 17)
-    assert not model.non_max_suppression.portable
 
 
 def test_without_nms_it_returns_all_boxes_and_scores_and_no_runner_takes_it(model, config, tmp_path):

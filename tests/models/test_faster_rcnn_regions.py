@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from object_detection.models.faster_rcnn import regions
 from object_detection.models.faster_rcnn.regions import RegionPooling
+from object_detection.utils import tracing
 
 
 def ramp(height, width, batch=1):
@@ -32,6 +33,27 @@ def test_clamped_crop_has_no_zeros_at_the_edge():
     np.testing.assert_allclose(clamped[:, -1, :-1, 0], np.full([500, 13], 16.), rtol=1e-4)
     inside = plain.numpy() > 0.
     np.testing.assert_allclose(clamped.numpy()[inside], plain.numpy()[inside], rtol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(14, 14), (7, 5), (1, 1)])
+@pytest.mark.parametrize('known', [True, False], ids=['known shapes', 'any shapes'])
+def test_crop_of_portable_ops_equals_the_kernel_even_where_rounding_goes_beyond_the_edge(size, known):
+    random = np.random.default_rng(3)
+    corners = np.sort(random.uniform(0., 1., (600, 2, 2)), 1)
+    corners[:300, 1] = 1.
+    corners[300:400, 1] = 1.2
+    boxes = corners.reshape(600, 4).astype(np.float32)
+    maps, indices = 1. + random.uniform(size=(2, 40, 23, 3)).astype(np.float32), random.integers(0, 2, 600, np.int32)
+    shapes = ([2, 40, 23, 3], [600, 4], [600]) if known else ([None, None, None, 3], [None, 4], [None])
+    signature = [tf.TensorSpec(shape, dtype) for shape, dtype in zip(shapes, (tf.float32, tf.float32, tf.int32))]
+
+    def crop(*inputs):
+        return regions.crop(*inputs, size)
+    with tracing.portable_ops():
+        found = tf.function(crop, input_signature=signature)(maps, boxes, indices)
+    expected = crop(maps, boxes, indices).numpy()
+    assert (expected == 0.).any() and (expected > 0.).any()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_pooling_flattens_images_and_takes_maxima():

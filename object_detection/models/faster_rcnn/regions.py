@@ -92,31 +92,29 @@ def crop(images: tf.Tensor, boxes: tf.Tensor, image_indices: tf.Tensor, size: tu
         height, width = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.float32))
         images = tf.pad(images, [[0, 0], [0, 1], [0, 1], [0, 0]])
         boxes *= tf.tile(tf.stack([(height - 1.) / height, (width - 1.) / width]), [2])
-    if tracing.shapes_are_fixed():
+    if tracing.shapes_are_fixed() or tracing.ops_are_portable():
         return _crop_by_gathering(images, boxes, image_indices, size)
     regions = tf.image.crop_and_resize(core.cast(images, tf.float32), boxes, image_indices, size)  # none for bfloat16
     return core.cast(regions, images.dtype)
 
 
 def _crop_by_gathering(images, boxes, image_indices, size):
-    """As TensorFlow's kernel, which XLA lacks. No gradient flows into the boxes."""
-    _, height, width, channels = images.shape
+    """As TensorFlow's kernel, which XLA lacks, and which becomes a slow loop in ONNX. No gradient flows into the boxes.
+    """
+    height, width = images.shape[1:3] if None not in images.shape[1:3] else tf.unstack(tf.shape(images)[1:3])
     boxes = tf.stop_gradient(boxes)
     (top, bottom, down, in_rows), (left, right, across, in_columns) = (
         _samples(boxes[:, axis], boxes[:, axis + 2], length, count)
         for axis, length, count in ((0, height, size[0]), (1, width, size[1])))
-    pixels = tf.reshape(images, [-1, channels])
+    pixels = tf.reshape(images, [-1, images.shape[3]])
+    inside = tf.cast(tf.logical_and(in_rows[:, :, tf.newaxis], in_columns[:, tf.newaxis]), tf.float32)
 
-    def at(rows, columns):
+    def share(rows, columns, row_weights, column_weights):
         rows = (image_indices[:, tf.newaxis] * height + rows)[:, :, tf.newaxis] * width
-        return tf.gather(pixels, rows + columns[:, tf.newaxis])
-    down, across = (core.cast(x, images.dtype) for x in (down[:, :, tf.newaxis, tf.newaxis],
-                                                         across[:, tf.newaxis, :, tf.newaxis]))
-    upper, lower = at(top, left), at(bottom, left)
-    upper += (at(top, right) - upper) * across
-    lower += (at(bottom, right) - lower) * across
-    inside = tf.logical_and(in_rows[:, :, tf.newaxis], in_columns[:, tf.newaxis])[..., tf.newaxis]
-    return tf.where(inside, upper + (lower - upper) * down, tf.zeros([], images.dtype))
+        weights = row_weights[:, :, tf.newaxis] * column_weights[:, tf.newaxis] * inside
+        return tf.gather(pixels, rows + columns[:, tf.newaxis]) * core.cast(weights[..., tf.newaxis], images.dtype)
+    upper = share(top, left, 1. - down, 1. - across) + share(top, right, 1. - down, across)
+    return upper + (share(bottom, left, down, 1. - across) + share(bottom, right, down, across))
 
 
 def _samples(first, last, length, count):
@@ -125,12 +123,14 @@ def _samples(first, last, length, count):
     Returns:
         The pixels before and after each, int32 [R, count], the way between them, 0..1, and whether it lies inside.
     """
+    end = tf.cast(length - 1, tf.float32)
     if count > 1:
-        steps = (last - first) * (length - 1) / (count - 1)
-        positions = first[:, tf.newaxis] * (length - 1) + tf.range(count, dtype=tf.float32) * steps[:, tf.newaxis]
+        # The optimizer would replace a plain division by a multiplication, which rounds other samples beyond the edge.
+        steps = tf.math.divide_no_nan((last - first) * end, float(count - 1))
+        positions = first[:, tf.newaxis] * end + tf.range(count, dtype=tf.float32) * steps[:, tf.newaxis]
     else:
-        positions = (.5 * (first + last) * (length - 1))[:, tf.newaxis]
-    inside = tf.logical_and(positions >= 0., positions <= length - 1.)
+        positions = (.5 * (first + last) * end)[:, tf.newaxis]
+    inside = tf.logical_and(positions >= 0., positions <= end)
     positions = tf.where(inside, positions, 0.)
     before = tf.floor(positions)
     return tf.cast(before, tf.int32), tf.cast(tf.math.ceil(positions), tf.int32), positions - before, inside

@@ -3,8 +3,10 @@
 Numbers are numpy arrays; texts lie one behind the other in one buffer; objects that no column can hold are pickled into
 a database on disk.
 """
+import errno
 import pickle
 import sqlite3
+import tempfile
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
@@ -149,7 +151,11 @@ class Shelf:
         self._database.execute('BEGIN')  # one transaction for its whole life: nothing has to survive
 
     def __setitem__(self, number: int, value: Any) -> None:
-        self._database.execute('INSERT OR REPLACE INTO kept VALUES (?, ?)', (number, pickle.dumps(value, -1)))
+        try:
+            self._database.execute('INSERT OR REPLACE INTO kept VALUES (?, ?)', (number, pickle.dumps(value, -1)))
+        except sqlite3.OperationalError as error:  # SQLite has no room for its temporary file
+            raise OSError(errno.ENOSPC, f'no space left for temporary files ({error}); TMPDIR names another place',
+                          tempfile.gettempdir()) from error
 
     def get(self, number: int) -> Any:
         """Return what is kept under a number, or None."""

@@ -1,5 +1,6 @@
 """Columns hold what objects would, in a fraction of their memory."""
 import dataclasses
+import errno
 import tracemalloc
 
 import numpy as np
@@ -53,6 +54,15 @@ def test_a_shelf_returns_what_was_put_there():
     shelf = Shelf()
     shelf[3] = BOX
     assert shelf.get(3) == BOX and shelf.get(4) is None
+
+
+def test_a_shelf_without_room_says_so():
+    shelf = Shelf()
+    shelf._database.execute('PRAGMA max_page_count = 8')
+    with pytest.raises(OSError, match='no space left for temporary files.*TMPDIR') as error:
+        for number in range(100):
+            shelf[number] = bytes(1000)
+    assert error.value.errno == errno.ENOSPC
 
 
 def test_a_row_is_the_picture_that_was_put_there():

@@ -19,6 +19,7 @@ from object_detection.preparation.workers import GROUPS_AHEAD, Crashed, Workers,
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
+PACKAGE = __name__.partition('.')[0]
 MISSING = "--scheduler needs Dask: pip install 'object-detection[cluster]', or pip install distributed"
 CONNECT_SECONDS = 20
 PATIENCE = 600  # seconds in which a worker must be there; clusters that grow start one when there is work
@@ -61,7 +62,14 @@ class Cluster(Workers):
                             'with `dask scheduler`, and workers with `dask worker ADDRESS`') from error
         try:
             self._look()
+            if not self._client.run_on_scheduler(_is_installed()):
+                raise UserError(f'--scheduler {address}: the scheduler cannot import {PACKAGE}; start it where the '
+                                'same version of object-detection is installed')
             self._failures = self._client.run_on_scheduler(_failures_allowed(0))
+            for worker, found in self._call(self._client.run, _is_installed()).items():
+                if not found:
+                    raise UserError(f'--scheduler {address}: worker {worker} cannot import {PACKAGE}; install the same '
+                                    'version of object-detection there')
             for worker, said in self._call(self._client.run, examine, *self._expected).items():
                 if said:
                     raise UserError(f'--scheduler {address}: worker {worker} {said}')
@@ -176,15 +184,24 @@ class Cluster(Workers):
 _numbers = iter(range(1 << 62))
 
 
-def _failures_allowed(number):
-    """Return a function that sets how often the scheduler itself repeats a task whose worker died, and returns that.
+def _is_installed():
+    """Return a function that returns whether a process can import this package, which tasks travel without."""
+    def find():
+        import importlib.util
+        return importlib.util.find_spec('object_detection') is not None
+    return find  # see _failures_allowed
 
-    Here the suspects are repeated, one at a time; the scheduler would send them out together again.
+
+def _failures_allowed(number):
+    """Return a function that sets how often the scheduler itself repeats a task whose worker died.
+
+    It returns what was set before. Here the suspects are repeated, one at a time; the scheduler would send them out
+    together again.
     """
     def exchange(dask_scheduler):
         before, dask_scheduler.allowed_failures = dask_scheduler.allowed_failures, number
         return before
-    return exchange  # not of this module's top level: the scheduler need not have this package
+    return exchange  # not of this module's top level: it travels as code, not as the name of a module
 
 
 def examined(output: str, lock: str, folders: tuple[str, ...], expected: str, function: Any, tasks: Iterable) -> list:

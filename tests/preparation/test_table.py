@@ -59,7 +59,7 @@ def test_a_shelf_returns_what_was_put_there():
 def test_a_shelf_without_room_says_so():
     shelf = Shelf()
     shelf._database.execute('PRAGMA max_page_count = 8')
-    with pytest.raises(OSError, match='no space left for temporary files.*TMPDIR') as error:
+    with pytest.raises(OSError, match=r'no space left for temporary files.*TMPDIR') as error:
         for number in range(100):
             shelf[number] = bytes(1000)
     assert error.value.errno == errno.ENOSPC

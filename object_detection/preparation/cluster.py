@@ -87,7 +87,7 @@ class Cluster(Workers):
         self._client.close()
 
     def unordered(self, function, tasks, count, resource=None):
-        waiting = groups(tasks, min(LARGEST_GROUP, group_size(count, max(1, self.count))))
+        waiting = groups(tasks, group_size(count, max(1, self.count), LARGEST_GROUP))
         group = next(waiting, None)
         suspects = collections.deque[tuple[Any, int]]()  # (task whose worker has died, how many have)
         running: dict[Any, tuple[list, int]] = {}  # {future: (its tasks, workers that have died of them)}

@@ -59,7 +59,6 @@ class Pool(Workers):
 
     Tasks that were under way when a process died are repeated one by one in another; one that kills this is Crashed.
     """
-
     shared = False
 
     def __init__(self, processes: int) -> None:
@@ -101,9 +100,9 @@ class Pool(Workers):
         self._pool = None
 
 
-def group_size(count: int, processes: int) -> int:
-    """Return how many of `count` tasks travel together."""
-    return max(1, min(LARGEST_GROUP, count // (GROUPS_PER_WORKER * processes)))
+def group_size(count: int, processes: int, most: int | None = None) -> int:
+    """Return how many of `count` tasks travel together, at most LARGEST_GROUP or `most`."""
+    return max(1, min(most or LARGEST_GROUP, count // (GROUPS_PER_WORKER * processes)))
 
 
 def groups(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:

@@ -49,10 +49,10 @@ def refuse(number):
 
 def test_a_task_that_kills_its_worker_is_repeated_twice_and_named(workers, tmp_path):
     (tmp_path / 'deaths').mkdir()
-    tasks = [(number, tmp_path / 'deaths') for number in range(40)]
+    tasks = [(number, tmp_path / 'deaths') for number in range(600)]  # they travel in groups
     results = {task[0]: result for task, result in workers.unordered(square, iter(tasks), len(tasks))}
     assert isinstance(results.pop(DEADLY), Crashed)
-    assert results == {number: number * number for number in range(40) if number != DEADLY}
+    assert results == {number: number * number for number in range(600) if number != DEADLY}
     assert len(list((tmp_path / 'deaths').iterdir())) == 1 + cluster.RETRIES
 
 

@@ -33,6 +33,8 @@ class OnnxRunner:
             raise errors.UserError(f'{_MISSING} ({error})') from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        # Threads that wait for each other would take the cores from those that decode and draw.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
             self._session = onnxruntime.InferenceSession(str(path), options,
                                                          providers=onnxruntime.get_available_providers())

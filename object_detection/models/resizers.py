@@ -34,15 +34,20 @@ class Resizer(abc.ABC):
 
     def batch(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Like a call, of images of one size: [B, H, W, 3] -> [B, h, w, 3], [B, 3]."""
+        images, shapes = self.resize(images)
+        return self.add_padding(images), shapes
+
+    def resize(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Like `batch`, without padding."""
         images = self._resize(tf.cast(images, tf.float32))
-        shapes = tf.tile(tf.shape(images)[tf.newaxis, 1:], [tf.shape(images)[0], 1])
-        return self._pad(images), shapes
+        return images, tf.tile(tf.shape(images)[tf.newaxis, 1:], [tf.shape(images)[0], 1])
 
     @abc.abstractmethod
     def _resize(self, images):
         """Images float32 [B, H, W, 3] -> [B, h, w, 3]."""
 
-    def _pad(self, images):
+    def add_padding(self, images: tf.Tensor) -> tf.Tensor:
+        """Pad resized images [B, h', w', 3] -> [B, h, w, 3]."""
         return images
 
 
@@ -90,7 +95,7 @@ class KeepAspectRatio(Resizer):
         size = tf.maximum(tf.cast(scaled, tf.int32), 1)  # the shorter side of a thin image may round to 0
         return tf.compat.v1.image.resize(images, size, self.method)
 
-    def _pad(self, images):
+    def add_padding(self, images: tf.Tensor) -> tf.Tensor:
         if not self.pad:
             return images
         shape, side = tf.shape(images), self.max_dimension

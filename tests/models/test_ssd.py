@@ -81,6 +81,15 @@ def test_padding_is_filled_after_normalization():
     np.testing.assert_allclose(inputs[:, 8:], tf.broadcast_to([1., 2., 3.], [2, 8, 16, 3]))
 
 
+def test_preprocess_pads_with_zeros_what_normalize_would_fill():
+    ssd = model(resizers.KeepAspectRatio(16, 16, pad=True))
+    images = tf.random.stateless_uniform([2, 9, 32, 3], [0, 1], maxval=255.)
+    inputs, shapes = ssd.preprocess(images)
+    resized, expected_shapes = ssd.resizer.batch(images)
+    np.testing.assert_array_equal(shapes, expected_shapes)
+    np.testing.assert_array_equal(inputs, ssd.normalize(resized, expected_shapes))
+
+
 def test_normalize_fills_the_padding_of_each_image():
     ssd = model(resizers.KeepAspectRatio(16, 16, pad=True))
     inputs = ssd.normalize(tf.fill([2, 16, 16, 3], 100.), tf.constant([[16, 4, 3], [2, 16, 3]]))

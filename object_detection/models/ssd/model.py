@@ -64,6 +64,12 @@ class SSD(Detector):
         self.non_max_suppression, self._score_converter = non_max_suppression, score_converter
         self._background_class = background_class
 
+    def preprocess(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self.resizer.pad_value is None or any(self.resizer.pad_value):
+            return super().preprocess(images)
+        images, true_image_shapes = self.resizer.resize(images)  # the same as to mask the padding, and less work
+        return self.resizer.add_padding(self._feature_extractor.normalize(images)), true_image_shapes
+
     def normalize(self, images: tf.Tensor, true_image_shapes: tf.Tensor) -> tf.Tensor:
         """As Detector.normalize. The reference pads normalized images: padding holds the resizer's pad value as it is,
         0 by default."""

@@ -11,11 +11,20 @@ import functools
 import hashlib
 import queue
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from object_detection.preparation.workers import GROUPS_AHEAD, Crashed, Workers, each, group_size, groups
+from object_detection.preparation.workers import (
+    GROUPS_AHEAD,
+    Crashed,
+    Result,
+    Task,
+    Workers,
+    each,
+    group_size,
+    groups,
+)
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -86,7 +95,8 @@ class Cluster(Workers):
                 self._client.run_on_scheduler(_failures_allowed(self._failures))
         self._client.close()
 
-    def unordered(self, function, tasks, count, resource=None):
+    def unordered(self, function: Callable[[Task], Result], tasks: Iterable[Task], count: int,
+                  resource: str | None = None) -> Iterator[tuple[Task, Result | Crashed]]:
         waiting = groups(tasks, group_size(count, max(1, self.count), LARGEST_GROUP))
         group = next(waiting, None)
         suspects = collections.deque[tuple[Any, int]]()  # (task whose worker has died, how many have)

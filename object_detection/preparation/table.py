@@ -87,7 +87,7 @@ class Pictures(Sequence[Row]):
     @overload
     def __getitem__(self, i: slice) -> 'Pictures': ...
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int | slice) -> 'Row | Pictures':
         return Pictures(self.table, self.rows[i]) if isinstance(i, slice) else Row(self.table, int(self.rows[i]))
 
     def __iter__(self) -> Iterator[Row]:
@@ -101,7 +101,7 @@ def select(pictures: Pictures, condition: Callable[[Picture], object]) -> Pictur
 def select(pictures: Sequence[Picture], condition: Callable[[Picture], object]) -> Sequence[Picture]: ...
 
 
-def select(pictures, condition):
+def select(pictures: Any, condition: Callable[[Picture], object]) -> Any:
     """Return the pictures that meet a condition."""
     if isinstance(pictures, Pictures):
         return Pictures(pictures.table, np.array(array('q', (row.row for row in pictures if condition(row)))))

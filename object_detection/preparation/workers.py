@@ -71,7 +71,8 @@ class Pool(Workers):
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def unordered(self, function, tasks, count, resource=None):
+    def unordered(self, function: Callable[[Task], Result], tasks: Iterable[Task], count: int,
+                  resource: str | None = None) -> Iterator[tuple[Task, Result | Crashed]]:
         processes = max(1, min(self.count, count))
         waiting = groups(tasks, group_size(count, processes))
         group = next(waiting, None)

@@ -1,12 +1,15 @@
-"""Time a training step of any model, the suite and the reference in turn, and print a table.
+"""Measure the training of any model, the suite and the reference in turn: start, step, memory.
 
     python -m benchmarks.step_times --reference_python FOLDER/bin/python --config A.config B.config ...
 
 Each pipeline.config without keypoints (a released one works unchanged) is pointed at drawn shapes with boxes and masks
-and trained from random weights for a few steps by both sides, --runs times in turn. For CenterNet with MobileNetV2 the
-reference downloads pretrained weights, so it needs the internet.
+and trained from random weights for a few steps by both sides, --runs times in turn. Prints a table, and writes it with
+all samples, the processor, and its load to WORK/step_times.md and .json. For CenterNet with MobileNetV2 the reference
+downloads pretrained weights, so it needs the internet.
 """
 import argparse
+import json
+import os
 import shutil
 import statistics
 import sys
@@ -15,11 +18,13 @@ from pathlib import Path
 from benchmarks import side_by_side
 from demo import shapes
 from object_detection.config import pipeline as config
-from object_detection.utils import files
+from object_detection.utils import files, machine
 
 SIDES = ('suite', 'reference')
 PICTURES = {'train': 32, 'test': 1}  # the suite evaluates after training; the evaluation is not timed
 WARMUP = 3
+ROWS = {'first_step': ('command to first finished step', 's'), 'step': ('one training step', 's'),
+        'memory': ('peak memory', 'GB')}
 
 
 def adapted(path, data, size, batch_size, steps):
@@ -43,7 +48,7 @@ def adapted(path, data, size, batch_size, steps):
 
 
 def measure(path, pythons, args):
-    """Return {side: [seconds per step of each run]} for one pipeline.config."""
+    """Return {side: [{key of ROWS: value} of each run]} for one pipeline.config."""
     folder = args.work.resolve() / path.stem
     files.write_text(folder / 'pipeline.config', adapted(path, args.work.resolve() / 'data', args.size, args.batch_size,
                                                          args.steps))
@@ -53,16 +58,20 @@ def measure(path, pythons, args):
             shutil.rmtree(folder / side, ignore_errors=True)
             command = side_by_side.training(side, python, str(folder / 'pipeline.config'), str(folder / side),
                                             args.steps)
-            lines, _, _ = side_by_side.run(command, folder / f'{side}.log')
-            samples[side].append(side_by_side.settled_step(side_by_side.step_ends(lines), WARMUP))
+            lines, _, memory = side_by_side.run(command, folder / f'{side}.log')
+            ends = side_by_side.step_ends(lines)
+            samples[side].append({'first_step': ends[1], 'step': side_by_side.settled_step(ends, WARMUP),
+                                  'memory': memory})
     return samples
 
 
-def row(name, samples):
-    medians = [statistics.median(values) for values in samples.values()]
-    cells = [f'{median:.3g} s ({min(values):.3g} to {max(values):.3g})'
-             for median, values in zip(medians, samples.values())]
-    return f'| {name} | {" | ".join(cells)} | {medians[0] / medians[-1]:.2f} |'
+def rows(name, samples):
+    """Yield the lines of a Markdown table for one model: medians with ranges, and suite / reference."""
+    for key, (title, unit) in ROWS.items():
+        values = [[sample[key] for sample in of_side] for of_side in samples.values()]
+        medians = list(map(statistics.median, values))
+        cells = [f'{median:.3g} {unit} ({min(side):.3g} to {max(side):.3g})' for median, side in zip(medians, values)]
+        yield f'| {name} | {title} | {" | ".join(cells)} | {medians[0] / medians[-1]:.2f} |'
 
 
 def main():
@@ -82,9 +91,20 @@ def main():
         shapes.complete(data / f'{name}_boxes.tfrecords', data / f'{name}.tfrecords')
     files.write_text(data / 'label_map.pbtxt', shapes.label_map())
     pythons = {side: python for side, python in zip(SIDES, (sys.executable, args.reference_python)) if python}
-    print(f'| batch {args.batch_size} | {" | ".join(pythons)} | ratio |\n{"|---" * (len(pythons) + 2)}|', flush=True)
+    lines = [f'| batch {args.batch_size} | | {" | ".join(pythons)} | ratio |', '|---' * (len(pythons) + 3) + '|']
+    print(*lines, sep='\n', flush=True)
+    found, loads = {}, []
     for path in args.config:
-        print(row(path.stem, measure(path, pythons, args)), flush=True)
+        found[path.stem] = measure(path, pythons, args)
+        loads.append(os.getloadavg()[1])
+        new = list(rows(path.stem, found[path.stem]))
+        print(*new, sep='\n', flush=True)
+        lines += new
+    about = {'processor': machine.processor(), 'cores': machine.cores(), 'loads': loads}
+    text = f'{about["processor"]}, {about["cores"]} cores; load {min(loads):.1f} to {max(loads):.1f}'
+    print(text)
+    files.write_text(args.work / 'step_times.md', '\n'.join([text, '', *lines, '']))
+    files.write_text(args.work / 'step_times.json', json.dumps({**about, 'samples': found}, indent=1))
 
 
 if __name__ == '__main__':

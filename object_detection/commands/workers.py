@@ -1,4 +1,5 @@
 """The processes of a run of phases: a fresh one for each, which gets ready while the phase before is at its end."""
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +48,9 @@ class Workers(Iterator[phases.Worker]):
 
     def _start_next(self) -> None:
         free = machine.free_memory()
-        if self.coming and self._waiting is None and (free is None or free >= FREE_MEMORY):
+        if not self.coming or self._waiting or (free is not None and free < FREE_MEMORY):
+            return
+        with contextlib.suppress(OSError):  # no process can be started: the phase that runs goes on
             self._waiting = self._last.another()
             self._waiting.prepare(read_ahead, {'config_text': self.config_text, 'title': self.coming})
 

@@ -90,6 +90,16 @@ def test_none_starts_where_memory_is_scarce(light, monkeypatch):
         assert len(light) == 1
 
 
+def test_a_process_that_cannot_be_started_leaves_the_phase_alone(light, monkeypatch):
+    def refused():
+        raise BlockingIOError('Resource temporarily unavailable')
+    with workers.Workers(light[0]) as fresh, next(fresh) as worker:
+        fresh.coming = 'eval'
+        monkeypatch.setattr(worker, 'another', refused)
+        worker.nearly_done()
+        assert worker.is_alive() and len(light) == 1
+
+
 def test_what_is_read_ahead_touches_no_device(tmp_path):
     """TensorFlow's context, which lists the GPUs and takes memory there, is not there; the records' index is."""
     call = ('import importlib, sys; from pathlib import Path; from object_detection.commands import workers\n'

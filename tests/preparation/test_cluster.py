@@ -31,6 +31,8 @@ def dask():
 
 @pytest.fixture
 def workers(dask, tmp_path):
+    with distributed.Client(dask.scheduler_address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)  # one that a test has killed takes a moment to come back
     with files.lock(tmp_path / 'locked'), Cluster(dask.scheduler_address, tmp_path / 'locked') as connected:
         yield connected
 

@@ -6,20 +6,15 @@ from collections.abc import Iterator
 
 class _State(threading.local):
     fixed_shapes = False
-    portable = False
+    portable_ops = False
 
 
 _state = _State()
 
 
-@contextlib.contextmanager
-def fixed_shapes() -> Iterator[None]:
+def fixed_shapes() -> contextlib.AbstractContextManager[None]:
     """Inside the block, ops have known shapes, and there are only those that XLA has, even if others are faster."""
-    _state.fixed_shapes = True
-    try:
-        yield
-    finally:
-        _state.fixed_shapes = False
+    return _true('fixed_shapes')
 
 
 def shapes_are_fixed() -> bool:
@@ -27,16 +22,21 @@ def shapes_are_fixed() -> bool:
     return _state.fixed_shapes
 
 
-@contextlib.contextmanager
-def portable_ops() -> Iterator[None]:
+def portable_ops() -> contextlib.AbstractContextManager[None]:
     """Inside the block, there are only ops that other formats (ONNX) have, and run fast, even if others are simpler."""
-    _state.portable = True
-    try:
-        yield
-    finally:
-        _state.portable = False
+    return _true('portable_ops')
 
 
 def ops_are_portable() -> bool:
     """Return whether this is inside of `portable_ops`."""
-    return _state.portable
+    return _state.portable_ops
+
+
+@contextlib.contextmanager
+def _true(name: str) -> Iterator[None]:
+    before = getattr(_state, name)
+    setattr(_state, name, True)
+    try:
+        yield
+    finally:
+        setattr(_state, name, before)

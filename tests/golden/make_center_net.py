@@ -6,7 +6,6 @@ types: for each feature extractor the number and SHA-256 of its checkpoint keys 
 every 61st logit of object_center for a picture, with the weights of fixture.py. modes: for each setting of the tasks
 the losses and detections of drawn maps (`maps`, `groundtruth` below).
 """
-import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -94,11 +93,6 @@ def picture():
     return fixture.images('test', 1, 120, 160).astype(np.float32)
 
 
-def digest(shapes):
-    lines = sorted(f'{key} {list(shape)}' for key, shape in shapes.items())
-    return {'count': len(lines), 'sha256': hashlib.sha256('\n'.join(lines).encode()).hexdigest()}
-
-
 def main():
     import reference_shim  # noqa: F401  (of the parity kit, on PYTHONPATH)
     import tensorflow as tf
@@ -144,7 +138,7 @@ def main():
     def keys(kind):
         model = build(kind, 3, CENTER % '' + BOXES)
         model.predict(*model.preprocess(tf.constant(picture())))
-        return digest({key.removesuffix(SUFFIX): value.shape for key, value in checkpoint(model).items()})
+        return fixture.digest({key.removesuffix(SUFFIX): value.shape for key, value in checkpoint(model).items()})
 
     def logits(kind):
         model = build(kind, 3, CENTER % '' + BOXES)

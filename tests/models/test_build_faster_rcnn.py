@@ -1,6 +1,4 @@
 """The faster_rcnn section of a config."""
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +8,7 @@ from object_detection.boxes.samplers import BalancedSampler
 from object_detection.config import checks, pipeline
 from object_detection.layers import core
 from object_detection.models import build, losses
+from tests.golden import fixture
 from tests.support import parity
 
 COPIES = parity.HERE / 'configs'
@@ -25,13 +24,9 @@ def section(name=PLAIN, changes=''):
 
 @pytest.mark.parametrize('name', ZOO)
 def test_keys_are_those_of_the_released_checkpoint(name):
-    path = parity.KIT / 'zoo_keys' / f'{name.removeprefix("zoo_")}.json'
-    if not path.exists():
-        pytest.skip('the parity kit is not here')
-    keys = {key.removesuffix(parity.SUFFIX): shape for key, shape in json.loads(path.read_text()).items()}
     found = parity.variables_by_key(model=build.build(section(name)))
-    assert {key: variable.shape.as_list() for key, variable in found.items()} == {
-        key: shape for key, shape in keys.items() if key.startswith('model/')}
+    assert fixture.digest({key: variable.shape for key, variable in found.items()}) == parity.released(
+        name.removeprefix('zoo_'))
 
 
 def test_what_the_config_says_reaches_the_model():

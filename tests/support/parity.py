@@ -44,6 +44,11 @@ def _path(name):
     return (KIT / 'golden' if name in CONFIGS else HERE) / name
 
 
+def released(name):
+    """Return fixture.digest of what begins with model/ in a released checkpoint, optimizer slots left out."""
+    return json.loads((HERE / 'zoo_keys.json').read_text())[name]
+
+
 class Golden:
     """One golden: `meta` is the json, `arrays` the npz."""
 

@@ -65,8 +65,11 @@ def ours(dataset, options, manifest):
     """Run the stage of prepare_data.py that does the same."""
     from object_detection.preparation import duplicates, names, pictures, run
     from object_detection.preparation.scan import scan
+    from object_detection.preparation.workers import Pool
     listed = scan(dataset)
-    made = pictures.prepare(listed.sources, names.jpg_names(listed.sources), manifest, options, lambda: None)
+    with Pool(options.workers) as workers:
+        made = pictures.prepare(listed.sources, names.jpg_names(listed.sources), manifest, options, workers,
+                                on_work=lambda: None)
     run.skip_unusable(made)
     duplicates.find(made, options.near_duplicates)
     return made

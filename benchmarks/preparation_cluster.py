@@ -9,7 +9,6 @@ killed every so many seconds (and started again by its nanny). POSIX only.
 """
 import argparse
 import contextlib
-import hashlib
 import io
 import logging
 import os
@@ -44,14 +43,6 @@ def prepared(dataset, output, **options):
     return time.perf_counter() - start
 
 
-def digest(output):
-    total = hashlib.sha256()
-    for file in sorted(output.rglob('*')):
-        if file.is_file() and 'manifest' not in file.name and file.name != '.lock':
-            total.update(f'{file.relative_to(output)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n'.encode())
-    return total.hexdigest()
-
-
 def kill(client, seconds, ended, killed):
     """Kill one of the workers every so many seconds."""
     while not ended.wait(seconds):
@@ -69,12 +60,14 @@ def main():
     parser.add_argument('--kill', type=float, metavar='SECONDS')
     args = parser.parse_args()
     import distributed
+
+    from tests.support.prepared import contents
     with tempfile.TemporaryDirectory() as scratch, distributed.LocalCluster(
             n_workers=args.workers, threads_per_worker=1, dashboard_address=':0',
             silence_logs=logging.CRITICAL) as cluster:
         dataset = Path(scratch, 'pictures')
         draw(dataset, args.count)
-        times, digests, killed = {'pool': [], 'scheduler': []}, set(), []
+        times, written, killed = {'pool': [], 'scheduler': []}, [], []
         for number in range(args.rounds):
             for name in times if number % 2 == 0 else reversed(times):
                 output = Path(scratch, f'{name}{number}')
@@ -88,12 +81,12 @@ def main():
                     ended.set()
                     if killer.ident:
                         killer.join()
-                digests.add(digest(output))
+                written.append(contents(output))
     ratios = [one / other for one, other in zip(times['scheduler'], times['pool'])]
     print(f'{args.count} pictures, {args.workers} workers: pool {statistics.median(times["pool"]):.1f} s, scheduler '
           f'{statistics.median(times["scheduler"]):.1f} s, {statistics.median(ratios):.3f} times as long (rounds: '
           f'{", ".join(f"{ratio:.3f}" for ratio in ratios)}); {len(killed)} workers killed; '
-          f'{"all files equal" if len(digests) == 1 else "FILES DIFFER"}')
+          f'{"all files equal" if all(files == written[0] for files in written) else "FILES DIFFER"}')
 
 
 if __name__ == '__main__':

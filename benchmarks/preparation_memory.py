@@ -16,14 +16,14 @@ import contextlib
 import json
 import os
 import random
-import resource
 import sqlite3
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-MIB = 2 ** 20
+from benchmarks.preparation_scale import peak, timed
+
 LABELS = 20
 COPIES = 50  # one picture in this many is a near copy of the one before
 SIZE, JPG_SIZE, TIME = 300_000, 200, 1_700_000_000_000_000_000  # bytes of a picture and of its jpg; nanoseconds
@@ -136,23 +136,7 @@ def draw_coco(data, count):
                    + '}')
 
 
-@contextlib.contextmanager
-def timed(title, *_):
-    """Replaces the progress bar: prints one line for each stage."""
-    class Bar:
-        def update(self, done, **values):
-            pass
-    start = time.perf_counter()
-    yield Bar()
-    print(f'{title}: {time.perf_counter() - start:.1f} s, peak {peak():.0f} MB', flush=True)
-
-
-def peak():
-    """Return the largest resident size of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6
-
-
-STAGES = ('find', 'manifest', 'pictures.prepare', 'fit.fit_all', 'duplicates.find', 'pictures.restore', 'boxes.decide',
+STAGES = ('find', 'pictures.prepare', 'fit.fit_all', 'duplicates.find', 'pictures.restore', 'boxes.decide',
           'split.name_by_boxes', 'split.assign', 'stats.collect', 'report.write', 'examples.write')
 
 
@@ -161,8 +145,6 @@ def watch(run):
     for stage in STAGES:
         owner, _, name = stage.rpartition('.')
         owner = getattr(run, owner) if owner else run
-        if not hasattr(owner, name):
-            continue
         setattr(owner, name, watched(stage, getattr(owner, name)))
 
 

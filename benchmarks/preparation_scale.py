@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-GIB = 2 ** 30
 LABELS = 10
 COPIES = 50  # one picture in this many is a copy of the one before
 
@@ -35,18 +34,18 @@ def draw(folder, count):
 
 @contextlib.contextmanager
 def timed(title, *_):
-    """Replaces the progress bar: prints one line for each stage."""
+    """Print the time that a block takes and the memory of this process; stands in for console.progress."""
     class Bar:
         def update(self, done, **values):
             pass
     start = time.perf_counter()
     yield Bar()
-    print(f'{title}: {time.perf_counter() - start:.1f} s', flush=True)
+    print(f'{title}: {time.perf_counter() - start:.1f} s, peak {peak():.0f} MB', flush=True)
 
 
 def peak():
-    """Return the largest resident size of this process so far, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / GIB
+    """Return the largest resident size of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6
 
 
 def main():
@@ -63,7 +62,7 @@ def main():
         console.progress = timed
         start = time.perf_counter()
         run.prepare(Options(Path(scratch, 'pictures'), Path(scratch, 'out'), boxes='whole', workers=args.workers))
-        print(f'all: {time.perf_counter() - start:.1f} s; peak memory of the parent: {peak():.2f} GiB')
+        print(f'all: {time.perf_counter() - start:.1f} s; peak memory of the parent: {peak():.0f} MB')
 
 
 if __name__ == '__main__':

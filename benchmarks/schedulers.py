@@ -6,7 +6,7 @@
 Tasks that take no time and return what is known of a picture (1.5 KB), one at a time and in groups of 16: tasks a
 second, and bytes over the loopback interface for each task. Then tasks of 20 ms each while one of the workers is
 killed: how long they take, of the time without a death, whether each has its result, and how often one was done again.
-benchmarks/README.md has the results. POSIX only.
+docs/data.md has the results. POSIX only.
 """
 import argparse
 import contextlib
@@ -15,14 +15,15 @@ import logging
 import os
 import random
 import signal
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from object_detection.preparation.workers import GROUPS_AHEAD, each, groups
+
 FACTS = random.Random(0).randbytes(1536)
-GROUP, AHEAD = 16, 4
+GROUP = 16  # tasks sent together
 SECONDS = .02  # of a task of the second part
 
 
@@ -35,10 +36,6 @@ def slow(task):
     Path(folder, f'{number}-{os.getpid()}-{time.monotonic_ns()}').touch()
     time.sleep(SECONDS)
     return number, FACTS
-
-
-def each(function, tasks):
-    return [function(task) for task in tasks]
 
 
 class Pool:
@@ -69,14 +66,14 @@ class Dask:
         self._client = distributed.Client(self._cluster)
 
     def run(self, function, tasks, group):
-        groups = iter([tasks[i:i + group] for i in range(0, len(tasks), group)])
+        waiting = groups(tasks, group)
         results = []
-        window = AHEAD * len(self._client.nthreads())
-        first = [self._client.submit(each, function, part, pure=False) for part in itertools.islice(groups, window)]
+        window = GROUPS_AHEAD * len(self._client.nthreads())
+        first = [self._client.submit(each, function, part, pure=False) for part in itertools.islice(waiting, window)]
         done = self._dask.as_completed(first, with_results=True)
         for _, part in done:
             results += part
-            if following := next(groups, None):
+            if following := next(waiting, None):
                 done.add(self._client.submit(each, function, following, pure=False))
         return results
 
@@ -96,14 +93,14 @@ class Ray:
         self._each, self._workers = ray.remote(max_retries=2)(each), workers
 
     def run(self, function, tasks, group):
-        groups = iter([tasks[i:i + group] for i in range(0, len(tasks), group)])
-        waiting = [self._each.remote(function, part) for part in itertools.islice(groups, AHEAD * self._workers)]
+        parts = groups(tasks, group)
+        waiting = [self._each.remote(function, part) for part in itertools.islice(parts, GROUPS_AHEAD * self._workers)]
         results = []
         while waiting:
             done, waiting = self._ray.wait(waiting, num_returns=1)
             for part in self._ray.get(done):
                 results += part
-                if following := next(groups, None):
+                if following := next(parts, None):
                     waiting.append(self._each.remote(function, following))
         return results
 
@@ -167,4 +164,4 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

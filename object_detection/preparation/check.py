@@ -2,7 +2,6 @@
 import collections
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from object_detection.config import label_map, pipeline
+from object_detection.preparation import stats
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.boxes import Annotation
 from object_detection.preparation.columns import Index, sorted_by
@@ -51,26 +51,31 @@ class Checker:
         self._detections.detect(pictures)
         index = Index(len(pictures), lambda i: pictures[i].path)
         findings, qualities = check(pictures, _Detected(pictures, index, self._detections.by_picture()), self._names)
-        boxes = coco(pictures, findings, qualities, self._labels, keypoints)
-
-        def text() -> Iterator[str]:
-            yield from json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(boxes)
-            yield '\n'
-        self._refuse_to_overwrite()
-        file = self._options.output / FILE
-        written = [_digest([files.read_bytes(file)])] if file.exists() else []
-        self._manifest.keep_value(FILE, [*written, _digest(part.encode() for part in text())])
-        files.write_parts(file, text())
+        self._write(coco(pictures, findings, qualities, self._labels, keypoints))
         count = collections.Counter(finding.kind for finding in findings)
         console.log(f'{FILE}: {", ".join(f"{count[kind]} {kind}" for kind in KINDS)}, in {len(pictures)} pictures')
         return {'pictures': len(pictures), 'boxes': sum(len(picture.boxes) for picture in pictures),
                 'counts': {kind: count[kind] for kind in KINDS},
                 'findings': Listing(findings, lambda finding: _listed(finding, pictures[index.rows(finding.path)[0]]))}
 
+    def _write(self, content):
+        """Write label_errors.json; before it takes the place of the one before, the manifest knows its digest, too."""
+        self._refuse_to_overwrite()
+        file = self._options.output / FILE
+        before = [_digest(files.read_bytes(file))] if file.exists() else []
+
+        def parts():
+            total = hashlib.sha256()
+            for part in stats.json_text(content):
+                total.update(part.encode())
+                yield part
+            self._manifest.keep_value(FILE, [*before, total.hexdigest()])
+        files.write_parts(file, parts())
+
     def _refuse_to_overwrite(self):
         """Raise UserError if label_errors.json is not as a run has written it: somebody may have corrected it."""
         file = self._options.output / FILE
-        if file.exists() and _digest([files.read_bytes(file)]) not in (self._manifest.value(FILE, [str]) or []):
+        if file.exists() and _digest(files.read_bytes(file)) not in (self._manifest.value(FILE, [str]) or []):
             raise UserError(f'{file} has changed since it was written, and --check would write it anew. Move your file '
                             'elsewhere, and name it with --annotations to use it')
 
@@ -215,8 +220,5 @@ def _listed(finding, picture):
             'detection': [*finding.detection], 'detected': finding.label, 'confidence': finding.confidence}
 
 
-def _digest(parts):
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(part)
-    return total.hexdigest()
+def _digest(data):
+    return hashlib.sha256(data).hexdigest()

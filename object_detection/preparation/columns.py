@@ -125,6 +125,13 @@ class Index:
             start += 1
         return found
 
+    def firsts(self) -> np.ndarray:
+        """Return, for each row, the first row with its key, [number of rows]."""
+        firsts = np.arange(len(self._rows))
+        for rows in self.repeated():
+            firsts[rows] = rows[0]
+        return firsts
+
     def repeated(self) -> Iterator[list[int]]:
         """Yield the rows of each key that several rows have."""
         starts: np.ndarray = np.flatnonzero(np.diff(self._hashes, prepend=self._hashes[:1] - 1)) \

@@ -5,12 +5,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from object_detection.config import label_map
 from object_detection.preparation.columns import Index
 from object_detection.preparation.detector import ASPECT_STEP, KEPT, SIDES, Detector, OnWorkers, OwnProcess
 from object_detection.preparation.manifest import Manifest, Picture
 from object_detection.preparation.options import Options
-from object_detection.preparation.table import select
+from object_detection.preparation.table import pick, select
 from object_detection.preparation.workers import Workers
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
@@ -64,9 +66,8 @@ class Detections:
             return
         known = self.by_picture()
         unknown = select(pictures, lambda picture: picture.jpg_sha256 not in known)
-        again = {i for rows in Index(len(unknown), lambda i: unknown[i].jpg_sha256).repeated() for i in rows[1:]}
-        numbers = iter(range(len(unknown)))
-        new = select(unknown, lambda _: next(numbers) not in again)
+        firsts = Index(len(unknown), lambda i: unknown[i].jpg_sha256).firsts()
+        new = pick(unknown, np.flatnonzero(firsts == np.arange(len(firsts))))
         if not len(new):
             return
         self.start()

@@ -31,6 +31,7 @@ RESOURCE = 'detector'  # of the workers of a cluster that are to run it, such as
 KEPT = 20  # detections per picture, to choose its boxes from
 ASPECT_STEP = 0.1  # of log(width / height) between the shapes of batches: a picture is stretched by 5 % at most
 SIDES = (640, 1024)  # longer side of a batch in pixels: for smaller pictures, and for others
+_TURN = threading.Lock()  # threads of a worker share the model
 
 
 class Detector(abc.ABC):
@@ -47,6 +48,7 @@ class Detector(abc.ABC):
         self.folder, self._batch, self._kept, self._stretch = folder, batch, kept, stretch
         self.busy = self.seconds = 0.0
         self.pictures = self.batches = 0
+        self._takes_batches: bool | None = None
 
     def __enter__(self) -> 'Detector':
         return self
@@ -59,9 +61,11 @@ class Detector(abc.ABC):
         """The fraction of the time since the first picture in which models were computing."""
         return self.busy / max(self.seconds, 1e-9)
 
-    @abc.abstractmethod
     def ready(self) -> bool:
         """Wait for the model and return whether it takes batches; UserError if it is not a detector that loads."""
+        if self._takes_batches is None:
+            self._takes_batches = self._load()
+        return self._takes_batches
 
     def detect(self, pictures: Sequence[Picture], output: Path) -> Iterator[dict[str, list[list[float]]]]:
         """Yield {jpg_sha256: [[ymin, xmin, ymax, xmax, score, class id], ...]} for each batch of the jpgs in `output`.
@@ -79,6 +83,10 @@ class Detector(abc.ABC):
             self.pictures += len(detections)
             self.batches += 1
             yield dict(zip(batch.sha256, detections))
+
+    @abc.abstractmethod
+    def _load(self) -> bool:
+        """Do so for the first time."""
 
     @abc.abstractmethod
     def _run(self, batches: Iterator['Batch'], count: int) -> Iterator[tuple['Batch', tuple[list, float]]]:
@@ -108,16 +116,13 @@ class OwnProcess(Detector):
         self._process = context.Process(target=_serve, args=(other, str(folder)), daemon=True)
         self._process.start()
         other.close()
-        self._takes_batches: bool | None = None
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.join()
 
-    def ready(self) -> bool:
-        if self._takes_batches is None:
-            self._takes_batches = self._receive()
-        return bool(self._takes_batches)
+    def _load(self):
+        return self._receive()
 
     def _run(self, batches, count):
         sent, all_sent = collections.deque[Batch](), False
@@ -152,7 +157,6 @@ class OnWorkers(Detector):
     def __init__(self, workers: Workers, folder: Path, batch: int, kept: int, stretch: bool = True) -> None:
         super().__init__(folder, batch, kept, stretch)
         self._workers = workers
-        self._takes_batches: bool | None = None
 
     def __exit__(self, *_: object) -> None:
         """Nothing is to be ended: the processes are not ours."""
@@ -161,11 +165,9 @@ class OnWorkers(Detector):
     def utilization(self) -> float:
         return super().utilization / max(1, self._workers.count)
 
-    def ready(self) -> bool:
-        if self._takes_batches is None:
-            (_, found), = self._workers.unordered(_takes_batches, [str(self.folder)], 1, RESOURCE)
-            self._takes_batches = self._whole(found)
-        return bool(self._takes_batches)
+    def _load(self):
+        (_, found), = self._workers.unordered(_takes_batches, [str(self.folder)], 1, RESOURCE)
+        return self._whole(found)
 
     def _run(self, batches, count):
         for batch, result in self._workers.unordered(detect_batch, batches, -(-count // self._batch), RESOURCE):
@@ -262,13 +264,10 @@ def _takes_batches(folder: str) -> bool | str:
 
 def detect_batch(batch: Batch) -> tuple[list, float] | str:
     """Return (detections of each picture, seconds), or why the model does not load; in a worker."""
-    with _TURN:  # threads of a worker share the model
+    with _TURN:
         model = _model(batch.folder)
     if isinstance(model, str):
         return model
     images = model.decode(batch.files, batch.shape)
     with _TURN:
         return _detect(model, images, batch.kept, first=False)
-
-
-_TURN = threading.Lock()

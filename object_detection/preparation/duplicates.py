@@ -79,16 +79,14 @@ def bind(pictures: Sequence[Picture], pattern: str) -> None:
 def group(pictures: Sequence[Picture], distance: int | None) -> np.ndarray:
     """Return group numbers [len(pictures)]: pictures with the same number are the same. distance: as in `find`."""
     sets = Sets(len(pictures))
-    alone = np.ones(len(pictures), bool)  # the first of each file
-    for rows in Index(len(pictures), lambda i: pictures[i].sha256).repeated():
-        sets.parents[rows], alone[rows[1:]] = rows[0], False
+    sets.parents = Index(len(pictures), lambda i: pictures[i].sha256).firsts()
     if distance is None:
         return sets.parents
-    hashes = np.zeros(len(pictures), np.int64)
-    for i in np.flatnonzero(alone).tolist():
+    hashes, hashed = np.zeros(len(pictures), np.int64), np.zeros(len(pictures), bool)
+    for i in np.flatnonzero(sets.parents == np.arange(len(pictures))).tolist():  # the first of each file
         value = pictures[i].hash
-        hashes[i], alone[i] = value or 0, value is not None
-    nodes = np.flatnonzero(alone)
+        hashes[i], hashed[i] = value or 0, value is not None
+    nodes = np.flatnonzero(hashed)
     join_near(sets, nodes, hashes[nodes].view(np.uint64), distance,
               lambda rows: np.frombuffer(b''.join(pictures[i].thumbnail for i in rows.tolist()),
                                          np.uint8).reshape(-1, THUMBNAIL_BYTES))

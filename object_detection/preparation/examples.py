@@ -51,9 +51,7 @@ def write(pictures: Pictures, labels: Sequence[str], keypoints: Mapping[str, Seq
             subsets[subset] = in_random_order(pictures, rows, options.seed, 'order')
     ids = {label: number for number, label in enumerate(labels, start=1)}
     counts = _shards(pictures, subsets, ids, keypoints, options)
-    train = counts.get('train', 0)
-    recipe = _recipe(pictures, subsets, labels, [*counts.items()] if options.shard_size else train,
-                     keypoints if options.masks or keypoints else None)
+    recipe = _recipe(pictures, subsets, labels, counts, keypoints)
     if manifest.value('records', list) == [recipe, _stats(options.output)]:
         return
     names = {subset: [Path(name) for name in records.shard_names(options.output / f'{subset}.tfrecords', count)]
@@ -65,11 +63,11 @@ def write(pictures: Pictures, labels: Sequence[str], keypoints: Mapping[str, Seq
         offsets, done = dict.fromkeys(partial, 0), 0
         for start in range(0, max((len(members) for _, members in shards), default=0), PICTURES):
             # The files grow side by side: of each, one part at a time, behind the one before.
-            parts = ((file, members[start:start + PICTURES])
-                     for file, (_, members) in zip(partial, shards) if len(members) > start)
+            parts = [(file, members[start:start + PICTURES])
+                     for file, (_, members) in zip(partial, shards) if len(members) > start]
             tasks = (Part(file, offsets[file], [pictures[i].value() for i in members], ids, str(options.output),
                           keypoints) for file, members in parts)
-            for part, end in workers.unordered(write_part, tasks, sum(len(members) > start for _, members in shards)):
+            for part, end in workers.unordered(write_part, tasks, len(parts)):
                 if isinstance(end, Crashed):
                     raise UserError(f'{part.file}: the process that writes it has died twice; if memory ran out, fewer '
                                     '--workers need less')
@@ -125,7 +123,7 @@ def _shards(pictures, subsets, ids, keypoints, options) -> dict[str, int]:
 
 
 def _files_of_size(pictures, members, ids, keypoints, options) -> int:
-    """Return into how many files of options.shard_size bytes, at most, records go that are dealt out evenly.
+    """Return into how many files of about options.shard_size bytes records go that are dealt out evenly.
 
     What a record holds beside its jpg is measured on some of them.
     """
@@ -135,28 +133,14 @@ def _files_of_size(pictures, members, ids, keypoints, options) -> int:
     return min(-int(-total // options.shard_size), len(members))
 
 
-def _recipe(pictures, subsets, labels, shards, keypoints) -> str:
-    """Return a hash of all that the records depend on, fed picture by picture with one JSON text.
-
-    keypoints: None if there are neither masks nor keypoints.
-    """
-    total = hashlib.sha256()
-
-    def feed(before, items, after):
-        total.update(before.encode())
-        for number, item in enumerate(items):
-            total.update((', ' if number else '').encode() + json.dumps(item).encode())
-        total.update(after.encode())
-    total.update(f'[{json.dumps(labels)}, {json.dumps(shards)}, {{'.encode())
-    for number, (subset, members) in enumerate(subsets.items()):
-        feed(f'{", " if number else ""}{json.dumps(subset)}: [',
-             ((p.jpg, p.jpg_sha256, [(b.corners, b.label, b.difficult) for b in p.boxes])
-              for p in (pictures[i] for i in members)), ']')
-    total.update(b'}')
-    if keypoints is not None:
-        feed(f', {json.dumps(keypoints)}, [', ((b.mask and b.mask.digest(), b.keypoints) for members in subsets.values()
-                                               for i in members for b in pictures[i].boxes), ']')
-    total.update(b']')
+def _recipe(pictures, subsets, labels, counts, keypoints) -> str:
+    """Return a hash of all that the records depend on."""
+    total = hashlib.sha256(json.dumps([labels, counts, keypoints]).encode())
+    for subset, members in subsets.items():
+        for picture in (pictures[i] for i in members):
+            boxes = [(box.corners, box.label, box.difficult, box.mask and box.mask.digest(), box.keypoints)
+                     for box in picture.boxes]
+            total.update(json.dumps([subset, picture.jpg, picture.jpg_sha256, boxes]).encode())
     return total.hexdigest()
 
 

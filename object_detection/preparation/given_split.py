@@ -1,7 +1,7 @@
 """A split that a data set has already: by folders, by lists of pictures, by a file of annotations for each part."""
+import bisect
 import itertools
 import posixpath
-from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -21,6 +21,7 @@ from object_detection.utils.errors import UserError
 YAML_PARTS = {'train': 'train', 'val': 'validation', 'test': 'test'}
 ORDER = ('train', 'validation', 'test')
 ANEW = '--split 0.8 splits anew'
+AFTER_SLASH = chr(ord('/') + 1)  # FOLDER/ and this enclose the sorted paths in a folder
 
 
 def find(listing: Scan, drawn: Drawn, automatic: bool, options: Options) -> 'Split | None':
@@ -132,13 +133,13 @@ def _from_yaml(listing, drawn):
 
 def _below(places, part, source, listing, drawn):
     """Yield (number, part, file) for the pictures in the first of the places, folders or lists, that is there."""
+    sides, pictures = listing.sides.paths, listing.sources.paths  # both sorted
     for place in dict.fromkeys(places):
-        lists = [side for side in listing.sides if side.path == place]
-        if lists:
-            yield from _read_list(lists[0], part, drawn)
+        i = bisect.bisect_left(sides, place)
+        if i < len(sides) and sides[i] == place:
+            yield from _read_list(listing.sides[i], part, drawn)
             return
-        rows = range(len(listing.sources))
-        inside = array('i', (row for row in rows if listing.sources.path(row).startswith(f'{place}/')))
+        inside = range(bisect.bisect_left(pictures, f'{place}/'), bisect.bisect_left(pictures, f'{place}{AFTER_SLASH}'))
         if inside:
             yield from ((row, part, source.path) for row in inside)
             return

@@ -60,9 +60,9 @@ def _idle(listing, drawn) -> Files:
     """Return the files beside pictures that might have been annotations and are none: nothing is passed over."""
     idle = Files()
     folders = {listing.sources.path(i).rpartition('/')[0] for i in range(len(listing.sources))} if drawn.idle else ()
-    for i, source in enumerate(listing.sides if drawn.idle else ()):
-        if source.file in drawn.idle and source.path.rpartition('/')[0] and source.path.rpartition('/')[0] in folders:
-            idle.take(i, listing.sides)
+    idle.extend(listing.sides, (
+        i for i, source in enumerate(listing.sides if drawn.idle else ())
+        if source.file in drawn.idle and (folder := source.path.rpartition('/')[0]) and folder in folders))
     return idle
 
 

@@ -2,7 +2,6 @@
 import contextlib
 import dataclasses
 import itertools
-import json
 import shutil
 import time
 from collections.abc import Iterable
@@ -104,8 +103,7 @@ def prepare(options: Options) -> None:
             numbers['tiles'] = tiles.numbers(cut, kept)
         if checker:
             numbers['label_errors'] = checker.check(kept, by_hand, points)
-        encoder = json.JSONEncoder(indent=1, ensure_ascii=False)
-        files.write_parts(options.output / 'stats.json', itertools.chain(encoder.iterencode(numbers), '\n'))
+        files.write_parts(options.output / 'stats.json', stats.json_text(numbers))
         report.write(numbers, sources, examined, dataset.sources, options)
         label_map.write(options.output / 'label_map.pbtxt', dataset.labels, points)
         examples.write(examined, dataset.labels, points, manifest, options, workers)

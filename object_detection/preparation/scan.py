@@ -1,10 +1,11 @@
 """List a data set: files that may be pictures, and files beside them that may say what is on them. Opens no file."""
 import dataclasses
+import itertools
 import os
 import stat
 import unicodedata
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from object_detection.preparation.columns import Categories, Texts
@@ -70,9 +71,10 @@ class Files:
         """Change the label of a file, and why it is not read."""
         self.labels[i], self._problems[i] = label, problem
 
-    def take(self, i: int, other: 'Files') -> None:
-        """Add the i-th file of other Files."""
-        self.append(other[i], other._roots[i])
+    def extend(self, other: 'Files', rows: Iterable[int]) -> None:
+        """Add the files of other Files that have these numbers."""
+        for i in rows:
+            self.append(other[i], other._roots[i])
 
     def _file(self, i: int) -> str:
         if i in self._files:
@@ -82,16 +84,17 @@ class Files:
 
 
 def by_path(*parts: Files) -> Files:
-    """Return all files of the parts, sorted by path."""
-    rows = [(part, i) for part in parts[1:] for i in range(len(part))]
-    if not rows and all(parts[0].path(i) <= parts[0].path(i + 1) for i in range(len(parts[0]) - 1)):
-        return parts[0]
-    merged, first = Files(), parts[0]
-    order = sorted(range(len(first) + len(rows)), key=lambda i: first.path(i) if i < len(first) else
-                   rows[i - len(first)][0].path(rows[i - len(first)][1]))
-    for i in order:
-        merged.take(*((i, first) if i < len(first) else rows[i - len(first)][::-1]))
-    return merged
+    """Return all files of the parts, sorted by path; the first part itself if it has them in this order."""
+    joined = parts[0]
+    if any(map(len, parts[1:])):
+        joined = Files()
+        for part in parts:
+            joined.extend(part, range(len(part)))
+    if all(one <= other for one, other in itertools.pairwise(joined.paths)):
+        return joined
+    ordered = Files()
+    ordered.extend(joined, sorted(range(len(joined)), key=joined.path))
+    return ordered
 
 
 @dataclasses.dataclass

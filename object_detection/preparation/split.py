@@ -91,9 +91,7 @@ def assign(pictures: Sequence[Picture], options: Options) -> None:
     """
     pictures = select(pictures, lambda picture: not picture.verdict)
     count = len(pictures)
-    groups = np.arange(count)  # the first picture of each one's group
-    for rows in Index(count, lambda i: pictures[i].group).repeated():
-        groups[rows] = rows[0]
+    groups = Index(count, lambda i: pictures[i].group).firsts()
     numbers, strata = np.zeros(count), Categories(count)
     for i, picture in enumerate(pictures):
         strata[i] = (picture.label, bool(picture.boxes))

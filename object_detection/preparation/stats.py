@@ -1,6 +1,7 @@
 """The numbers of a prepared data set, for stats.json and report.html. No times, so that equal runs give equal files."""
 import collections
 import itertools
+import json
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -60,6 +61,12 @@ class Flattened(Listing):
 
     def __iter__(self) -> Iterator[Any]:
         return itertools.chain.from_iterable(super().__iter__())
+
+
+def json_text(values: Any) -> Iterator[str]:
+    """Yield the text of a JSON file, piece by piece; values may hold Listings."""
+    yield from json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(values)
+    yield '\n'
 
 
 def collect(pictures: Sequence[Picture], labels: Sequence[str], options: Options,

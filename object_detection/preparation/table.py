@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -96,6 +96,20 @@ class Pictures(Sequence[Row]):
 
 
 @overload
+def pick(pictures: Pictures, places: Iterable[int]) -> Pictures: ...
+@overload
+def pick(pictures: Sequence[Picture], places: Iterable[int]) -> Sequence[Picture]: ...
+
+
+def pick(pictures: Any, places: Iterable[int]) -> Any:
+    """Return the pictures at some places of a sequence."""
+    kept = np.array(array('q', places))
+    if isinstance(pictures, Pictures):
+        return Pictures(pictures.table, np.asarray(pictures.rows)[kept])
+    return [pictures[i] for i in kept.tolist()]
+
+
+@overload
 def select(pictures: Pictures, condition: Callable[[Picture], object]) -> Pictures: ...
 @overload
 def select(pictures: Sequence[Picture], condition: Callable[[Picture], object]) -> Sequence[Picture]: ...
@@ -103,9 +117,7 @@ def select(pictures: Sequence[Picture], condition: Callable[[Picture], object]) 
 
 def select(pictures: Any, condition: Callable[[Picture], object]) -> Any:
     """Return the pictures that meet a condition."""
-    if isinstance(pictures, Pictures):
-        return Pictures(pictures.table, np.array(array('q', (row.row for row in pictures if condition(row)))))
-    return [picture for picture in pictures if condition(picture)]
+    return pick(pictures, (i for i, picture in enumerate(pictures) if condition(picture)))
 
 
 class Lines:

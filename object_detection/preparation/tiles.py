@@ -33,14 +33,13 @@ LEAST_PIXELS = 1.0  # of the shorter side of a cut box
 class Tiles:
     """The tiles of pictures, those of a picture one behind the other.
 
-    pictures: what becomes records. sources: for each tile the number of its picture. windows: where each lies, in
-    pixels of the jpg of its picture. numbers: of the boxes there, of those that the picture has.
+    pictures: what becomes records. sources: for each tile the number of its picture.
     """
 
     def __init__(self) -> None:
         self.pictures = Pictures(Table(0))
-        self.sources, self.numbers = array('q'), Texts()
-        self._windows = array('i')
+        self.sources = array('q')
+        self._windows, self._numbers = array('i'), Texts()
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -48,9 +47,14 @@ class Tiles:
     def append(self, source: int, window: Window, numbers: list[int]) -> None:
         self.sources.append(source)
         self._windows.extend(window)
-        self.numbers.append(json.dumps(numbers))
+        self._numbers.append(json.dumps(numbers))
+
+    def numbers(self, i: int) -> list[int]:
+        """Return which of its picture's boxes a tile shows."""
+        return json.loads(self._numbers[i])
 
     def window(self, i: int) -> Window:
+        """Return where a tile lies, in pixels of the jpg of its picture."""
         left, top, width, height = self._windows[4 * i:4 * i + 4]
         return left, top, width, height
 
@@ -63,14 +67,11 @@ def make(pictures: Pictures, sources: Files, manifest: Manifest, options: Option
     """
     tiles = Tiles()
     for number, picture in enumerate(pictures if options.tile else ()):
-        for window, _, kept in () if picture.verdict else _cut(picture, options, review=True):
+        for window, kept in () if picture.verdict else _cut(picture, options):
             tiles.append(number, window, kept)
-    made = Pictures(Table(len(tiles)))
-    tiles.pictures = made
-    fresh = iter(made)
-    for picture in pictures if options.tile else ():
-        for window, boxes, _ in () if picture.verdict else _cut(picture, options):
-            next(fresh).put(_tile_picture(picture, window, boxes))
+    made = tiles.pictures = Pictures(Table(len(tiles)))
+    for i, tile in enumerate(made):
+        tile.put(_tile_picture(pictures[tiles.sources[i]].value(), tiles.window(i), tiles.numbers(i)))
     index = Index(len(tiles), lambda i: made[i].jpg)
     manifest.forget_tiles(_deleted(manifest.unwanted((tile.jpg for tile in made), 'tiles'), options.output))
     missing = array('q')
@@ -82,12 +83,13 @@ def make(pictures: Pictures, sources: Files, manifest: Manifest, options: Option
         else:
             missing.append(i)
     manifest.keep_tiles((made[i].jpg, '', 0, 0, '') for i in missing)  # so that no other is deleted
-    for rows in _write(tiles, missing, pictures, sources, options, workers):
-        for jpg, facts in rows.items():
+    for written in _write(tiles, missing, pictures, sources, options, workers):
+        rows = []
+        for jpg, facts in written.items():
             i, = index.rows(jpg)
             made[i].jpg_size, made[i].jpg_mtime_ns, made[i].jpg_sha256 = facts
-        manifest.keep_tiles((jpg, _key(pictures[tiles.sources[i]], tiles.window(i)), *facts)
-                            for jpg, facts in rows.items() for i in index.rows(jpg))
+            rows.append((jpg, _key(pictures[tiles.sources[i]], tiles.window(i)), *facts))
+        manifest.keep_tiles(rows)
     return tiles
 
 
@@ -124,19 +126,14 @@ def cut(box: Box, window: Window, size: tuple[int, int]) -> tuple[float, Box]:
 def numbers(tiles: Tiles, pictures: Iterable[Picture]) -> dict[str, Any]:
     """Return what stats.json says of the tiles of pictures: how many, boxes that an edge cuts, boxes in no tile."""
     boxes = sum(len(picture.boxes) for picture in pictures if not picture.verdict)
-    there = shown = cut = negatives = 0
-    of_picture: set[int] = set()
+    there = shown = negatives = 0
+    for _, members in itertools.groupby(range(len(tiles)), key=tiles.sources.__getitem__):
+        inside = [tiles.numbers(i) for i in members]
+        there += len(set().union(*inside))
+        shown += sum(map(len, inside))
+        negatives += inside.count([])
+    cut = sum(sum(map(_is_cut, tile.boxes)) for tile in tiles.pictures)
     subsets = collections.Counter(tile.subset for tile in tiles.pictures)
-    for i, tile in enumerate(tiles.pictures):
-        if not i or tiles.sources[i] != tiles.sources[i - 1]:
-            there += len(of_picture)
-            of_picture = set()
-        inside = json.loads(tiles.numbers[i])
-        of_picture.update(inside)
-        shown += len(inside)
-        cut += sum(map(_is_cut, tile.boxes))
-        negatives += not inside
-    there += len(of_picture)
     return {'pictures': len(set(tiles.sources)), 'tiles': len(tiles), 'boxes': shown, 'cut': cut,
             'negatives': negatives, 'boxes_of_pictures': boxes, 'boxes_in_no_tile': boxes - there,
             **{subset: subsets[subset] for subset in SUBSETS}}
@@ -146,12 +143,11 @@ def _is_cut(box):
     return 0.0 in (box.ymin, box.xmin) or 1.0 in (box.ymax, box.xmax)
 
 
-def _cut(picture: Picture, options: Options,
-         review: bool = False) -> Iterator[tuple[Window, list[Box], list[int]]]:
-    """Yield (window, boxes in it, their numbers) for each tile of a picture that has boxes, or that shows no part of
-    one, with --negatives or in the background.
+def _cut(picture: Picture, options: Options) -> Iterator[tuple[Window, list[int]]]:
+    """Yield (window, numbers of the boxes in it) for each tile of a picture that becomes a record.
 
-    review: add a line to the picture's review list if there are boxes in no tile.
+    Such a tile has boxes or, with --negatives or in the background, shows no part of one. Boxes that are in no tile get
+    a line in the picture's review list.
     """
     assert options.tile
     size, boxes = (picture.jpg_width, picture.jpg_height), picture.boxes
@@ -160,11 +156,11 @@ def _cut(picture: Picture, options: Options,
         for left in starts(size[0], options.tile, options.overlap):
             window = left, top, min(options.tile, size[0]), min(options.tile, size[1])
             shown = [(i, *cut(box, window, size)) for i, box in enumerate(boxes)]
-            kept = [(i, box) for i, share, box in shown if share >= options.min_visible and _has_pixels(box, window)]
+            kept = [i for i, share, box in shown if share >= options.min_visible and _has_pixels(box, window)]
             if kept or ((options.negatives or picture.background) and not any(share > 0 for _, share, _ in shown)):
-                there.update(i for i, _ in kept)
-                yield window, [box for _, box in kept], [i for i, _ in kept]
-    if review and (lost := len(boxes) - len(there)):
+                there.update(kept)
+                yield window, kept
+    if lost := len(boxes) - len(there):
         picture.review += [f'{lost} of {len(boxes)} boxes are in no tile: less than '
                            f'{options.min_visible:.0%} of each is visible in tiles of {options.tile} pixels']
 
@@ -173,11 +169,12 @@ def _has_pixels(box, window):
     return (box.xmax - box.xmin) * window[2] >= LEAST_PIXELS and (box.ymax - box.ymin) * window[3] >= LEAST_PIXELS
 
 
-def _tile_picture(picture, window, boxes):
+def _tile_picture(picture, window, numbers):
     """Return the Picture of a tile: its path ends with the window as a media fragment (xywh, W3C)."""
     left, top, width, height = window
+    boxes = [cut(picture.boxes[i], window, (picture.jpg_width, picture.jpg_height))[1] for i in numbers]
     number = hashlib.sha256(f'{picture.sha256} {left} {top}'.encode()).hexdigest()  # so that tiles of pictures mix
-    return dataclasses.replace(picture.value(), path=f'{picture.path}#xywh={left},{top},{width},{height}',
+    return dataclasses.replace(picture, path=f'{picture.path}#xywh={left},{top},{width},{height}',
                                sha256=number, boxes=boxes, jpg_width=width, jpg_height=height, review=[],
                                jpg=f'{FOLDER}/{picture.jpg[len("jpg/"):-len(".jpg")]}/{left}_{top}.jpg')
 

@@ -1,7 +1,7 @@
 """Where the work on each picture is done: processes of this machine, or of others (cluster.py).
 
-Both are Workers, and the only place where they differ: what they are given to do is the same functions of the same
-tasks, so that a run gives the same files wherever it is done.
+Both are Workers and are given the same functions and tasks, so that a run gives the same files wherever it is done. The
+detector runs in a process of its own on this machine, or in the workers of others (detector.py).
 """
 import itertools
 import multiprocessing
@@ -74,7 +74,7 @@ class Pool(Workers):
     def unordered(self, function: Callable[[Task], Result], tasks: Iterable[Task], count: int,
                   resource: str | None = None) -> Iterator[tuple[Task, Result | Crashed]]:
         processes = max(1, min(self.count, count))
-        waiting = groups(tasks, group_size(count, processes))
+        waiting = groups(tasks, group_size(count, processes, LARGEST_GROUP))
         group = next(waiting, None)
         running: dict = {}  # {future: its group}
         try:
@@ -101,17 +101,19 @@ class Pool(Workers):
         self._pool = None
 
 
-def group_size(count: int, processes: int, most: int | None = None) -> int:
-    """Return how many of `count` tasks travel together, at most LARGEST_GROUP or `most`."""
-    return max(1, min(most or LARGEST_GROUP, count // (GROUPS_PER_WORKER * processes)))
+def group_size(count: int, processes: int, most: int) -> int:
+    """Return how many of `count` tasks travel together, at most `most`."""
+    return max(1, min(most, count // (GROUPS_PER_WORKER * processes)))
 
 
 def groups(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
+    """Yield tasks in lists of `size`, the last of which may be shorter."""
     tasks = iter(tasks)
     return iter(lambda: list(itertools.islice(tasks, size)), [])
 
 
 def each(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+    """Return the results of a group of tasks; in a worker."""
     return [function(task) for task in tasks]
 
 

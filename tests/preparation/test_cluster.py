@@ -1,7 +1,7 @@
 """Workers of a Dask cluster do what the processes of this machine do, and may die of it."""
-import hashlib
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +14,7 @@ from object_detection.preparation.workers import Crashed
 from object_detection.utils import files
 from object_detection.utils.errors import UserError
 from tests.support.hostile import encoded, scene
+from tests.support.prepared import contents
 
 distributed = pytest.importorskip('distributed', reason='Dask is not installed (the extra `cluster`)')
 DEADLY = 7
@@ -73,12 +74,6 @@ def test_the_detector_runs_where_it_is_to(workers):
     assert len(list(workers.unordered(process, range(60), 60, 'nobody has this'))) == 60
 
 
-def digests(output):
-    return {file.relative_to(output).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(output.rglob('*')) if file.is_file() and file.name not in (files.LOCK_NAME,)
-            and 'manifest' not in file.name}
-
-
 def test_the_same_files_though_a_worker_is_killed(dask, run, tmp_path):
     for label in 'ab':
         (tmp_path / 'pets' / label).mkdir(parents=True)
@@ -99,8 +94,8 @@ def test_the_same_files_though_a_worker_is_killed(dask, run, tmp_path):
     killer.start()
     together = run(tmp_path / 'pets', 'together', shards=3, near_duplicates=None, scheduler=dask.scheduler_address)
     killer.join()
-    assert killed and digests(together) == digests(alone)
-    assert len(digests(alone)) == 60 + 3 + 1 + 3  # pictures, records, label map, stats, report
+    assert killed and contents(together) == contents(alone)
+    assert len(contents(alone)) == 60 + 3 + 1 + 3  # pictures, records, label map, stats, report
 
 
 @pytest.mark.slow
@@ -133,7 +128,7 @@ def test_the_same_files_though_workers_come_and_go(run, tmp_path):
         finally:
             ended.set()
             thread.join()
-    assert deaths and digests(together) == digests(alone)
+    assert deaths and contents(together) == contents(alone)
 
 
 def test_other_versions_are_named(dask, tmp_path, monkeypatch):
@@ -176,6 +171,6 @@ def test_no_scheduler(tmp_path, monkeypatch):
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'distributed', None)
+    monkeypatch.setitem(sys.modules, 'distributed', None)
     with pytest.raises(UserError, match=r"--scheduler needs Dask: pip install 'object-detection\[cluster\]'"):
         Cluster('tcp://127.0.0.1:9', tmp_path)

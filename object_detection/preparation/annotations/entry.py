@@ -119,13 +119,18 @@ def read_text(file: str | Path) -> str:
 
 def decode(data: bytes) -> str:
     """Return bytes as text, see read_text."""
-    encoding = next((name for mark, name in BOMS if data.startswith(mark)), 'utf-8')
+    encoding = encoding_of(data)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[:error.start].count(b'\n') + 1
         raise Unreadable(f'line {line} is not {"UTF-8" if encoding == "utf-8" else encoding} text; save the file as '
                          'UTF-8') from error
+
+
+def encoding_of(data: bytes) -> str:
+    """Return the encoding that the byte order mark at the beginning of a file names, UTF-8 without one."""
+    return next((name for mark, name in BOMS if data.startswith(mark)), 'utf-8')
 
 
 def read_json(file: str | Path) -> Any:

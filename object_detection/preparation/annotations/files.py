@@ -2,7 +2,7 @@
 import dataclasses
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from object_detection.utils.errors import UserError
 
 FORMATS = ('Pascal VOC XML, YOLO txt, COCO JSON, "CVAT for images" XML, and CSV with the columns filename, class, '
            'xmin, ymin, xmax, ymax')
-SUFFIXES = ('.xml', '.txt', '.json', '.csv')
+SUFFIXES = ('.xml', '.txt', '.json', '.csv')  # XML first: where a picture has one, its txt is not read
+SINGLE = ('.xml', '.txt')  # of files that may describe one picture
 LARGE_JSON = 8 << 20  # bytes, from which a file is not held in memory
 MEANT = (b'"images"', b'"annotations"', b'"categories"', b'xmin')  # in a broken file, it was meant to hold annotations
 
@@ -38,25 +39,24 @@ def find(listing: Scan, options: Options) -> Iterator[File]:
     folders = [path for path in options.annotations if path.is_dir()]
     root = (options.images or options.dataset).resolve()
     named = [_single(path.resolve(), root) for path in options.annotations if path not in folders]
-    places = [list_sides(folder) for folder in folders]
-    here = [] if folders else [listing.sides, *([list_sides(options.dataset)] if options.images else [])]
-    known = {os.path.realpath(source.file) for source in listing.sides} if len(here) > 1 else set()
-    excluded = {file.file for file in named}
+    listed = [list_sides(folder) for folder in folders]
+    known = {file.file for file in named}
+    here = [] if folders else [(listing.sides, known)]
+    if here and options.images:
+        here.append((list_sides(options.dataset), known | {os.path.realpath(side.file) for side in listing.sides}))
+    for suffixes in (SUFFIXES[:1], SUFFIXES[1:]):
+        for sides in listed:
+            yield from _with_suffix(sides, suffixes)
+        yield from (file for file in named if file.path.lower().endswith(suffixes))
+        beside = tuple(suffix for suffix in suffixes if not named or suffix in SINGLE)
+        for sides, others in here:
+            yield from _with_suffix(sides, beside, others)
 
-    def every():
-        for place in places:
-            yield from map(_file, place)
-        yield from named
-        for place in here:
-            for file in map(_file, place):
-                if place is not listing.sides and os.path.realpath(file.file) in known:
-                    continue
-                if not named or (file.path.lower().endswith(('.xml', '.txt'))
-                                 and os.path.realpath(file.file) not in excluded):
-                    yield file
-    for xml in (True, False):
-        yield from (file for file in every() if file.path.lower().endswith('.xml') == xml
-                    and file.path.lower().endswith(SUFFIXES))
+
+def _with_suffix(sides: Iterable[Source], suffixes: tuple[str, ...], others: Collection[str] = ()) -> Iterator[File]:
+    """Yield the files with one of the suffixes, without those that are among others (real paths)."""
+    return (_file(source) for source in sides if source.path.lower().endswith(suffixes)
+            and not (others and os.path.realpath(source.file) in others))
 
 
 def _file(source: Source) -> File:

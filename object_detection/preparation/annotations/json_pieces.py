@@ -1,9 +1,10 @@
 """JSON files that are too large to be held as objects: read piece by piece."""
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
-from object_detection.preparation.annotations.entry import BOMS
+from object_detection.preparation.annotations.entry import encoding_of
 
 CHUNK = 1 << 20  # letters read at a time
 BEHIND = tuple(' \t\r\n,:]}')  # what may follow a value or a key
@@ -15,10 +16,9 @@ def pieces(file: str) -> Iterator[tuple[str, Any]]:
 
     ValueError for anything but an object, and for what is no JSON; UnicodeDecodeError for what is no text.
     """
-    with open(file, 'rb') as start:  # noqa: PTH123
-        beginning = start.read(4)
-    encoding = next((name for mark, name in BOMS if beginning.startswith(mark)), 'utf-8')
-    with open(file, encoding=encoding) as stream:  # noqa: PTH123
+    with Path(file).open('rb') as start:
+        encoding = encoding_of(start.read(4))
+    with Path(file).open(encoding=encoding) as stream:
         text = _Text(stream)
         text.take('{')
         more = not text.took('}')

@@ -275,10 +275,9 @@ class _Reader:
         for row, count in enumerate(self._unread):
             entry = self.drawn.entries.chosen(row) if count >= 0 else None
             if entry and entry.origin == 'voc' and not entry.named and len(entry.shapes or ()) != count:
-                self._set_other(row, self._unread_files[row])
+                self._set_other(row, self._unread_files[row], entry)
 
-    def _set_other(self, row, place):
-        counts = self.drawn.entries[self._pictures.path(row)]
+    def _set_other(self, row, place, counts):
         self.drawn.other[self._pictures.path(row)].append(
             f'{place}: has other objects than {counts.place}, which counts')
 
@@ -296,7 +295,7 @@ class _Reader:
                 chosen = counts.named and not entry.named  # by the user
                 listed = not entry.shapes and origin not in OF_ONE_PICTURE  # tools list pictures without objects, too
                 if not chosen and not listed and not alike(entry, counts):
-                    self._set_other(row, entry.place)
+                    self._set_other(row, entry.place, counts)
             elif entry.shapes or origin in OF_ONE_PICTURE:
                 self.drawn.entries.choose(row, claim.number)
             else:

@@ -2,22 +2,21 @@
 import collections
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from object_detection.config import label_map, pipeline
-from object_detection.preparation import stats
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.boxes import Annotation
-from object_detection.preparation.columns import Index, sorted_by
+from object_detection.preparation.columns import Index, Keyed, sorted_by
 from object_detection.preparation.detections import Detections, saved_model
 from object_detection.preparation.label_errors import KINDS, Finding, check
 from object_detection.preparation.manifest import Manifest, Picture, parse_detections
 from object_detection.preparation.options import Options
-from object_detection.preparation.stats import Flattened, Listing
+from object_detection.preparation.stats import Flattened, Listing, json_text
 from object_detection.preparation.table import select
 from object_detection.preparation.workers import Workers
 from object_detection.utils import console, files
@@ -66,7 +65,7 @@ class Checker:
 
         def parts():
             total = hashlib.sha256()
-            for part in stats.json_text(content):
+            for part in json_text(content):
                 total.update(part.encode())
                 yield part
             self._manifest.keep_value(FILE, [*before, total.hexdigest()])
@@ -116,20 +115,18 @@ def matching(names: Mapping[int, str], labels: Sequence[str], folder: Path) -> d
     return matched
 
 
-class _Detected(Mapping[str, list[list[float]]]):
+class _Detected(Keyed[list[list[float]]]):
     """{path: detections} of pictures, read one by one. known: {jpg_sha256: JSON text}."""
 
     def __init__(self, pictures: Sequence[Picture], index: Index, known: Mapping[str, str]) -> None:
-        self._pictures, self._index, self._known = pictures, index, known
+        super().__init__(index)
+        self._pictures, self._known = pictures, known
 
-    def __getitem__(self, path: str) -> list[list[float]]:
-        return parse_detections(self._known[self._pictures[self._index.rows(path)[0]].jpg_sha256])
+    def value(self, row: int) -> list[list[float]]:
+        return parse_detections(self._known[self._pictures[row].jpg_sha256])
 
-    def __iter__(self) -> Iterator[str]:
-        return (picture.path for picture in self._pictures)
-
-    def __len__(self) -> int:
-        return len(self._pictures)
+    def rows(self) -> range:
+        return range(len(self._pictures))
 
 
 def coco(pictures: Sequence[Picture], findings: Sequence[Finding], qualities: np.ndarray,

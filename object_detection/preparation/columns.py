@@ -3,15 +3,18 @@
 Numbers are numpy arrays; texts lie one behind the other in one buffer; objects that no column can hold are pickled into
 a database on disk.
 """
+import abc
 import errno
 import pickle
 import sqlite3
 import tempfile
 from array import array
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+
+Value = TypeVar('Value')
 
 NO_TEXT = -1  # length of a text that is None
 SURROGATES = 'surrogatepass'  # names of files that are not text
@@ -109,10 +112,10 @@ class Digests:
 class Index:
     """Finds the rows of a key among many: 64-bit hashes of the keys, sorted. `key(row)` tells them apart."""
 
-    def __init__(self, count: int, key: Callable[[int], Hashable]) -> None:
+    def __init__(self, count: int, key: Callable[[int], Any]) -> None:
         hashes = np.fromiter((hash(key(row)) for row in range(count)), np.int64, count)
         self._rows = np.argsort(hashes, kind='stable').astype(np.int32)
-        self._hashes, self._key = hashes[self._rows], key
+        self._hashes, self.key = hashes[self._rows], key
 
     def rows(self, key: Hashable) -> list[int]:
         """Return the rows of a key, in order."""
@@ -120,7 +123,7 @@ class Index:
         start = int(np.searchsorted(self._hashes, wanted))
         found = []
         while start < len(self._hashes) and self._hashes[start] == wanted:
-            if self._key(row := int(self._rows[start])) == key:
+            if self.key(row := int(self._rows[start])) == key:
                 found.append(row)
             start += 1
         return found
@@ -140,8 +143,43 @@ class Index:
         for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist()):
             members: dict[Hashable, list[int]] = {}
             for row in self._rows[start:start + size].tolist():
-                members.setdefault(self._key(row), []).append(row)
+                members.setdefault(self.key(row), []).append(row)
             yield from (rows for rows in members.values() if len(rows) > 1)
+
+
+class Keyed(Mapping[str, Value], abc.ABC):
+    """{key: value} of rows. A subclass says which rows have values, and what these are."""
+
+    def __init__(self, index: Index) -> None:
+        """index: of the keys, each of which one row has."""
+        self._index = index
+
+    @abc.abstractmethod
+    def value(self, row: int) -> Any:
+        """Return the value of a row, None if it has none."""
+
+    @abc.abstractmethod
+    def rows(self) -> Iterable[int]:
+        """Return the rows that have values, in the order of the mapping."""
+
+    def __getitem__(self, key: str) -> Value:
+        rows = self._index.rows(key)
+        value = self.value(rows[0]) if rows else None
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._index.key, self.rows())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.rows())
+
+    def values(self) -> Iterator[Value]:  # type: ignore[override]
+        return map(self.value, self.rows())
+
+    def items(self) -> Iterator[tuple[str, Value]]:  # type: ignore[override]
+        return zip(self, self.values())
 
 
 class Shelf:

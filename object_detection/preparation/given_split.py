@@ -3,7 +3,7 @@ import bisect
 import itertools
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from object_detection.preparation import folders
 from object_detection.preparation.annotations import data_yaml
 from object_detection.preparation.annotations.entry import Unreadable, read_text
 from object_detection.preparation.annotations.load import Drawn
-from object_detection.preparation.annotations.match import Pictures
-from object_detection.preparation.columns import Categories
+from object_detection.preparation.columns import Categories, Index, Keyed
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import Scan
 from object_detection.utils import console
@@ -55,27 +54,21 @@ def find(listing: Scan, drawn: Drawn, automatic: bool, options: Options) -> 'Spl
         return None
     shown = ', '.join(f'{counts[part]} {part}' for part in ORDER if counts[part])
     console.log(f'the split of the data set is kept: {shown} ({ANEW})')
-    return Split(pictures, first)
+    return Split(pictures.index, first)
 
 
-class Split(Mapping[str, str]):
+class Split(Keyed[str]):
     """{path: subset} of the pictures that are in a part of a split."""
 
-    def __init__(self, pictures: Pictures, parts: Categories) -> None:
-        self._pictures, self._parts = pictures, parts
+    def __init__(self, index: Index, parts: Categories) -> None:
+        super().__init__(index)
+        self._parts = parts
 
-    def __getitem__(self, path: str) -> str:
-        row = self._pictures.row(path)
-        part = None if row is None else self._parts[row]
-        if part is None:
-            raise KeyError(path)
-        return part
+    def value(self, row: int) -> str | None:
+        return self._parts[row]
 
-    def __iter__(self) -> Iterator[str]:
-        return (self._pictures.path(row) for row, code in enumerate(self._parts.codes) if code)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    def rows(self) -> Iterator[int]:
+        return (row for row, code in enumerate(self._parts.codes) if code)
 
 
 def _from_folders(listing) -> Iterator[tuple[int, str, str]]:

@@ -9,7 +9,7 @@ import pytest
 from object_detection.preparation.columns import Categories, Digests, Index, Numbers, Shelf, Texts, runs, sorted_by
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.masks import Mask
-from object_detection.preparation.table import BLOCK, Pictures, Table, select
+from object_detection.preparation.table import BLOCK, Pictures, Table, pick, select
 
 SHA = 'ab' * 32
 BOX = Box(0.125, 0.0, 1.0, 0.75, 'Sit', 0.5, 'model', 18)
@@ -40,7 +40,7 @@ def test_an_index_tells_keys_with_equal_hashes_apart():
     keys = [-1, 5, -2, 5, -1]  # hash(-1) == hash(-2)
     index = Index(len(keys), keys.__getitem__)
     assert [index.rows(key) for key in (-1, -2, 5, 7)] == [[0, 4], [2], [1, 3], []]
-    assert sorted(index.repeated()) == [[0, 4], [1, 3]]
+    assert sorted(index.repeated()) == [[0, 4], [1, 3]] and index.firsts().tolist() == [0, 1, 2, 1, 0]
     assert list(Index(0, keys.__getitem__).repeated()) == []
 
 
@@ -80,6 +80,7 @@ def test_a_row_is_the_picture_that_was_put_there():
     assert pictures[0].boxes == [] and pictures[1].boxes == []
     assert pictures[0].group is None and pictures[0].sha256 == ''
     assert [row.path for row in select(pictures, lambda picture: picture.path)] == ['Sit/2.jpg', 'Sit/1.jpg']
+    assert [row.row for row in pick(pick(pictures, [2, 0]), [1])] == [0] and pick('abc', [2, 0]) == ['c', 'a']
 
 
 def test_more_boxes_than_a_block_holds():

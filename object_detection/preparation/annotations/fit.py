@@ -1,7 +1,7 @@
 """Annotations -> boxes of the upright picture with its labels, and what does not fit."""
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from object_detection.preparation.annotations.entry import OF_ONE_PICTURE, Entry
 from object_detection.preparation.annotations.labels import Labels
 from object_detection.preparation.annotations.load import Drawn
 from object_detection.preparation.boxes import Annotation, iou
-from object_detection.preparation.columns import Index, Shelf
+from object_detection.preparation.columns import Index, Keyed, Shelf
 from object_detection.preparation.layout import Layout
 from object_detection.preparation.manifest import Box, Picture
 from object_detection.preparation.masks import Mask
@@ -175,28 +175,22 @@ def _keypoint(point, frame):
     return (y, x, point[2]) if point[2] and 0 <= x <= 1 and 0 <= y <= 1 else (0.0, 0.0, 0)
 
 
-class Annotations(Mapping[str, Annotation]):
+class Annotations(Keyed[Annotation]):
     """{path: Annotation} of pictures, on disk."""
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
-        self._pictures, self._shelf, self._known = pictures, Shelf(), bytearray(len(pictures))
-        self._index = Index(len(pictures), lambda i: pictures[i].path)
+        super().__init__(Index(len(pictures), lambda i: pictures[i].path))
+        self._shelf, self._known = Shelf(), bytearray(len(pictures))
 
     def keep(self, i: int, annotation: Annotation) -> None:
         """Keep the Annotation of the i-th picture."""
         self._shelf[i], self._known[i] = annotation, 1
 
-    def __getitem__(self, path: str) -> Annotation:
-        rows = self._index.rows(path)
-        if not rows or not self._known[rows[0]]:
-            raise KeyError(path)
-        return self._shelf.get(rows[0])
+    def value(self, row: int) -> Annotation | None:
+        return self._shelf.get(row) if self._known[row] else None
 
-    def __iter__(self) -> Iterator[str]:
-        return (self._pictures[i].path for i, known in enumerate(self._known) if known)
-
-    def __len__(self) -> int:
-        return sum(self._known)
+    def rows(self) -> Iterator[int]:
+        return (row for row, known in enumerate(self._known) if known)
 
 
 def fit_all(pictures: Sequence[Picture], drawn: Drawn, layout: Layout, options: Options) -> Annotations:

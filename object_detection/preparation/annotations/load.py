@@ -3,7 +3,7 @@ import dataclasses
 import itertools
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from object_detection.preparation.annotations.entry import (
     alike,
 )
 from object_detection.preparation.annotations.match import Pictures, stem
-from object_detection.preparation.columns import Categories, Shelf, Texts, runs
+from object_detection.preparation.columns import Categories, Keyed, Shelf, Texts, runs
 from object_detection.preparation.options import Options
 from object_detection.preparation.scan import Scan
 from object_detection.utils import console
@@ -75,11 +75,11 @@ class Drawn:
         return bool(self.groups or self.broken)
 
 
-class Entries(Mapping[str, Entry]):
+class Entries(Keyed[Entry]):
     """{path of a picture: the Entry that holds for it}, in the order in which they were chosen. They lie on disk."""
 
     def __init__(self, pictures: Pictures) -> None:
-        self._pictures = pictures
+        super().__init__(pictures.index)
         self._shelf, self._count = Shelf(), 0
         self._numbers, self._order = array('i', [-1]) * len(pictures), array('i')
 
@@ -90,6 +90,7 @@ class Entries(Mapping[str, Entry]):
         return self._count - 1
 
     def kept(self, number: int) -> Entry:
+        """Return the entry that is kept under a number."""
         return self._shelf.get(number)
 
     def choose(self, row: int, number: int) -> None:
@@ -98,27 +99,11 @@ class Entries(Mapping[str, Entry]):
             self._order.append(row)
         self._numbers[row] = number
 
-    def chosen(self, row: int) -> Entry | None:
+    def value(self, row: int) -> Entry | None:
         return None if self._numbers[row] == -1 else self.kept(self._numbers[row])
 
-    def __getitem__(self, path: str) -> Entry:
-        row = self._pictures.row(path)
-        entry = None if row is None else self.chosen(row)
-        if entry is None:
-            raise KeyError(path)
-        return entry
-
-    def __iter__(self) -> Iterator[str]:
-        return map(self._pictures.path, self._order)
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def values(self) -> Iterator[Entry]:  # type: ignore[override]
-        return (self.kept(self._numbers[row]) for row in self._order)
-
-    def items(self) -> Iterator[tuple[str, Entry]]:  # type: ignore[override]
-        return zip(self, self.values())
+    def rows(self) -> array:
+        return self._order
 
 
 class Parts:
@@ -273,7 +258,7 @@ class _Reader:
             for named in (True, False):
                 self._choose(row, [claim for claim in found if claim.entry.named == named])
         for row, count in enumerate(self._unread):
-            entry = self.drawn.entries.chosen(row) if count >= 0 else None
+            entry = self.drawn.entries.value(row) if count >= 0 else None
             if entry and entry.origin == 'voc' and not entry.named and len(entry.shapes or ()) != count:
                 self._set_other(row, self._unread_files[row], entry)
 
@@ -290,7 +275,7 @@ class _Reader:
             entry = claim.entry
             if entry.shapes is None:
                 self.drawn.broken[path].append(f'{entry.place}: {entry.problem}')
-            elif counts := self.drawn.entries.chosen(row):
+            elif counts := self.drawn.entries.value(row):
                 claim.group.unused += 1
                 chosen = counts.named and not entry.named  # by the user
                 listed = not entry.shapes and origin not in OF_ONE_PICTURE  # tools list pictures without objects, too
@@ -300,7 +285,7 @@ class _Reader:
                 self.drawn.entries.choose(row, claim.number)
             else:
                 without_objects = without_objects or claim
-        if without_objects and not self.drawn.entries.chosen(row):
+        if without_objects and not self.drawn.entries.value(row):
             self.drawn.entries.choose(row, without_objects.number)
 
 

@@ -22,7 +22,7 @@ class Pictures:
     """The paths of a data set, to find pictures by what annotation files call them.
 
     Names are compared exactly first; upper and lower case, Unicode forms and %20 count as equal where only one picture
-    remains. Folders named like `images` and `labels` are passed over.
+    remains. Folders named like `images` and `labels` are passed over. index: of the paths.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ class Pictures:
         def name(i):
             return paths[i].rpartition('/')[2]
         self._list = paths
-        self._paths = Index(len(paths), lambda i: paths[i])
+        self.index = Index(len(paths), lambda i: paths[i])
         self._stems = Index(len(paths), lambda i: _fold(stem(paths[i])))  # of paths without suffixes
         self._names = Index(len(paths), lambda i: _fold(name(i)))  # of files
         self._shorts = Index(len(paths), lambda i: _fold(stem(name(i))))  # of files without suffixes
@@ -47,13 +47,13 @@ class Pictures:
 
     def row(self, path: str) -> int | None:
         """Return the number of the picture of a path, None if there is none."""
-        rows = self._paths.rows(path)
+        rows = self.index.rows(path)
         return rows[0] if rows else None
 
     def beside(self, path: str) -> tuple[str, ...]:
         """Return the pictures that differ from a file in the suffix alone (or that it only adds a suffix to)."""
         base = path.rpartition('.')[0]
-        found = self._found(self._stems, _fold(base)) + [other for other in (base,) if self._paths.rows(other)]
+        found = self._found(self._stems, _fold(base)) + [other for other in (base,) if self.index.rows(other)]
         exact = [other for other in found if base in (stem(other), other)]
         return tuple(dict.fromkeys(exact or found))
 
@@ -85,7 +85,7 @@ class Pictures:
         names = [name for given in names for name in _spellings(given)]
         for name in names:
             for path in (f'{folder}/{name}' if folder else name, name):
-                if self._paths.rows(path):
+                if self.index.rows(path):
                     return Match((path,))
         return self._named(names, SURE, part)
 

@@ -100,6 +100,7 @@ class Sets:
         self.parents = np.arange(count)
 
     def root(self, i: int) -> int:
+        """Return the root of a number's set."""
         parents = self.parents
         while parents[i] != i:
             parents[i] = parents[parents[i]]
@@ -107,6 +108,7 @@ class Sets:
         return i
 
     def join(self, i: int, j: int) -> None:
+        """Make the sets of two numbers one."""
         i, j = self.root(i), self.root(j)
         self.parents[max(i, j)] = min(i, j)
 

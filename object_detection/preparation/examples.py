@@ -15,12 +15,12 @@ from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.split import in_random_order
 from object_detection.preparation.table import Pictures
 from object_detection.preparation.workers import Crashed, Workers
+from object_detection.records.tfrecord import PARTIAL
 from object_detection.utils import console
 from object_detection.utils.errors import UserError
 from object_detection.utils.files import naming_file
 
 RECORD_FILE = re.compile(rf'({"|".join(SUBSETS)})\.tfrecords(-\d{{5}}-of-\d{{5}})?')
-PARTIAL = '.partial'  # ends the name of a file that is not complete
 PICTURES = 256  # that a worker writes at a time
 MEASURED = 256  # pictures whose records are measured, to know how many files --shard_size makes
 

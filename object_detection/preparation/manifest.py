@@ -168,6 +168,7 @@ class Manifest:
         return row[0] if row else b''
 
     def keep_facts(self, pictures: Iterable[Picture]) -> None:
+        """Keep the facts of pictures, with their thumbnails, in place of earlier ones."""
         values = ([getattr(picture, name) for name in FACTS] for picture in pictures)
         self._write(f'INSERT OR REPLACE INTO found VALUES ({", ".join("?" * len(FACTS))})', values)
 
@@ -184,9 +185,11 @@ class Manifest:
         return [name for name, in rows]
 
     def will_write(self, jpgs: Iterable[str]) -> None:
+        """Say that these jpgs are about to be written, so that a later run may delete them."""
         self._write('INSERT OR IGNORE INTO written VALUES (?)', ([jpg] for jpg in jpgs))
 
     def deleted(self, jpgs: Iterable[str]) -> None:
+        """Say that these jpgs, once written, are gone."""
         self._write('DELETE FROM written WHERE jpg = ?', [[jpg] for jpg in jpgs])
 
     def tile(self, jpg: str) -> tuple[str, int, int, str] | None:
@@ -198,9 +201,10 @@ class Manifest:
         self._write('INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?)', tiles)
 
     def forget_tiles(self, jpgs: Iterable[str]) -> None:
+        """Say that these tiles, once written, are gone."""
         self._write('DELETE FROM tiles WHERE jpg = ?', [[jpg] for jpg in jpgs])
 
-    def detections(self, detector: str) -> 'Kept':
+    def detections(self, detector: str) -> Kept:
         """Return {jpg_sha256: JSON text} of all detections of a detector, given by its digest; they stay on disk."""
         return Kept(self._db, detector)
 

@@ -36,6 +36,7 @@ from object_detection.preparation.options import SUBSETS, Options
 from object_detection.preparation.scan import Files, by_path, list_background, scan
 from object_detection.preparation.table import select
 from object_detection.preparation.workers import Pool
+from object_detection.records.tfrecord import PARTIAL
 from object_detection.utils import console, files
 from object_detection.utils.errors import UserError
 
@@ -177,7 +178,7 @@ def check_places(options: Options) -> None:
 def clear_leftovers(output: Path) -> None:
     """Remove half-written files of a killed run; no other process writes here while this one holds the lock."""
     shutil.rmtree(output / pictures.PARTIAL, ignore_errors=True)
-    for file in [*output.glob('.*.tmp'), *output.glob('*.tfrecords*.partial')]:
+    for file in [*output.glob('.*.tmp'), *output.glob(f'*.tfrecords*{PARTIAL}')]:
         file.unlink()
 
 

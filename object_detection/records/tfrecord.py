@@ -23,6 +23,7 @@ from object_detection.utils.shards import expand, shard_names
 _HEADER, _FOOTER = 12, 4  # bytes before and after the data
 _COMPRESSED = {b'\x1f\x8b': 'gzip', b'BZh': 'bzip2', b'\xfd7zXZ\x00': 'xz', b'(\xb5/\xfd': 'zstandard',
                b'PK\x03\x04': 'ZIP', b'7z\xbc\xaf\x27\x1c': '7-Zip', b'Rar!': 'RAR'}
+PARTIAL = '.partial'  # ends the name of a file that is not complete
 _UNPACK = {'gzip': ' (gzip -dc FILE > NEW_FILE)',
            'zlib': ' (python -c "import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))" '
                    '< FILE > NEW_FILE)'}
@@ -54,7 +55,7 @@ class Writer:
 
     def __enter__(self) -> 'Writer':
         Path(self.names[0]).parent.mkdir(parents=True, exist_ok=True)
-        self._files: list[BinaryIO] = [Path(f'{name}.partial').open('wb') for name in self.names]  # noqa: SIM115
+        self._files: list[BinaryIO] = [Path(f'{name}{PARTIAL}').open('wb') for name in self.names]  # noqa: SIM115
         return self
 
     def write(self, data: bytes) -> None:

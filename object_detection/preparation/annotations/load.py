@@ -113,6 +113,7 @@ class Parts:
         self._rows, self._said = array('i'), Categories()
 
     def add(self, row: int, part: str, file: str) -> None:
+        """Note that a file says that a picture, given by its number, is in a subset."""
         self._rows.append(row)
         self._said.append((part, file))
 

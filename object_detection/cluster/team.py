@@ -40,7 +40,7 @@ class Worker(phases.Worker):
         order['model_dir'] = Path(arguments['model_dir']).relative_to(self._model_dir).as_posix()
         addresses = self._chief.order(phase.__name__, {**order, 'newest': newest and newest.name, 'watchdog': watchdog})
         with self._chief.failures(self.end):
-            own = super().run(phase, {**arguments, 'workers': {'index': 0, 'addresses': addresses}}, outcome_path,
+            own = super().run(phase, {**arguments, 'cluster': {'index': 0, 'addresses': addresses}}, outcome_path,
                               _Connected(on_event, self.end, self._chief.timeout), watchdog)
             others = self._chief.outcomes(own.kind)
         found: dict[int, phases.Outcome] = {}
@@ -95,7 +95,7 @@ def follow(follower: Follower, worker: phases.Worker, known: Mapping[str, phases
             answer = follower.wait('go', 'stop')
             if answer['kind'] != 'go':
                 continue
-            arguments['workers'] = {'index': follower.members.index, 'addresses': answer['addresses']}
+            arguments['cluster'] = {'index': follower.members.index, 'addresses': answer['addresses']}
             with follower.stops(worker.end), watch(message['phase'], arguments.get('num_steps')) as show:
                 outcome = worker.run(phase, arguments, Path(folder, 'outcome.json'),
                                      _Connected(show, worker.end, follower.timeout), watchdog)

@@ -20,7 +20,7 @@ from object_detection.inputs.dataset import Share
 from object_detection.inputs.order import Stream
 from object_detection.inputs.skipping import Skipping
 from object_detection.layers import devices
-from object_detection.layers.workers import Workers
+from object_detection.layers.machines import Machines
 from object_detection.models import build
 from object_detection.models.detector import Detector, Tensors
 from object_detection.models.resizers import Resizer
@@ -37,7 +37,7 @@ Batch = tuple[Tensors, Tensors]  # features, groundtruth: see inputs.eval_datase
 def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: str,
              checkpoint_path: str | None = None, known: Collection[str] = (), on_train_data: bool = False,
              sample_1_of_n: int = 1, skipped: Collection[int] = (), most_skipped: int = 0,
-             workers: Mapping[str, Any] | None = None) -> dict[str, Any]:
+             cluster: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Evaluate one checkpoint: a phase (utils/phases.py). Numbers and images go to model_dir/eval for TensorBoard.
 
     Args:
@@ -48,7 +48,7 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
         sample_1_of_n: evaluate every n-th picture only.
         skipped: indices of records that are not evaluated.
         most_skipped: broken records are skipped, too, until there are this many; on several machines none is.
-        workers: of a phase on several machines, the attributes of layers.workers.Workers. Each evaluates its share of
+        cluster: of a phase on several machines, the attributes of layers.machines.Machines. Each evaluates its share of
             the pictures, and the chief computes the metrics of all; the others return an empty dict.
     Events:
         device(device, count); warning(text); restored(checkpoint, step); evaluated(pictures) after each batch;
@@ -63,8 +63,8 @@ def evaluate(report: Report, stopping: Stopping, config_text: str, model_dir: st
     config = pipeline.parse(config_text, 'pipeline.config')
     reader = config.train_input_reader if on_train_data else config.eval_input_reader[0]
     labels = label_map.load(reader.label_map_path)
-    machines = Workers(**workers or {})
-    strategy = devices.strategy(report, workers=machines)
+    machines = Machines(**cluster or {})
+    strategy = devices.strategy(report, machines=machines)
     reader.num_epochs = 1
     reader.sample_1_of_n_examples = max(1, reader.sample_1_of_n_examples) * sample_1_of_n
     reader.shuffle = False

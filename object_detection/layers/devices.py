@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from object_detection.layers.workers import Workers
+from object_detection.layers.machines import Machines
 from object_detection.utils import console, endings
 from object_detection.utils.phases import OutOfMemory
 
 
-def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = True, workers: Workers | None = None
+def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = True, machines: Machines | None = None
              ) -> tf.distribute.Strategy:
     """Return the strategy to compute with: MirroredStrategy for several GPUs, else TensorFlow's default strategy.
 
@@ -22,7 +22,7 @@ def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = 
         optimize_graphs: False turns TensorFlow's graph optimizer off on CPUs. The first training step then starts four
             seconds earlier and none is slower (EfficientDet D0: 2.8 s of CPU time either way). On GPUs the optimizer
             stays on: it chooses the memory layout of convolutions.
-        workers: of several machines the strategy is theirs.
+        machines: if they are several, the strategy is theirs.
     """
     gpus = tf.config.list_physical_devices('GPU')
     if not gpus and not optimize_graphs:
@@ -35,10 +35,10 @@ def strategy(report: Callable, cpus: int | None = None, optimize_graphs: bool = 
         with contextlib.suppress(RuntimeError):  # too late: the program that calls this has used the GPU already
             tf.config.experimental.set_memory_growth(gpu, True)
     name = tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU') if gpus else 'CPU'
-    if workers and workers.count > 1:
+    if machines and machines.count > 1:
         report('connecting')
         with console.muffled():  # gRPC's servers say hello
-            made = workers.strategy()
+            made = machines.strategy()
         report('device', device=name, count=made.num_replicas_in_sync)
         return made
     if tf.distribute.has_strategy():

@@ -19,7 +19,7 @@ from object_detection.config import label_map, pipeline
 from object_detection.evaluation import summaries
 from object_detection.inputs.skipping import Skipping
 from object_detection.layers import devices
-from object_detection.layers.workers import Workers
+from object_detection.layers.machines import Machines
 from object_detection.models import build
 from object_detection.training import mixed_precision, optimizer, suspects
 from object_detection.training.monitor import Monitor, check_weights
@@ -54,7 +54,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
           log_every_n: int = 100, seed: int = 0, cpus: int | None = None, record_summaries: bool = True,
           to_the_end: bool = False, accumulate: int = 1, precision: str | None = None,
           xla: bool = False, steps_per_loop: int = 1, learning_rate_factor: float = 1.,
-          skipped: Collection[int] = (), most_skipped: int = 0, workers: Mapping[str, Any] | None = None,
+          skipped: Collection[int] = (), most_skipped: int = 0, cluster: Mapping[str, Any] | None = None,
           examine: Callable[[Any], None] | None = None) -> dict[str, Any]:
     """Train to the next multiple of checkpoint_every_n, or to num_steps: a phase (utils/phases.py).
 
@@ -76,7 +76,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
         most_skipped: broken records are skipped, too, until there are this many; on several machines none
             is, because each reads its own part of the records.
         examine: called at the end with the _Run, whose step and batches can be used further.
-        workers: of a phase on several machines, the attributes of layers.workers.Workers.
+        cluster: of a phase on several machines, the attributes of layers.machines.Machines.
     Events:
         device(device, count); precision(precision); restored(checkpoint, step), fine_tuned(checkpoint, table,
         reshaped), warning(text);
@@ -91,8 +91,8 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
             data['suspects']), Interrupted (after saving).
     """
     config = pipeline.parse(config_text, 'pipeline.config')
-    machines = Workers(**workers or {})
-    strategy = devices.strategy(report, cpus, optimize_graphs=False, workers=machines)
+    machines = Machines(**cluster or {})
+    strategy = devices.strategy(report, cpus, optimize_graphs=False, machines=machines)
     stopping = machines.any(strategy, stopping)
     with (machines.noticing_losses(), strategy.scope(),
           devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY)):

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from object_detection.utils import machine
+
 try:
     import resource
 except ImportError:  # Windows
@@ -57,31 +59,10 @@ def oom_kills(root: Path = Path('/')) -> int:
     Args:
         root: of the file system.
     """
-    counts = [_count(file) for file in (*_control_group_files(root), root / 'proc/vmstat')]
+    files = [folder / ('memory.events' if version == 2 else 'memory.oom_control')
+             for folder, version in machine.control_groups(root)]
+    counts = [machine.numbers(file).get('oom_kill') for file in (*files, root / 'proc/vmstat')]
     return next((count for count in counts if count is not None), 0)
-
-
-def _control_group_files(root: Path) -> list[Path]:
-    """Return the files that may have the count of our control group: of version 2, then of version 1."""
-    try:
-        lines = (root / 'proc/self/cgroup').read_text(encoding='utf-8').splitlines()
-    except OSError:
-        return []
-    groups = {controllers: path.lstrip('/') for _, controllers, path in (line.split(':', 2) for line in lines)}
-    folder, found = root / 'sys/fs/cgroup', []
-    for group in dict.fromkeys((groups.get('', ''), '')):  # inside a container our group may be the root that we see
-        found.append(folder / group / 'memory.events')
-    for group in dict.fromkeys((groups.get('memory', ''), '')) if 'memory' in groups else ():
-        found.append(folder / 'memory' / group / 'memory.oom_control')
-    return found
-
-
-def _count(file: Path) -> int | None:
-    try:
-        lines = file.read_text(encoding='ascii').splitlines()
-    except (OSError, ValueError):
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith('oom_kill ')), None)
 
 
 def stopped(pid: int) -> bool:

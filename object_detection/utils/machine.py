@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 
 def gpus() -> list[tuple[str, float]]:
@@ -57,20 +57,66 @@ def has_bfloat16() -> bool:
 def main_memory() -> float | None:
     """Return the GB of main memory; None where the system does not tell."""
     if sys.platform == 'win32':
-        return _windows_memory()
+        return _windows_memory('ullTotalPhys')
     try:
         return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9
     except (AttributeError, ValueError, OSError):
         return None
 
 
-def free_memory() -> float | None:
-    """Return the GB of main memory that new processes could take; None where the system does not tell."""
+def free_memory(root: Path = Path('/')) -> float | None:
+    """Return the GB of main memory that new processes could take; None where the system does not tell.
+
+    Under a limit for a container or a job it is what that leaves. Files that the system only keeps in memory until it
+    needs the room do not count as taken.
+
+    Args:
+        root: of the file system.
+    """
+    if sys.platform == 'win32':
+        return _windows_memory('ullAvailPhys')
+    available = numbers(root / 'proc/meminfo').get('MemAvailable:')
+    left = [] if available is None else [available * 1024]
+    for folder, version in control_groups(root):
+        limit, taken, cached = ('memory.max', 'memory.current', 'inactive_file') if version == 2 else (
+            'memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
+        try:
+            most, used = (int((folder / name).read_text(encoding='ascii')) for name in (limit, taken))
+        except (OSError, ValueError):  # not there, or 'max': no limit
+            continue
+        left.append(most - used + numbers(folder / 'memory.stat').get(cached, 0))
+    return min(left) / 1e9 if left else None
+
+
+def control_groups(root: Path = Path('/')) -> list[tuple[Path, int]]:
+    """Return the folders of Linux's control groups (a container, a job of a cluster) whose memory limits hold for this
+    process, and the version of their files: of version 2, then of version 1, each from the inside out.
+
+    Args:
+        root: of the file system.
+    """
     try:
-        lines = Path('/proc/meminfo').read_text(encoding='ascii').splitlines()
-        return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith('MemAvailable:'))
-    except (OSError, StopIteration):
-        return None
+        lines = (root / 'proc/self/cgroup').read_text(encoding='utf-8').splitlines()
+    except OSError:
+        return []
+    groups = {controllers: path for _, controllers, path in (line.split(':', 2) for line in lines)}
+    found = []
+    for controllers, top, version in (('', 'sys/fs/cgroup', 2), ('memory', 'sys/fs/cgroup/memory', 1)):
+        if controllers in groups or version == 2:
+            inner = PurePosixPath(groups.get(controllers, '/'))
+            # Inside a container our group may be the root that we see, though it has a longer name.
+            found += [(root / top / str(path).lstrip('/'), version) for path in (inner, *inner.parents)]
+    return found
+
+
+def numbers(file: Path) -> dict[str, int]:
+    """Read lines of a name and a number, such as /proc/meminfo; without those that are otherwise, empty if unreadable.
+    """
+    try:
+        lines = file.read_text(encoding='ascii').splitlines()
+    except (OSError, ValueError):
+        return {}
+    return {parts[0]: int(parts[1]) for parts in map(str.split, lines) if len(parts) > 1 and parts[1].isdigit()}
 
 
 def peak_memory(process: int | None = None) -> int | None:
@@ -143,6 +189,6 @@ if sys.platform == 'win32':
         finally:
             _kernel.CloseHandle(handle)
 
-    def _windows_memory() -> float | None:
+    def _windows_memory(field: str) -> float | None:
         status = _Status(dwLength=ctypes.sizeof(_Status))
-        return status.ullTotalPhys / 1e9 if _kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+        return getattr(status, field) / 1e9 if _kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None

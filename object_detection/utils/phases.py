@@ -362,13 +362,13 @@ def _work(pipe: Connection, preload: list[str], errors: Connection | None = None
         function, arguments = pickle.loads(order)
         if outcome_path is not None:
             break
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # it fails again in the phase, which says so
             function(**arguments)
 
     def report(name: str, **values: Any) -> None:
         pipe.send((name, values))
 
-    outcome = _attempt(lambda: function(report, stopping.is_set, **arguments))
+    outcome = attempt(lambda: function(report, stopping.is_set, **arguments))
     outcome.peak_memory, outcome.asked_to_stop = machine.peak_memory(), stopping.is_set()
     files.write_text(outcome_path, json.dumps(asdict(outcome), indent=1))
     sys.stdout.flush()
@@ -398,7 +398,7 @@ def _minutes(seconds: float) -> str:
     return f'{seconds / 60:.3g} minute{"" if seconds == 60 else "s"}'
 
 
-def _attempt(phase: Callable[[], dict | None]) -> Outcome:
+def attempt(phase: Callable[[], dict | None]) -> Outcome:
     """Return the outcome of calling phase(); let a bug raise, so that its traceback is shown."""
     try:
         return Outcome(DONE, data=phase() or {})

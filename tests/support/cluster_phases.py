@@ -7,12 +7,12 @@ from pathlib import Path
 from object_detection.utils.phases import Interrupted, Lost, NotFinite, OutOfMemory
 
 
-def train_phase(report, stopping, model_dir, what, workers):
-    """Do what the list `what` says of this machine; `workers` as layers.workers.Workers."""
+def train_phase(report, stopping, model_dir, what, cluster):
+    """Do what the list `what` says of this machine; `cluster` as layers.machines.Machines."""
     report('connecting')
-    report('device', device='CPU', count=len(workers['addresses']))
-    mine = what[workers['index']]
-    Path(model_dir, f'ran-{workers["index"]}').write_text(' '.join(workers['addresses']))
+    report('device', device='CPU', count=len(cluster['addresses']))
+    mine = what[cluster['index']]
+    Path(model_dir, f'ran-{cluster["index"]}').write_text(' '.join(cluster['addresses']))
     if mine == 'killed':
         os.kill(os.getpid(), signal.SIGKILL)
     elif mine == 'lost':
@@ -27,9 +27,9 @@ def train_phase(report, stopping, model_dir, what, workers):
         while not stopping():
             time.sleep(.05)
         raise Interrupted('stopped as asked')
-    return {'index': workers['index']}
+    return {'index': cluster['index']}
 
 
-def unconnected(report, stopping, model_dir, workers):
+def unconnected(report, stopping, model_dir, cluster):
     report('connecting')
     time.sleep(60)

@@ -43,7 +43,7 @@ class Worker:
             on_event(name, **pickle.loads(pickle.dumps(values)))
 
         phase, arguments = pickle.loads(pickle.dumps((phase, arguments)))
-        outcome = phases._attempt(lambda: phase(report, lambda: False, **arguments))
+        outcome = phases.attempt(lambda: phase(report, lambda: False, **arguments))
         return phases.Outcome(**json.loads(json.dumps(asdict(outcome))))
 
 

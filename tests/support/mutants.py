@@ -99,7 +99,7 @@ def main(paths: list[str]) -> None:
     for path in paths:
         print(json.dumps([path, 'begun', '']), flush=True)
         try:
-            outcome = phases._attempt(lambda path=path: trial.try_out(
+            outcome = phases.attempt(lambda path=path: trial.try_out(
                 lambda *_, **__: None, lambda: False, pipeline.to_text(pipeline.read(path)), 1, 8))
             print(json.dumps([path, outcome.kind, outcome.message]), flush=True)
         except Exception:

@@ -46,7 +46,7 @@ def together(count, phase, folder, **arguments):
         with phases.Worker() as worker:
             log = Log()
             outcome = worker.run(phase, {'model_dir': str(folder), **arguments,
-                                         'workers': {'index': index, 'addresses': addresses}},
+                                         'cluster': {'index': index, 'addresses': addresses}},
                                  folder.parent / f'outcome-{index}.json', log)
             done[index] = outcome, log
     threads = [threading.Thread(target=one, args=[i]) for i in range(count)]
@@ -125,7 +125,7 @@ def test_machines_that_start_from_different_checkpoints(straight, config, tmp_pa
         with phases.Worker() as worker:
             done[index] = worker.run(train.train, {
                 'config_text': config, 'model_dir': str(folder), 'num_steps': 30,
-                'workers': {'index': index, 'addresses': addresses}}, tmp_path / f'{index}.json', Log())
+                'cluster': {'index': index, 'addresses': addresses}}, tmp_path / f'{index}.json', Log())
     threads = [threading.Thread(target=one, args=arguments)
                for arguments in ((0, straight[0]), (1, tmp_path / 'empty'))]
     for thread in threads:

@@ -17,8 +17,8 @@ _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.Cancelled
 
 
 @dataclasses.dataclass(frozen=True)
-class Workers:
-    """The machines of a phase; `Workers()` is a single one.
+class Machines:
+    """The machines of a phase; `Machines()` is a single one.
 
     Attributes:
         index: of this machine. Machine 0, the chief, is the only one that writes.

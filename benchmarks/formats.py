@@ -1,6 +1,7 @@
 """What becomes of a detector in other formats: does it convert, what does it find, how fast, how large?
 
     python -m benchmarks.formats models/*/pipeline.config --pictures FOLDER     # minutes per model on two cores
+    python -m benchmarks.formats out/families/*/exported/pipeline.config --pictures out/families/data/test.tfrecords
 
 Each model is a pipeline.config, with the weights of checkpoint/ beside it or random ones. Its SavedModel's detections
 above --min_score (the 10 best of a picture that has none) are the groundtruth: mAP 1 means the same detections. Boxes
@@ -11,6 +12,7 @@ table says only whether it converts and runs, how fast, and how large it is.
 Writes OUTPUT/formats.json, and OUTPUT/formats.md, the table of docs/export.md.
 """
 import argparse
+import io
 import json
 import multiprocessing
 import tempfile
@@ -32,11 +34,16 @@ DETECTIONS = 100
 WIDTH, HEIGHT = 640, 480  # of drawn pictures
 
 
-def pictures(folder: str, count: int) -> list[np.ndarray]:
-    """Return pictures, uint8 [H, W, 3]: those of a folder, or drawn ones."""
+def pictures(place: str, count: int) -> list[np.ndarray]:
+    """Return pictures, uint8 [H, W, 3]: those of a folder or of records, or drawn ones."""
     from PIL import Image, ImageOps
-    if folder:
-        paths = sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in ('.jpg', '.jpeg', '.png'))
+    if Path(place).is_file():
+        from object_detection import records
+        index = records.Records(place)
+        encoded = (records.Example.from_bytes(index[i]).encoded for i in range(min(count, len(index))))
+        return [np.asarray(Image.open(io.BytesIO(data)).convert('RGB')) for data in encoded]
+    if place:
+        paths = sorted(path for path in Path(place).rglob('*') if path.suffix.lower() in ('.jpg', '.jpeg', '.png'))
         step = max(len(paths) // count, 1)
         return [np.asarray(ImageOps.exif_transpose(Image.open(path)).convert('RGB')) for path in paths[::step][:count]]
     rng = np.random.default_rng(0)
@@ -64,8 +71,7 @@ def measure(config_path: str, options: argparse.Namespace) -> list[dict[str, Any
         checkpoints.restore_model(model, checkpoints.load(beside), config.eval_config.use_moving_averages)
     images = pictures(options.pictures, options.count)
     expected, milliseconds = _run(checkpoint.runner_of(model, 'SavedModel', {}), images)
-    name = Path(config_path).stem if Path(config_path).stem != 'pipeline' else Path(config_path).parent.name
-    about = {'model': name, 'weights': 'trained' if beside.is_dir() else 'random'}
+    about = {'model': _name(Path(config_path)), 'weights': 'trained' if beside.is_dir() else 'random'}
     rows = [{**about, 'format': 'SavedModel', 'milliseconds': milliseconds}]
     for kind in options.formats:
         with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +88,12 @@ def measure(config_path: str, options: argparse.Namespace) -> list[dict[str, Any
             rows.append(row)
             print(json.dumps(row), flush=True)
     return rows
+
+
+def _name(path):
+    """Return NAME for NAME.config, NAME/pipeline.config and NAME/exported/pipeline.config."""
+    return next(part for part in (path.stem, *(folder.name for folder in path.parents))
+                if part not in ('pipeline', 'exported'))
 
 
 def _convert(model, config, kind, folder, images):
@@ -160,7 +172,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='pipeline.config files')
-    parser.add_argument('--pictures', default='', metavar='FOLDER', help='drawn ones unless given')
+    parser.add_argument('--pictures', default='', metavar='FOLDER', help='or records; drawn ones unless given')
     parser.add_argument('--count', type=int, default=50, help='pictures')
     parser.add_argument('--min_score', type=float, default=.3)
     parser.add_argument('--formats', nargs='+', choices=FORMATS, default=FORMATS)

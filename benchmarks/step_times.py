@@ -15,9 +15,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import side_by_side
-from demo import shapes
-from object_detection.config import pipeline as config
+from benchmarks import drawn, side_by_side
 from object_detection.utils import files, machine
 
 SIDES = ('suite', 'reference')
@@ -27,31 +25,11 @@ ROWS = {'first_step': ('command to first finished step', 's'), 'step': ('one tra
         'memory': ('peak memory', 'GB')}
 
 
-def adapted(path, data, size, batch_size, steps):
-    """Return the text of a pipeline.config that trains on `data`, with inputs of size x size unless None."""
-    pipeline = config.read(path)
-    training = pipeline.train_config
-    training.batch_size, training.num_steps = batch_size, steps
-    for field in ('fine_tune_checkpoint', 'fine_tune_checkpoint_type', 'sync_replicas', 'replicas_to_aggregate',
-                  'use_bfloat16'):
-        training.ClearField(field)
-    if size:
-        _, model = config.architecture(pipeline)
-        model.image_resizer.Clear()
-        model.image_resizer.fixed_shape_resizer.height = model.image_resizer.fixed_shape_resizer.width = size
-    del pipeline.eval_input_reader[1:]
-    for reader, name in zip((pipeline.train_input_reader, pipeline.eval_input_reader[0]), PICTURES):
-        reader.ClearField('num_keypoints')  # the drawn records have none
-        reader.label_map_path = f'{data.as_posix()}/label_map.pbtxt'
-        reader.tf_record_input_reader.input_path[:] = [f'{data.as_posix()}/{name}.tfrecords']
-    return config.to_text(pipeline)
-
-
 def measure(path, pythons, args):
     """Return {side: [{key of ROWS: value} of each run]} for one pipeline.config."""
     folder = args.work.resolve() / path.stem
-    files.write_text(folder / 'pipeline.config', adapted(path, args.work.resolve() / 'data', args.size, args.batch_size,
-                                                         args.steps))
+    files.write_text(folder / 'pipeline.config', drawn.adapted(path, args.work.resolve() / 'data', args.size,
+                                                               args.batch_size, args.steps))
     samples = {side: [] for side in pythons}
     for _ in range(args.runs):
         for side, python in pythons.items():
@@ -84,12 +62,7 @@ def main():
     parser.add_argument('--runs', type=int, default=1)
     parser.add_argument('--work', type=Path, default=side_by_side.ROOT / 'out' / 'step_times')
     args = parser.parse_args()
-    data = args.work.resolve() / 'data'
-    data.mkdir(parents=True, exist_ok=True)
-    for seed, (name, count) in enumerate(PICTURES.items()):
-        shapes.draw(data / f'{name}_boxes.tfrecords', count, seed)
-        shapes.complete(data / f'{name}_boxes.tfrecords', data / f'{name}.tfrecords')
-    files.write_text(data / 'label_map.pbtxt', shapes.label_map())
+    drawn.records(args.work.resolve() / 'data', **PICTURES)
     pythons = {side: python for side, python in zip(SIDES, (sys.executable, args.reference_python)) if python}
     lines = [f'| batch {args.batch_size} | | {" | ".join(pythons)} | ratio |', '|---' * (len(pythons) + 3) + '|']
     print(*lines, sep='\n', flush=True)

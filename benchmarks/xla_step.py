@@ -20,37 +20,17 @@ from pathlib import Path
 
 def dump(args):
     """Write step.hlo, inputs.npz and about.json into args.output."""
-    import inspect
-
     import numpy as np
     import tensorflow as tf
     from tensorflow.python.eager.polymorphic_function import compiler_ir
 
-    from benchmarks import step_times
-    from demo import shapes
-    from object_detection import inputs
-    from object_detection.config import label_map, pipeline
-    from object_detection.models import build
-    from object_detection.training import mixed_precision, optimizer
-    from object_detection.training.step import trace_step, trainable
-    from object_detection.utils import files
+    from benchmarks import drawn
+    from object_detection.training import mixed_precision
 
-    data = args.output.resolve() / 'data'
-    data.mkdir(parents=True, exist_ok=True)
-    for name in ('train', 'test'):
-        shapes.draw(data / f'{name}_boxes.tfrecords', args.batch_size, seed=0)
-        shapes.complete(data / f'{name}_boxes.tfrecords', data / f'{name}.tfrecords')
-    files.write_text(data / 'label_map.pbtxt', shapes.label_map())
-    config = pipeline.parse(step_times.adapted(args.config, data, args.size, args.batch_size, 100))
-    model = build.build(config.model, seed=0)
-    updates = optimizer.build(config.train_config.optimizer, list(model.trainable_variables))
     scale = mixed_precision.LossScale() if args.precision == mixed_precision.FLOAT16 else None
-    dataset = inputs.train_dataset(config, model.resizer, label_map.load(config.train_input_reader.label_map_path))
-    count = tf.Variable(0, dtype=tf.int64)
-    whole, plain = (inspect.getclosurevars(trace_step(
-        model, trainable(model, config.train_config), updates, count, config.train_config,
-        tf.distribute.get_strategy(), dataset.element_spec, dtype=mixed_precision.DTYPES[args.precision],
-        loss_scale=scale, xla=xla)).nonlocals['whole'] for xla in (True, False))  # ConcreteFunctions
+    dataset, trace = drawn.steps(args.config, args.output.resolve() / 'data', args.size, args.batch_size,
+                                 dtype=mixed_precision.DTYPES[args.precision], loss_scale=scale)
+    whole, plain = trace(xla=True), trace(xla=False)
     features, groundtruth = next(iter(dataset))
     del features['filename']
     values = [value.numpy() for value in tf.nest.flatten((features, groundtruth))]

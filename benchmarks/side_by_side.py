@@ -1,8 +1,11 @@
 """Measure the suite and the reference in turn, on the same machine and data, and print a table.
 
-    python benchmarks/side_by_side.py --reference_python FOLDER/bin/python
+    python -m benchmarks.side_by_side --reference_python FOLDER/bin/python --config A.config B.config ... [--short]
 
-Each number is the median over --runs fresh processes. Linux and macOS only. README.md explains the rows.
+Each pipeline.config without keypoints (a released one works unchanged) is pointed at drawn scenes of 640 x 640 and
+trained from random weights by both sides, evaluated, exported, and run, --runs times in turn, each in fresh processes.
+README.md explains the rows. Writes WORK/side_by_side.md and .json, with all samples, the processor, and its load. For
+CenterNet with MobileNetV2 the reference downloads pretrained weights, so it needs the internet. Linux and macOS only.
 """
 import argparse
 import json
@@ -15,39 +18,89 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import drawn
+from object_detection.config import pipeline
+from object_detection.utils import files, machine
+
 ROOT = Path(__file__).resolve().parent.parent
-STEPS = 30
+HERE = ROOT / 'benchmarks'
 SETTLED = 5  # earlier steps do not count for the median
-# Key, title, unit, and target as a share of the reference's value.
-ROWS = (('first_step', 'command to first finished step', 's', 1 / 6),
-        ('step', 'one training step', 's', 1),
-        ('train_memory', 'peak memory, training', 'GB', None),
-        ('export', 'export', 's', 1 / 8),
-        ('load', 'load the SavedModel', 's', 1 / 10),
-        ('first_picture', 'first picture through it', 's', None),
-        ('picture', 'one picture, after the first', 's', None))
+CYCLE = 1000  # steps
+ROWS = {'first_step': ('command to first finished step', 's'),
+        'step': ('one training step', 's'),
+        'memory': ('peak memory, training', 'GB'),
+        'checkpoint': ('checkpoint', 's'),
+        'evaluation': ('last step to metrics of {pictures} pictures', 's'),
+        'cycle': (f'{CYCLE} steps and an evaluation, computed from the rows above', 's'),
+        'export': ('export', 's'),
+        'load': ('load the SavedModel', 's'),
+        'picture': ('one picture, batch 1', 's'),
+        'picture_of_8': ('one picture, batch 8', 's')}
 
 
-def commands(side, python, config, folder):
-    """Return the three command lines of one side: train, export, measure the SavedModel."""
-    train_dir, exported = str(folder / 'model'), str(folder / 'exported')
-    here = ROOT / 'benchmarks'
-    export = [here / 'reference/export.py' if side == 'reference' else ROOT / 'exporter_main_v2.py',
-              '--input_type', 'image_tensor', '--pipeline_config_path', config, '--trained_checkpoint_dir', train_dir,
-              '--output_directory', exported]
-    load = [here / 'measure_saved_model.py', Path(exported, 'saved_model')]
-    return [training(side, python, config, train_dir, STEPS),
-            *([python, *map(str, command)] for command in (export, load))]
+class Side:
+    """The commands of one side, and what their lines say.
+
+    Attributes:
+        python: of its environment.
+        folder: for its files and logs.
+    """
+    saved = r'step {steps} saved as'
+    evaluated = r'eval: step \d+, \d+ pictures: '
+
+    def __init__(self, python: str, config: Path, folder: Path) -> None:
+        self.python, self.folder = python, folder
+        self.paths = ['--pipeline_config_path', config]
+        self.model_dir, self.exported = folder / 'model', folder / 'exported'
+
+    def training(self, steps):
+        """Commands that print a line for each of `steps` steps and then evaluate, one after the other."""
+        return [[ROOT / 'train_and_eval_tf2.py', '--model_dir', self.model_dir, *self.paths, '--num_train_steps', steps,
+                 '--checkpoint_every_n', steps, '--log_every_n', 1]]
+
+    exporter = ROOT / 'exporter_main_v2.py'
+
+    def measure(self, size, steps, parts):
+        """Return {key of ROWS: value}."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        lines, memories, offset = [], [], 0.
+        for number, command in enumerate(self.training(steps)):
+            printed, seconds, memory = self._run(command, f'train_{number}')
+            lines += [(at + offset, line) for at, line in printed]
+            offset += seconds
+            memories.append(memory)
+        ends = step_ends(lines)
+        found = {'first_step': ends[1], 'step': settled_step(ends), 'memory': memories[0],
+                 'checkpoint': _when(lines, self.saved.format(steps=steps), ends[steps]) - ends[steps],
+                 'evaluation': _when(lines, self.evaluated, ends[steps]) - ends[steps]}
+        found['cycle'] = found['first_step'] + (CYCLE - 1) * found['step'] + found['evaluation']
+        if 'export' in parts:
+            _, found['export'], _ = self._run(
+                [self.exporter, '--input_type', 'image_tensor', *self.paths, '--trained_checkpoint_dir', self.model_dir,
+                 '--output_directory', self.exported], 'export')
+            lines, _, _ = self._run([HERE / 'measure_saved_model.py', self.exported / 'saved_model', size],
+                                    'saved_model')
+            found |= json.loads(lines[-1][1])
+        return found
+
+    def _run(self, command, name):
+        return run([self.python, *map(str, command)], self.folder / f'{name}.log')
 
 
-def training(side, python, config, model_dir, steps):
-    """Return the command line that trains `steps` steps on one side and prints a line for each."""
-    if side == 'reference':
-        command = [ROOT / 'benchmarks/reference/train.py', model_dir, config, steps]
-    else:
-        command = [ROOT / 'train_and_eval_tf2.py', '--model_dir', model_dir, '--pipeline_config_path', config,
-                   '--num_train_steps', steps, '--log_every_n', 1]
-    return [python, *map(str, command)]
+class Reference(Side):
+    saved = 'checkpoint written'
+    evaluated = 'Eval metrics at step'
+    exporter = HERE / 'reference/export.py'
+
+    def training(self, steps):
+        return [[HERE / 'reference/train.py', self.model_dir, self.paths[1], steps],
+                [HERE / 'reference/evaluate.py', self.model_dir, self.paths[1]]]
+
+
+def _when(lines, pattern, after):
+    """Return the time of the first line from `after` on that matches."""
+    return next(at for at, line in lines if at >= after and re.search(pattern, line))
 
 
 def step_ends(lines):
@@ -81,57 +134,63 @@ def run(command, log):
     return lines, seconds, usage.ru_maxrss / unit
 
 
-def measure(side, python, config, folder):
-    """Measure one side once. Return {key of ROWS: value}."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    train, export, load = commands(side, python, config, folder)
-    lines, _, memory = run(train, folder / 'train.log')
-    ends = step_ends(lines)
-    _, exporting, _ = run(export, folder / 'export.log')
-    lines, _, _ = run(load, folder / 'saved_model.log')
-    return {'first_step': ends[1], 'step': settled_step(ends), 'train_memory': memory, 'export': exporting,
-            **json.loads(lines[-1][1])}
-
-
-def table(samples):
-    """Yield the lines of a Markdown table: medians with ranges, the ratio, and whether it reaches the target."""
-    sides = list(samples)
-    yield '| EfficientDet D0, 512 x 512, batch 2 | ' + ' | '.join(sides) + ' | suite / reference | target |'
-    yield '|---' * (len(sides) + 3) + '|'
-    for key, title, unit, limit in ROWS:
-        values = {side: [sample[key] for sample in samples[side]] for side in sides}
-        cells = [f'{statistics.median(v):.3g} {unit} ({min(v):.3g} to {max(v):.3g})' for v in values.values()]
-        ratio = target = ''
-        if len(sides) == 2:
-            share = statistics.median(values['suite']) / statistics.median(values['reference'])
-            ratio = f'{share:.3f}'
-            target = '' if limit is None else f'{limit:.3f} {"reached" if share <= limit else "MISSED"}'
-        yield f'| {title} | {" | ".join(cells)} | {ratio} | {target} |'
+def rows(name, samples, pictures):
+    """Yield the lines of a Markdown table for one model: medians with ranges, and suite / reference."""
+    for key, (title, unit) in ROWS.items():
+        values = [[sample[key] for sample in of_side if key in sample] for of_side in samples.values()]
+        if not all(values):
+            continue
+        medians = list(map(statistics.median, values))
+        cells = [f'{median:.3g} {unit}' if len(side) == 1 else
+                 f'{median:.3g} {unit} ({min(side):.3g} to {max(side):.3g})' for median, side in zip(medians, values)]
+        ratio = f'{medians[0] / medians[1]:.2f}' if len(medians) == 2 else ''
+        yield f'| {name} | {title.format(pictures=pictures)} | {" | ".join(cells)} | {ratio} |'
+        name = ''
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--reference_python', help='python of its environment; without it only the suite runs')
-    parser.add_argument('--runs', type=int, default=3)
-    parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'benchmarks', help='folder for files and logs')
+    parser.add_argument('--config', type=Path, nargs='+', default=[HERE / 'efficientdet_d0_512.config'])
+    parser.add_argument('--size', type=int, help='height and width of the input, overriding the config')
+    parser.add_argument('--batch_size', type=int, nargs='+', default=[2], help='one, or one for each config')
+    parser.add_argument('--steps', type=int, default=40)
+    parser.add_argument('--pictures', type=int, default=200, help='to evaluate')
+    parser.add_argument('--short', action='store_true', help='12 steps, 20 pictures, no export')
+    parser.add_argument('--runs', type=int, default=1)
+    parser.add_argument('--work', type=Path, default=ROOT / 'out' / 'side_by_side', help='folder for files and logs')
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
-    from demo import make_records
-    data = args.work.resolve() / 'data'
-    data.mkdir(parents=True, exist_ok=True)
-    make_records.write_data_set(data, train=32, test=2, seed=0, size=640)
-    config = data / 'pipeline.config'
-    config.write_text((ROOT / 'benchmarks/efficientdet_d0_512.config').read_text().replace('FOLDER', data.as_posix()))
-    sides = {'suite': sys.executable, 'reference': args.reference_python}
-    samples = {side: [] for side, python in sides.items() if python}
-    for number in range(args.runs):
-        for side, rounds in samples.items():
-            rounds.append(measure(side, sides[side], str(config), args.work.resolve() / side))
-            print(f'run {number + 1} of {args.runs}, {side}: '
-                  + ', '.join(f'{key} {value:.3g}' for key, value in rounds[-1].items()), flush=True)
-    (args.work / 'samples.json').write_text(json.dumps(samples, indent=1))
-    print('', *table(samples), sep='\n')
+    if args.short:
+        args.steps, args.pictures = 12, 20
+    work = args.work.resolve()
+    drawn.scenes(work / 'data', train=64, test=args.pictures)
+    sides = {'suite': (Side, sys.executable)}
+    if args.reference_python:
+        sides['reference'] = Reference, args.reference_python
+    lines = [f'| model | | {" | ".join(sides)} | suite / reference |', '|---' * (len(sides) + 3) + '|']
+    print(*lines, sep='\n', flush=True)
+    found, loads = {}, []
+    batches = args.batch_size * len(args.config) if len(args.batch_size) == 1 else args.batch_size
+    for path, batch in zip(args.config, batches, strict=True):
+        folder = work / path.stem
+        text = drawn.adapted(path, work / 'data', args.size, batch, args.steps)
+        files.write_text(folder / 'pipeline.config', text)
+        resizer = pipeline.architecture(pipeline.parse(text))[1].image_resizer
+        size = resizer.fixed_shape_resizer.height or resizer.keep_aspect_ratio_resizer.max_dimension
+        samples = found[path.stem] = {side: [] for side in sides}
+        for _ in range(args.runs):
+            for side, (kind, python) in sides.items():
+                measured = kind(python, folder / 'pipeline.config', folder / side).measure(
+                    size, args.steps, () if args.short else ('export',))
+                samples[side].append(measured)
+                loads.append(os.getloadavg()[1])
+                (work / 'side_by_side.json').write_text(json.dumps({'loads': loads, 'samples': found}, indent=1))
+        new = list(rows(f'{path.stem}, batch {batch}', samples, args.pictures))
+        print(*new, sep='\n', flush=True)
+        lines += new
+    text = f'{machine.processor()}, {machine.cores()} cores; load {min(loads):.1f} to {max(loads):.1f}'
+    print(text)
+    files.write_text(work / 'side_by_side.md', '\n'.join([text, '', *lines, '']))
 
 
 if __name__ == '__main__':

@@ -28,9 +28,10 @@ def dump(args):
     from object_detection.training import mixed_precision
 
     scale = mixed_precision.LossScale() if args.precision == mixed_precision.FLOAT16 else None
-    dataset, trace = drawn.steps(args.config, args.output.resolve() / 'data', args.size, args.batch_size,
-                                 dtype=mixed_precision.DTYPES[args.precision], loss_scale=scale)
-    whole, plain = trace(xla=True), trace(xla=False)
+    drawn.records(args.output.resolve() / 'data', args.batch_size, 1)
+    dataset, trace = drawn.steps(args.config, args.output.resolve() / 'data', args.size, args.batch_size)
+    whole, plain = (trace(xla=xla, dtype=mixed_precision.DTYPES[args.precision], loss_scale=scale)
+                    for xla in (True, False))
     features, groundtruth = next(iter(dataset))
     del features['filename']
     values = [value.numpy() for value in tf.nest.flatten((features, groundtruth))]

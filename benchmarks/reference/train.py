@@ -17,6 +17,13 @@ def main(model_dir, pipeline_config, steps):
     tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.INFO)
     tf.config.set_soft_device_placement(True)
     model_lib_v2.LOG_EVERY = 1
+    save = tf.train.CheckpointManager.save
+
+    def saved(*args, **keywords):
+        path = save(*args, **keywords)
+        print('checkpoint written', flush=True)
+        return path
+    tf.train.CheckpointManager.save = saved
     with tf.distribute.MirroredStrategy().scope():
         model_lib_v2.train_loop(pipeline_config, model_dir, train_steps=int(steps), checkpoint_every_n=int(steps),
                                 record_summaries=False, num_steps_per_iteration=1)

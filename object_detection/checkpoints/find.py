@@ -8,7 +8,7 @@ import tensorflow as tf
 from object_detection.checkpoints.saved import Saved
 from object_detection.config import paths
 from object_detection.runs import best
-from object_detection.utils import console, files
+from object_detection.utils import cache, console, files, store
 from object_detection.utils.errors import UserError
 
 
@@ -42,12 +42,15 @@ def load(path: str | Path, warn: Callable[[str], None] = console.warn) -> Saved:
     Args:
         path: a prefix (.../ckpt-0), one of its files (.../ckpt-0.index), a folder of checkpoints (the newest counts),
             the folder best/ of a training (what its best.json names), or an unpacked zoo tarball (the newest in its
-            folder `checkpoint`). Without any ckpt-N, the state file may name a checkpoint called otherwise.
+            folder `checkpoint`). Without any ckpt-N, the state file may name a checkpoint called otherwise. On an
+            object store: what cache.checkpoint takes.
         warn: as in newest.
     Raises:
         UserError: there is none, or it is damaged.
     """
     path = Path(re.sub(r'\.(index|data-\d+-of-\d+)$', '', str(path)))
+    if url := store.url_of(path):
+        path = cache.checkpoint(url)
     if Path(f'{path}.index').is_file():
         return Saved(path)
     if path.is_dir():

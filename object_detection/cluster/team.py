@@ -61,7 +61,7 @@ class Worker(phases.Worker):
 
 
 def follow(follower: Follower, worker: phases.Worker, known: Mapping[str, phases.Phase], model_dir: Path,
-           watch: Callable[[str, int | None], Any]) -> None:
+           watch: Callable[[str, int | None], Any], fetch: Callable[[], object] = lambda: None) -> None:
     """Run the phases that the chief orders, until it ends the command.
 
     Args:
@@ -69,6 +69,7 @@ def follow(follower: Follower, worker: phases.Worker, known: Mapping[str, phases
         known: {name: phase} of those that can be ordered.
         model_dir: of this machine's command line; the same folder as that of the chief.
         watch: called with the name of a phase and its num_steps; returns a context manager that shows its events.
+        fetch: called before each phase; brings model_dir to where the chief has it.
     Raises:
         UserError: the chief ended with an error, or is gone.
         KeyboardInterrupt: a machine was interrupted.
@@ -87,6 +88,7 @@ def follow(follower: Follower, worker: phases.Worker, known: Mapping[str, phases
         arguments['model_dir'] = str(own_dir)
         with tempfile.TemporaryDirectory() as folder, worker:
             try:
+                fetch()
                 _wait_for(own_dir, newest, follower.timeout)
             except UserError as error:
                 follower.send('outcome', outcome=dataclasses.asdict(phases.Outcome(phases.BAD_INPUT, str(error))))

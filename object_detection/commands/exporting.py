@@ -6,7 +6,7 @@ from typing import Any
 from object_detection.export import companions, output_folder
 from object_detection.runs import best, metrics
 from object_detection.runs.record import Record
-from object_detection.utils import args, console, environment
+from object_detection.utils import args, console, environment, files
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def known_labels(config: Any) -> Any:
     """Return the label map (config.label_map.LabelMap) that the config's input_readers name, if it is there."""
     from object_detection.config import label_map
     readers = [*config.eval_input_reader, config.train_input_reader]
-    path = next((reader.label_map_path for reader in readers if Path(reader.label_map_path).is_file()), None)
+    path = next((reader.label_map_path for reader in readers if files.is_file(reader.label_map_path)), None)
     return label_map.load(path) if path else None
 
 

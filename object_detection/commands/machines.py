@@ -2,7 +2,7 @@
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from object_detection.cluster import members, team
@@ -46,10 +46,11 @@ def facts(config: Any, data: dict[str, Any]) -> dict[str, Any]:
             'data': {name: fingerprint['digest'] for name, fingerprint in data.items()}}
 
 
-def follow(follower: Follower, worker: phases.Worker, options: argparse.Namespace) -> None:
+def follow(follower: Follower, worker: phases.Worker, options: argparse.Namespace,
+           fetch: Callable[[], object]) -> None:
     """Run the phases that the chief orders, and show their events; see team.follow."""
     @contextlib.contextmanager
     def watch(phase: str, num_steps: int | None) -> Iterator[Any]:
         with screen.Screen(TITLES[phase], num_steps) as drawn:
             yield lambda name, **values: drawn.show(name, values)
-    team.follow(follower, worker, PHASES, options.model_dir, watch)
+    team.follow(follower, worker, PHASES, options.model_dir, watch, fetch)

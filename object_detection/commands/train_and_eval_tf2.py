@@ -36,10 +36,10 @@ from object_detection.commands.runs import (
 )
 from object_detection.commands.workers import Workers
 from object_detection.config import paths
-from object_detection.runs import best, tracker
+from object_detection.runs import best, mirror, tracker
 from object_detection.runs.record import Record
 from object_detection.training import screen
-from object_detection.utils import args, console, errors, files, phases
+from object_detection.utils import args, cache, console, errors, files, phases, store
 
 PRECISIONS = 'auto', 'float32', 'mixed_bfloat16', 'mixed_float16'  # see training/mixed_precision.py
 SAMPLE, SECONDS = 300, 1.  # records of each reader to look at at the start, and the longest time for it
@@ -61,26 +61,28 @@ def main(argv: Sequence[str] | None = None, description: str | None = __doc__, e
     if options.tracker:
         tracker.demand()
     try:
+        kept = mirror.of(options.model_dir)
+        options.model_dir = kept.folder
         with machines.starting(options) as (worker, meeting), Workers(worker) as workers:
             # its process imports TensorFlow while the config is checked
             config, facts = checked(options)
             if meeting:
                 meeting.agree(machines.facts(config, facts['data']))
             if isinstance(meeting, Follower):
-                machines.follow(meeting, worker, options)
+                machines.follow(meeting, worker, options, kept.fetch)
                 return
             facts['command'] = [Path(sys.argv[0]).name, *(sys.argv[1:] if argv is None else argv)]
             if evaluated := checkpoint_to_evaluate(options):
-                with unpacked(evaluated) as path:
+                with unpacked(evaluated) as path, kept.sending():
                     record = begin(config, facts, options, trains=False)
                     with Reports(options.model_dir, options.tracker) as reports:
                         evaluate_folder(workers, config, path, options, record, reports.write)
                 return
-            with files.lock(options.model_dir, 'this model_dir'):
+            with files.lock(options.model_dir, 'this model_dir'), kept.sending():
                 keep_config(config, options)
                 record = begin(config, facts, options, trains=True)
                 with Reports(options.model_dir, options.tracker) as reports:
-                    train_and_evaluate(workers, config, options, record, evaluate, reports.write)
+                    train_and_evaluate(workers, config, options, record, evaluate, reports.write, kept.send)
     finally:
         if options.alert:
             print('\a', end='', file=sys.stderr, flush=True)
@@ -183,7 +185,8 @@ def parse(argv: Sequence[str] | None, description: str | None, evaluate: bool = 
 
 
 def train_and_evaluate(workers: Workers, config: Any, options: argparse.Namespace, record: Record,
-                       evaluates: bool = True, on_evaluated: Callable[[], object] = lambda: None) -> None:
+                       evaluates: bool = True, on_evaluated: Callable[[], object] = lambda: None,
+                       on_phase: Callable[[], object] = lambda: None) -> None:
     """Train to the next checkpoint and evaluate it, again and again, until train_config.num_steps.
 
     What comes next depends on the files in model_dir alone, so the same command continues a run that was killed at any
@@ -196,6 +199,7 @@ def train_and_evaluate(workers: Workers, config: Any, options: argparse.Namespac
         record: of model_dir.
         evaluates: False to train only.
         on_evaluated: called when the metrics of a checkpoint are in the record.
+        on_phase: called after each phase, when its files are complete.
     """
     from object_detection.config import pipeline
     shared = {'config_text': pipeline.to_text(config), 'model_dir': str(options.model_dir)}
@@ -224,6 +228,7 @@ def train_and_evaluate(workers: Workers, config: Any, options: argparse.Namespac
                     record.add(title, Path(done['checkpoint']).name, done['step'], done['metrics'],
                                done['analysis']['interval'])
                     on_evaluated()
+                    on_phase()
                     screen.show_evaluation(title, done['step'], done['pictures'], done['metrics'], record,
                                            done['skipped'], done['analysis'])
 
@@ -244,6 +249,7 @@ def train_and_evaluate(workers: Workers, config: Any, options: argparse.Namespac
         except PhaseFailed as failed:
             decided.after(failed, workers, arguments)
             continue
+        on_phase()
         step = done['step']
         evaluate(Path(done['checkpoint']).name)
         kept = keep_best(record, options, strict=evaluates)
@@ -267,8 +273,6 @@ def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
                                           most_broken=options.skip_bad_records)
     if not evaluated:
         findings = [*checks.check_model_dir(options.model_dir), *recovery.check_parts(options, config), *findings]
-    elif message := paths.remote(evaluated):
-        findings.append(checks.error('--checkpoint_dir' if options.checkpoint_dir else '--checkpoint', message))
     for name, report in reports.items():
         console.log(f'{name}: {report.records} records, {report.checked} looked at')
     if all(report.checked == report.records for report in reports.values()):
@@ -282,11 +286,13 @@ def checked(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 def checkpoint_to_evaluate(options: argparse.Namespace) -> str:
     """Return the folder or checkpoint that is evaluated without training; '' to train."""
-    if not options.eval_only:
-        return options.checkpoint_dir or ''
-    if options.checkpoint == best.FOLDER:
+    if options.eval_only and options.checkpoint == best.FOLDER:
         return str(best.demand(options.model_dir))
-    return str(options.model_dir) if options.checkpoint in (None, 'latest') else options.checkpoint
+    if options.eval_only and options.checkpoint in (None, 'latest'):
+        return str(options.model_dir)
+    named = options.checkpoint if options.eval_only else options.checkpoint_dir or ''
+    url = store.url_of(named)
+    return str(cache.checkpoint(url)) if url else named
 
 
 def keep_config(config: Any, options: argparse.Namespace) -> None:

@@ -5,10 +5,11 @@ folder, as in the reference.
 """
 import glob
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from object_detection.utils import files, shards
+from object_detection.utils import cache, files, shards, store
+from object_detection.utils.errors import UserError
 
 
 def is_placeholder(path: str) -> bool:
@@ -16,18 +17,18 @@ def is_placeholder(path: str) -> bool:
     return re.search(r'PATH_TO_BEE?_CONFIGURED', path) is not None
 
 
-def remote(path: str) -> str | None:
-    """Return an error message if the path is remote (gs://, s3://, hdfs://), else None."""
-    if re.match(r'[a-z][a-z0-9]+://', path):
-        return f'{path}: is on a remote store, and only local files are read; copy it here and name the copy'
-    return None
-
-
 def records(pattern: str) -> Iterator[tuple[str, str]]:
     """Check the TFRecord files of a path or pattern: they exist, no shard of a set is missing, none is empty."""
     yield from _control_characters(pattern)
-    if message := remote(pattern):
-        yield 'error', message
+    if url := store.url_of(pattern):
+        try:
+            found = shards.expand(pattern)
+        except UserError as error:
+            yield 'error', str(error)
+            return
+        if not found:
+            yield 'error', f'{pattern}: no file matches' if re.search(r'[*?\[]', url) else cache.missing(url)
+        yield from _whole(pattern, found)
         return
     if message := files.refused(pattern):
         yield 'error', message
@@ -45,6 +46,11 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
             yield 'error', f'{pattern}: is in shards; write {" or ".join(map(repr, sets))}'
         else:
             yield 'error', files.missing(pattern)
+    yield from _whole(pattern, found)
+
+
+def _whole(pattern: str, found: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Check that no shard of a set is missing, and that the files are not empty."""
     if lost := shards.missing_shards(found):
         yield 'error', f'{pattern}: {len(lost)} of its shards are missing, starting with {lost[0]}'
     empty = [path for path in found if path.stat().st_size == 0]
@@ -57,8 +63,11 @@ def records(pattern: str) -> Iterator[tuple[str, str]]:
 def checkpoint(prefix: str) -> Iterator[tuple[str, str]]:
     """Check the prefix of a checkpoint, .../ckpt-0 for .../ckpt-0.index and .../ckpt-0.data-00000-of-00001."""
     yield from _control_characters(prefix)
-    if message := remote(prefix):
-        yield 'error', message
+    if url := store.url_of(prefix):
+        try:
+            cache.checkpoint(url)
+        except UserError as error:
+            yield 'error', str(error)
         return
     if message := files.refused(f'{prefix}.index'):
         yield 'error', message

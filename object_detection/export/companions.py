@@ -12,6 +12,7 @@ from object_detection.export import calls
 from object_detection.export.description import Description
 from object_detection.runs import about, best
 from object_detection.runs.record import Record
+from object_detection.utils import files
 from object_detection.utils.errors import UserError
 
 LABEL_MAP, CARD, SUMMARY, THRESHOLDS = 'label_map.pbtxt', 'README.md', 'summary.html', 'score_thresholds.json'
@@ -53,7 +54,7 @@ def write(folder: Path, config: protos.TrainEvalPipelineConfig, source: Source, 
     """
     pipeline.write(config, folder / 'pipeline.config')
     if source.labels:
-        shutil.copyfile(source.labels.source, folder / LABEL_MAP)
+        shutil.copyfile(files.existing_file(source.labels.source), folder / LABEL_MAP)
     record = _record(source)
     if record and (record.folder / SUMMARY).is_file():
         shutil.copyfile(record.folder / SUMMARY, folder / SUMMARY)

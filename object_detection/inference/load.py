@@ -76,7 +76,7 @@ def _checkpoint(path: Path, config: str | Path | None, labels: str | Path | None
     checks.demand(checks.located(checks.check_model(content), str(found)))
     known = _labels(folder, labels)
     readers = content.eval_input_reader
-    if not known and readers and Path(readers[0].label_map_path).is_file():
+    if not known and readers and files.is_file(readers[0].label_map_path):
         known = _labels(folder, readers[0].label_map_path)
     environment.prepare_tensorflow()
     from object_detection import checkpoints

@@ -91,7 +91,7 @@ def trained_names(folder: Path) -> dict[int, str]:
     for place in (folder, folder.parent):
         if (file := place / 'pipeline.config').is_file():
             named = Path(pipeline.read(file).train_input_reader.label_map_path)
-            if named.is_file():
+            if files.is_file(named):
                 return {item.id: item.name for item in label_map.load(named).items}
             raise UserError(f'--check {folder}: {file} names the label map {named}, which does not exist; copy the '
                             f'label_map.pbtxt that the detector was trained with to {place}')

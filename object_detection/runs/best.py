@@ -23,7 +23,7 @@ from typing import Any
 from object_detection.config import paths
 from object_detection.runs import metrics
 from object_detection.runs.record import Record
-from object_detection.utils import files
+from object_detection.utils import files, oslock
 from object_detection.utils.errors import UserError
 
 FOLDER, FILE = 'best', 'best.json'
@@ -132,7 +132,7 @@ def follow(record: Record, metric: str = '', strict: bool = False) -> Best | Non
         UserError: see read and resolve.
     """
     folder = record.folder / FOLDER
-    with files.turn(record.folder / '.best.lock', COPY_SECONDS):
+    with oslock.turn(record.folder / '.best.lock', COPY_SECONDS):
         files.remove_leftovers(folder)
         entries = Record(record.folder).entries  # another process may have evaluated, too
         kept = read(folder)

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from object_detection.utils import files, state
+from object_detection.utils import files, oslock, state
 from object_detection.utils.errors import UserError
 from object_detection.utils.phases import DONE, KILLED, Outcome
 
@@ -60,7 +60,7 @@ class Record:
     def changing(self) -> Iterator[dict[str, Any]]:
         """Yield the content as it is in the file now, and write it back at the end of the block."""
         files.make_dir(self.folder)
-        with files.turn(self.folder / '.run.lock'):
+        with oslock.turn(self.folder / '.run.lock'):
             self._read()
             yield self.content
             files.write_text(self.path, json.dumps(self.content, indent=1, ensure_ascii=False) + '\n')

@@ -15,7 +15,7 @@ from typing import Any
 from object_detection.config import pipeline
 from object_detection.runs import curves
 from object_detection.runs.record import Record
-from object_detection.utils import files
+from object_detection.utils import files, oslock
 from object_detection.utils.errors import UserError
 
 EXPERIMENT = 'object_detection'  # where MLFLOW_EXPERIMENT_NAME says nothing else
@@ -41,7 +41,7 @@ def log(model_dir: str | Path, summary: Path, ended: bool = False) -> None:
     from mlflow import MlflowClient
     logging.getLogger('mlflow').setLevel(logging.WARNING)
     folder = Path(model_dir)
-    with files.turn(folder / '.mlflow.lock', 120):  # an evaluation beside the training may do the same
+    with oslock.turn(folder / '.mlflow.lock', 120):  # an evaluation beside the training may do the same
         uri = tracking_uri(folder)
         client, record = MlflowClient(uri), Record(folder)
         state = _state(client, record, uri)

@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
-from object_detection.utils import machine
+from object_detection.utils import cache, machine, oslock, store
 from object_detection.utils.errors import UserError
 
 LOCK_NAME = '.lock'
@@ -99,8 +98,11 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 def existing_file(path: str | os.PathLike) -> Path:
     """Return the path of a file that exists and can be read; UserError with similar names otherwise.
 
-    Everything that is read goes through here or read_bytes: opening a pipe or a device would wait forever.
+    Everything that is read goes through here or read_bytes: opening a pipe or a device would wait forever. Of a file on
+    an object store it is the path of a local copy.
     """
+    if url := store.url_of(path):
+        return cache.file(url)
     path = _accepted(path)
     if path.is_dir():
         raise UserError(f'{path}: is a folder; give a file{contents(path)}')
@@ -111,6 +113,12 @@ def existing_file(path: str | os.PathLike) -> Path:
     if not os.access(path, os.R_OK):
         raise UserError(f'{path}: cannot be read; check its permissions')
     return path
+
+
+def is_file(path: str | os.PathLike) -> bool:
+    """Return whether there is a file at a path, here or on an object store."""
+    url = store.url_of(path)
+    return store.info(url) is not None if url else Path(path).is_file()
 
 
 def existing_dir(path: str | os.PathLike) -> Path:
@@ -166,6 +174,8 @@ def make_dir(folder: str | os.PathLike) -> Path:
 
 
 def _accepted(path: str | os.PathLike) -> Path:
+    if url := store.url_of(path):
+        raise UserError(f'{url}: is on a store, and this must be a local path; docs/store.md lists what may be there')
     if message := refused(path):
         raise UserError(message)
     return Path(path)
@@ -229,9 +239,9 @@ def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Pa
         file = path.open('a+b')
     with file:
         try:
-            _lock(file)
+            oslock.take(file)
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            if error.errno not in oslock.HELD:
                 raise
             raise UserError(f'{folder}: {purpose} is in use by {_holder(path)}; wait for it, end it, '
                             'or choose another folder') from None
@@ -241,43 +251,6 @@ def lock(folder: str | os.PathLike, purpose: str = 'this folder') -> Iterator[Pa
                    .encode())
         file.flush()
         yield path
-
-
-@contextlib.contextmanager
-def turn(path: str | os.PathLike, seconds: float = 20.) -> Iterator[None]:
-    """Hold the operating system's lock on a small file while the block reads and rewrites another one.
-
-    Args:
-        path: the lock file; it stays and means nothing by itself. On a file system without locks nothing is locked.
-        seconds: how long to wait for another process.
-    """
-    end = time.monotonic() + seconds
-    with Path(path).open('a+b') as file:
-        while True:
-            try:
-                _lock(file)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                    break
-            if time.monotonic() > end:
-                raise UserError(f'{path}: another process has held this lock for {seconds:g} s; end it')
-            time.sleep(.01)
-        yield
-
-
-if sys.platform == 'win32':
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        """Lock one byte far past the end of the text, so that others can read the text."""
-        file.seek(1 << 20)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _holder(path: Path) -> str:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from object_detection.utils import cache, store
+
 
 def shard_names(path: str | os.PathLike, count: int) -> list[str]:
     """Return the file names of a data set: `path` itself, or path-00000-of-00010 and so on if count > 1."""
@@ -37,8 +39,11 @@ def missing_shards(paths: Iterable[str | os.PathLike]) -> list[str]:
 def expand(pattern: str | os.PathLike) -> list[Path]:
     """Return the files that a path or pattern (`*`, `?`, `[0-4]` in any part of it) matches, sorted.
 
-    A part that exists as it is written is not a pattern, so folders and files may have brackets in their names.
+    A part that exists as it is written is not a pattern, so folders and files may have brackets in their names. On an
+    object store, local copies of the files (utils/cache.py).
     """
+    if url := store.url_of(pattern):
+        return cache.matching(url)
     found = [Path(Path(pattern).anchor)]
     for part in Path(pattern).relative_to(found[0]).parts:
         found = [match for folder in found for match in _matches(folder, part)]

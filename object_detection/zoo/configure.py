@@ -8,7 +8,7 @@ from typing import Any
 from object_detection import protos, records
 from object_detection.config import checks, label_map, paths, pipeline, textproto
 from object_detection.config.pipeline import architecture
-from object_detection.utils import files
+from object_detection.utils import files, store
 from object_detection.utils.errors import UserError
 from object_detection.zoo import download, keypoints, machine, schedule, table
 from object_detection.zoo.edit import Change, Edit
@@ -74,17 +74,18 @@ def configure(folder: str | Path, options: Options) -> tuple[protos.TrainEvalPip
     return edit.config, edit.changes
 
 
+def _posix(path: str | Path) -> str:
+    return store.url_of(path) or Path(path).as_posix()
+
+
 def _read_data(options: Options) -> tuple[label_map.LabelMap, records.Records]:
     """Return the label map and the records to train on; UserError with everything wrong with the user's files."""
     wrong = [message for pattern in (options.train_record, options.test_record)
              for severity, message in paths.records(pattern) if severity == 'error']
-    if message := paths.remote(options.label_map):
-        wrong.append(message)
-    else:
-        try:
-            labels = label_map.load(options.label_map)
-        except UserError as error:
-            wrong += error.findings
+    try:
+        labels = label_map.load(options.label_map)
+    except UserError as error:
+        wrong += error.findings
     if wrong:
         raise UserError(wrong)
     return labels, records.Records(options.train_record)
@@ -132,8 +133,8 @@ def _set_readers(edit: Edit, options: Options) -> None:
     if not config.eval_input_reader:
         config.eval_input_reader.add(shuffle=False, num_epochs=1)
     for name, record in (('train_input_reader', options.train_record), ('eval_input_reader[0]', options.test_record)):
-        edit.set(f'{name}.label_map_path', Path(options.label_map).as_posix(), 'your classes')
-        edit.set(f'{name}.tf_record_input_reader.input_path', [Path(record).as_posix()], 'your records')
+        edit.set(f'{name}.label_map_path', _posix(options.label_map), 'your classes')
+        edit.set(f'{name}.tf_record_input_reader.input_path', [_posix(record)], 'your records')
 
 
 def _fit_objects(edit: Edit, options: Options, train: records.Records) -> None:

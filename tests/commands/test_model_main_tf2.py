@@ -161,7 +161,7 @@ def test_checkpoints_that_cannot_be_evaluated(run, tmp_path):
         archive.add(run / 'pipeline.config', 'model/pipeline.config')
     for path, says in ((broken, 'is no complete .tar.gz file'), (without, 'has no folder `checkpoint`'),
                        (run / 'model' / 'ckpt-9', 'there is no file ckpt-9.index'), (run / 'nowhere', 'does not exist'),
-                       ('gs://bucket/ckpt-1', 'is on a remote store')):
+                       ('no://bucket/ckpt-1', 'Protocol not known: no')):
         done = eval_only(run, '--checkpoint', path)
         assert done.returncode == 1 and says in done.stderr, done.stderr
 
@@ -240,7 +240,7 @@ def test_no_first_checkpoint(tmp_path, monkeypatch):
 def test_mistakes(run):
     for options, says in (([f'--checkpoint_dir={run / "nowhere"}', '--eval_timeout=0'], 'nowhere: does not exist'),
                           ([f'--checkpoint_dir={run / "model" / "ckpt-7"}'], 'ckpt-7.index'),
-                          (['--checkpoint_dir=gs://bucket/model'], 'remote store')):
+                          (['--checkpoint_dir=no://bucket/model'], 'Protocol not known: no')):
         done = model_main(run, *options)
         assert done.returncode == 1 and says in done.stderr and 'Traceback' not in done.stderr, done.stderr
 

@@ -12,7 +12,7 @@ import pytest
 
 from object_detection.runs import about
 from object_detection.runs.record import Record, read
-from object_detection.utils import files, phases
+from object_detection.utils import oslock, phases
 from object_detection.utils.errors import UserError
 
 BOXES, VOC = 'DetectionBoxes_Precision/mAP', 'PascalBoxes_Precision/mAP@0.5IOU'
@@ -163,8 +163,8 @@ def test_a_kill_leaves_the_file_whole(tmp_path):
 
 
 def test_a_turn_is_waited_for(tmp_path):
-    with files.turn(tmp_path / '.lock'), pytest.raises(UserError, match='another process has held this lock'), \
-            files.turn(tmp_path / '.lock', seconds=.05):
+    with oslock.turn(tmp_path / '.lock'), pytest.raises(UserError, match='another process has held this lock'), \
+            oslock.turn(tmp_path / '.lock', seconds=.05):
         pass
 
 

@@ -1,4 +1,5 @@
 """Rules about evaluation: eval_config with its metrics, and every eval_input_reader."""
+import contextlib
 from collections.abc import Iterable, Iterator
 
 from object_detection import protos
@@ -9,6 +10,7 @@ from object_detection.config.label_map import LabelMap
 from object_detection.config.metrics_set import KEYPOINTS, LEFT_OUT, METRICS, RENAMED, similar
 from object_detection.config.pipeline import Config
 from object_detection.utils import shards
+from object_detection.utils.errors import UserError
 
 
 def check(config: Config) -> Iterator[Finding]:
@@ -36,8 +38,11 @@ def check(config: Config) -> Iterator[Finding]:
 
 def _files(reader: protos.InputReader) -> set[str]:
     """Return the paths of an input_reader, and the files that they match."""
-    patterns = {pattern for pattern in reader.tf_record_input_reader.input_path if pattern}
-    return patterns | {str(path) for pattern in patterns for path in shards.expand(pattern)}
+    found = {pattern for pattern in reader.tf_record_input_reader.input_path if pattern}
+    for pattern in list(found):
+        with contextlib.suppress(UserError):  # of a store; the check of the records says it
+            found.update(map(str, shards.expand(pattern)))
+    return found
 
 
 def _two_label_maps(trained: LabelMap, evaluated: LabelMap, path: str) -> Iterator[Finding]:

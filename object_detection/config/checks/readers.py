@@ -74,9 +74,6 @@ def _labels(config: Config, reader: protos.InputReader, path: str, evaluated: bo
         return
     if paths.is_placeholder(source):
         return
-    if message := paths.remote(source):
-        yield error(path, message)
-        return
     yield from (Finding(severity, path, message, source=source) for severity, message in _content(config, source))
 
 

@@ -4,12 +4,13 @@
     python -m benchmarks.formats out/families/*/exported/pipeline.config --pictures out/families/data/test.tfrecords
 
 Each model is a pipeline.config, with the weights of checkpoint/ beside it or random ones. Its SavedModel's detections
-above --min_score (the 10 best of a picture that has none) are the groundtruth: mAP 1 means the same detections. Boxes
-are compared in pixels of the picture, for detections that have a counterpart of the same class with an IoU of 0.5.
-Random weights give detections whose scores hardly differ, so which of them are the best is chance: of such a model the
-table says only whether it converts and runs, how fast, and how large it is.
+above --min_score are the groundtruth: mAP 1 means the same detections. Boxes are compared in pixels of the picture, for
+detections that have a counterpart of the same class with an IoU of 0.5. Random weights give detections whose scores
+hardly differ, so which of them are the best is chance: of such a model the table says only whether it converts and
+runs, how fast, and how large it is.
 
-Writes OUTPUT/formats.json, and OUTPUT/formats.md, the table of docs/export.md.
+Writes OUTPUT/formats.json, and OUTPUT/formats.md, as the tables of docs/export.md: milliseconds per picture and the
+size of the file; a dash where the format cannot hold the model (the reason is in formats.json).
 """
 import argparse
 import io
@@ -82,7 +83,8 @@ def measure(config_path: str, options: argparse.Namespace) -> list[dict[str, Any
                 row |= {'megabytes': path.stat().st_size / 1e6, 'conversion': time.perf_counter() - start}
                 from object_detection.inference.load import load
                 found, row['milliseconds'] = _run(load(path), images)
-                row |= _compare(expected, found, images, model.num_classes, options.min_score)
+                if beside.is_dir():
+                    row |= _compare(expected, found, images, model.num_classes, options.min_score)
             except Exception as error:  # what a library raises when it cannot convert is a result
                 row['fails'] = str(error).strip().splitlines()[0][:200]
             rows.append(row)
@@ -144,7 +146,6 @@ def _compare(expected, found, images, num_classes, min_score):
     from object_detection.inference.agreement import agreement
     coco = Coco({number: str(number) for number in range(1, num_classes + 1)})
     kept = [each.select(each.scores >= min_score) for each in expected]
-    kept = [best if len(best) else each.select(np.arange(min(10, len(each)))) for best, each in zip(kept, expected)]
     for wanted, got, image in zip(kept, found, images):
         size, none = np.tile(np.array(image.shape[:2], np.float32), 2), np.zeros(len(wanted), bool)
         coco.add({'boxes': wanted.boxes * size, 'classes': wanted.classes, 'is_crowd': none, 'difficult': none,
@@ -156,17 +157,24 @@ def _compare(expected, found, images, num_classes, min_score):
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the table of all rows."""
-    lines = ['| model | format | works | mAP | boxes, px | scores | ms | MB |', '|---|---|---|---|---|---|---|---|']
-    forms = {'mAP': '.3f', 'box_pixels': '.3f', 'score': '.0e', 'milliseconds': '.1f', 'megabytes': '.1f'}
+    """Return the table of all rows, a line for each model."""
+    models: dict[str, dict[str, Any]] = {}
     for row in rows:
-        trained = row['weights'] == 'trained'
-        shown = [name for name in forms if name in row and (trained or name in ('milliseconds', 'megabytes'))]
-        numbers = [f'{row[name]:{form}}' if name in shown else '' for name, form in forms.items()]
-        lost = f'; {row["lost"]} of {row["detections"]} not found' if trained and row.get('lost') else ''
-        works = row.get('fails') or f'yes{lost}'
-        lines.append(f'| {row["model"]} ({row["weights"]}) | {row["format"]} | {works} | {" | ".join(numbers)} |')
-    return '\n'.join(lines) + '\n'
+        name = row['model'] if row['weights'] == 'random' else f'{row["model"]} (trained)'
+        models.setdefault(name, {})[row['format']] = _cell(row)
+    columns = list(dict.fromkeys(row['format'] for row in rows))
+    lines = [f'| model | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
+    return '\n'.join([*lines, *(f'| {name} | {" | ".join(cells.get(column, "") for column in columns)} |'
+                                for name, cells in models.items())]) + '\n'
+
+
+def _cell(row):
+    if 'fails' in row:
+        return '-'
+    trained = 'mAP' in row
+    return ', '.join([*([f'mAP {row["mAP"]:.3f}'] if trained else []), f'{row["milliseconds"]:.3g} ms',
+                      *([f'{row["megabytes"]:.1f} MB'] if 'megabytes' in row else []),
+                      *([f'{row["lost"]} of {row["detections"]} lost'] if trained and row['lost'] else [])])
 
 
 def main() -> None:

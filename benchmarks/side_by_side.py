@@ -44,19 +44,20 @@ class Side:
     Attributes:
         python: of its environment.
         folder: for its files and logs.
+        precision: that the suite trains in.
     """
     saved = r'step {steps} saved as'
     evaluated = r'eval: step \d+, \d+ pictures: '
 
-    def __init__(self, python: str, config: Path, folder: Path) -> None:
-        self.python, self.folder = python, folder
+    def __init__(self, python: str, config: Path, folder: Path, precision: str) -> None:
+        self.python, self.folder, self.precision = python, folder, precision
         self.paths = ['--pipeline_config_path', config]
         self.model_dir, self.exported = folder / 'model', folder / 'exported'
 
     def training(self, steps):
         """Commands that print a line for each of `steps` steps and then evaluate, one after the other."""
         return [[ROOT / 'train_and_eval_tf2.py', '--model_dir', self.model_dir, *self.paths, '--num_train_steps', steps,
-                 '--checkpoint_every_n', steps, '--log_every_n', 1]]
+                 '--checkpoint_every_n', steps, '--log_every_n', 1, '--precision', self.precision]]
 
     exporter = ROOT / 'exporter_main_v2.py'
 
@@ -154,6 +155,7 @@ def main():
     parser.add_argument('--config', type=Path, nargs='+', default=[HERE / 'efficientdet_d0_512.config'])
     parser.add_argument('--size', type=int, help='height and width of the input, overriding the config')
     parser.add_argument('--batch_size', type=int, nargs='+', default=[2], help='one, or one for each config')
+    parser.add_argument('--precision', default='float32', help='of the suite; the reference has float32 only')
     parser.add_argument('--steps', type=int, default=40)
     parser.add_argument('--pictures', type=int, default=200, help='to evaluate')
     parser.add_argument('--short', action='store_true', help='12 steps, 20 pictures, no export')
@@ -180,7 +182,7 @@ def main():
         samples = found[path.stem] = {side: [] for side in sides}
         for _ in range(args.runs):
             for side, (kind, python) in sides.items():
-                measured = kind(python, folder / 'pipeline.config', folder / side).measure(
+                measured = kind(python, folder / 'pipeline.config', folder / side, args.precision).measure(
                     size, args.steps, () if args.short else ('export',))
                 samples[side].append(measured)
                 loads.append(os.getloadavg()[1])

@@ -15,14 +15,15 @@ size of the file; a dash where the format cannot hold the model (the reason is i
 import argparse
 import io
 import json
-import multiprocessing
 import tempfile
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import fresh_process
 from object_detection.utils import environment
 
 QUANTIZATIONS = {'.tflite float': ('none', True, None), '.tflite float, scores > .01': ('none', True, .01),
@@ -189,8 +190,11 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for path in options.configs:
-        with multiprocessing.get_context('spawn').Pool(1) as pool:  # a fresh process returns the memory
-            rows += pool.apply(measure, (path, options))
+        try:
+            rows += fresh_process.run(measure, path, options)
+        except BrokenProcessPool:
+            rows += [{'model': _name(Path(path)), 'weights': 'random', 'format': kind, 'fails': 'memory ran out'}
+                     for kind in ('SavedModel', *options.formats)]
         (options.output / 'formats.json').write_text(json.dumps(rows, indent=1))
         (options.output / 'formats.md').write_text(markdown(rows))
     print(markdown(rows))

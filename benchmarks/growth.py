@@ -10,7 +10,6 @@ import argparse
 import io
 import json
 import math
-import multiprocessing
 import resource
 import statistics
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import drawn
+from benchmarks import drawn, fresh_process
 from object_detection.utils import environment, files
 
 CONFIG = Path(__file__).with_name('efficientdet_d0_512.config')
@@ -129,8 +128,7 @@ def main():
     for name in args.only:
         points = found[name] = []
         for value in POINTS[name]:
-            with multiprocessing.get_context('spawn').Pool(1) as pool:
-                measured = pool.apply(opened if name == 'records' else step, (), USUAL | {name: value})
+            measured = fresh_process.run(opened if name == 'records' else step, **USUAL | {name: value})
             points.append((value, measured))
             grows = ['', ''] if len(points) < 2 else [f'{exponent(points, key):.2f}' for key in ('seconds', 'memory')]
             lines.append(f'| {TITLES[name]} | {value} | {measured["seconds"]:.3g} | {grows[0]} | '

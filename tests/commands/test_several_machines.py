@@ -16,6 +16,7 @@ from tests.support import tiny
 
 ROOT = Path(__file__).parents[2]
 BOUND = 60  # seconds, --barrier_timeout
+KILLS = int(os.environ.get('KILLS', '20'))
 
 
 def start(folder, count=2, *options, configs=None):
@@ -72,6 +73,14 @@ def undisturbed(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope='module')
+def undisturbed_four(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('undisturbed_four')
+    tiny.write(folder)
+    assert finish(start(folder, 4, '--num_train_steps', 12, '--checkpoint_every_n', 4)) == [0] * 4, said(folder, 0)
+    return folder
+
+
 def same_weights(one, other):
     one, other = (checkpoints.load(folder / 'model').values for folder in (one, other))
     assert one.keys() == other.keys()
@@ -82,36 +91,41 @@ def same_weights(one, other):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == 'win32', reason='SIGKILL')
-@pytest.mark.parametrize('number', range(int(os.environ.get('KILLS', '20'))))
-def test_a_machine_that_dies_anywhere(number, undisturbed, tmp_path):
+@pytest.mark.parametrize('count, number', [(2, number) for number in range(KILLS)] + [
+    (4, KILLS + number) for number in range(KILLS // 4)])
+def test_a_machine_that_dies_anywhere(count, number, request, tmp_path):
     """Of a random machine the command, its phase or both are killed at a random step."""
+    undisturbed = request.getfixturevalue('undisturbed' if count == 2 else 'undisturbed_four')
     seed = int(os.environ.get('KILL_SEED', time.time())) + number
     drawn = random.Random(seed)
-    step, index, what = drawn.randint(1, 11), drawn.randrange(2), drawn.choice(['phase', 'command'])
+    step, index, what = drawn.randint(1, 11), drawn.randrange(count), drawn.choice(['phase', 'command'])
     print(f'KILL_SEED={seed}: {what} of machine {index} at step {step}')
     for name in ('label_map.pbtxt', 'train.tfrecords', 'test.tfrecords', 'pipeline.config'):
         (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
     options = '--num_train_steps', 12, '--checkpoint_every_n', 4
-    processes = start(tmp_path, 2, *options)
+    processes = start(tmp_path, count, *options)
+
+    def all_said():
+        return '\n'.join(said(tmp_path, i) for i in range(count))
     while f'train: step {step},' not in said(tmp_path, 0):
-        assert all(process.poll() is None for process in processes), said(tmp_path, 0) + said(tmp_path, 1)
+        assert all(process.poll() is None for process in processes), all_said()
         time.sleep(.02)
     time.sleep(drawn.random() * .3)
     victims = [processes[index].pid]
     if what == 'phase':
         while not (victims := children(processes[index].pid)):  # between two phases
-            assert processes[index].poll() is None, said(tmp_path, 0) + said(tmp_path, 1)
+            assert processes[index].poll() is None, all_said()
             time.sleep(.02)
     began = time.monotonic()
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     codes = finish(processes, BOUND + 10)
-    print(f'both ended after {time.monotonic() - began:.1f} s')
-    assert codes[1 - index] == 1, codes
-    named = f'machine {index} (127.0.0.1:'
-    text = said(tmp_path, 1 - index)
-    assert named in text and 'Run the same command' in text and 'Traceback' not in text, text
-    assert finish(start(tmp_path, 2, *options)) == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
+    print(f'all ended after {time.monotonic() - began:.1f} s')
+    for other in set(range(count)) - {index}:
+        text = said(tmp_path, other)
+        assert codes[other] == 1 and f'machine {index} (127.0.0.1:' in text, text
+        assert 'Run the same command' in text and 'Traceback' not in text, text
+    assert finish(start(tmp_path, count, *options)) == [0] * count, all_said()
     same_weights(undisturbed, tmp_path)
 
 

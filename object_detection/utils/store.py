@@ -9,7 +9,6 @@ of one line. fsspec is an extra and imported when the first URL comes.
 """
 import concurrent.futures
 import contextlib
-import hashlib
 import itertools
 import os
 import random
@@ -140,60 +139,34 @@ def remove(url: str) -> None:
 def download(file: Object, path: Path, on_bytes: Callable[[int], object] = lambda count: None) -> None:
     """Copy a file of a store to a local path, which is replaced only if that succeeds.
 
-    It is read in blocks, several at a time; each is repeated on its own if it fails. Size and version are compared
-    again at the end, and the MD5 sum where the ETag is one.
+    It is read in blocks, several at a time; each is repeated on its own if it fails.
 
     Args:
         on_bytes: called with the number of bytes that came, from any thread.
     Raises:
-        UserError: the file was changed or deleted meanwhile, or came damaged twice.
+        UserError: the file was changed or deleted meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}-{threading.get_ident()}.tmp')
+    lock, starts = threading.Lock(), range(0, file.size, BLOCK)
     try:
-        for last in (False, True):
-            with temporary.open('wb') as target:
-                lock = threading.Lock()
-
-                def block(start: int, target: Any = target, lock: threading.Lock = lock) -> None:
-                    data = read_range(file, start, min(BLOCK, file.size - start))
-                    with lock:
-                        target.seek(start)
-                        target.write(data)
-                    on_bytes(len(data))
-
-                starts = range(0, file.size, BLOCK)
-                if len(starts) > 1:
-                    with ThreadPoolExecutor(_PARALLEL) as pool:
-                        list(pool.map(block, starts))
-                elif file.size:
-                    block(0)
-            if temporary.stat().st_size == file.size and _has_sum(temporary, file.version):
-                break
-            if last:
-                raise UserError(f'{file.url}: came with another size or MD5 sum than the store says, twice; upload the '
-                                'file again')
-        if file.size > BLOCK and (now := info(file.url)) != file:
-            raise UserError(f'{file.url}: was {"replaced" if now else "deleted"} while it was read; run the same '
-                            'command again')
+        with temporary.open('wb') as target, ThreadPoolExecutor(_PARALLEL) as pool:
+            def block(start: int) -> None:
+                data = read_range(file, start, min(BLOCK, file.size - start))
+                with lock:
+                    target.seek(start)
+                    target.write(data)
+                on_bytes(len(data))
+            list(pool.map(block, starts))
+        # A single block is of one version, whichever it is.
+        if temporary.stat().st_size != file.size or (len(starts) > 1 and info(file.url) != file):
+            raise UserError(f'{file.url}: was replaced or deleted while it was read; run the same command again')
         if file.modified:
             os.utime(temporary, (file.modified, file.modified))
         temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _has_sum(path: Path, version: str) -> bool:
-    """Return whether a file has the MD5 sum that an ETag is, if it is one. Of several parts or encrypted it is none,
-    but then there is a dash in it, or the store says no ETag that looks like one."""
-    if not re.fullmatch(r'"?[0-9a-f]{32}"?', version):
-        return True
-    with path.open('rb') as file:
-        digest = hashlib.md5(usedforsecurity=False)
-        while data := file.read(BLOCK):
-            digest.update(data)
-    return digest.hexdigest() == version.strip('"')
 
 
 def timeout() -> float:

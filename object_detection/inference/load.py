@@ -27,14 +27,14 @@ def load(path: str | Path, config: str | Path | None = None, labels: str | Path 
     path = Path(path)
     if path.suffix in _FILES:
         if not path.is_file():
-            raise errors.UserError(f'{path}: {files.missing(path)}')
+            raise errors.UserError(files.missing(path))
         return _FILES[path.suffix](path, _labels(path, labels), threads)
     for folder in (path, path / 'saved_model'):
         if (folder / 'saved_model.pb').is_file():
             return _saved_model(folder, _labels(folder, labels))
     if Path(f'{path}.index').is_file() or path.is_dir():
         return _checkpoint(path, config, labels)
-    raise errors.UserError(f'{path}: {files.missing(path) if not path.exists() else "is no detector"}; '
+    raise errors.UserError(f'{f"{path}: is no detector" if path.exists() else files.missing(path)}; '
                            f'allowed is {KINDS}')
 
 

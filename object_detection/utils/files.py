@@ -174,8 +174,8 @@ def make_dir(folder: str | os.PathLike) -> Path:
 
 
 def _accepted(path: str | os.PathLike) -> Path:
-    if url := store.url_of(path):
-        raise UserError(f'{url}: is on a store, and this must be a local path; docs/store.md lists what may be there')
+    if store.url_of(path):
+        raise UserError(missing(path))
     if message := refused(path):
         raise UserError(message)
     return Path(path)
@@ -190,6 +190,8 @@ def short_names(paths: Sequence[str | os.PathLike]) -> list[str]:
 
 def missing(path: str | os.PathLike) -> str:
     """Return a message for a path that does not exist: its first missing part, and what is there instead."""
+    if url := store.url_of(path):
+        return f'{url}: is on a store, and this must be a local path; docs/store.md lists what may be there'
     path = Path(path)
     text = f'{path}: does not exist'
     if str(path).startswith('~'):

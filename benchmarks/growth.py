@@ -98,17 +98,22 @@ def exponent(points, key):
 
 
 def plot(found, path):
-    """Draw seconds and memory against each quantity, and a line that is proportional."""
+    """Draw seconds and memory against each quantity, and a line that is proportional to it; to the area of pictures."""
     import matplotlib
     matplotlib.use('Agg')
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
     figure, axes = pyplot.subplots(2, len(found), figsize=(3.2 * len(found), 5.6), squeeze=False)
     for column, (name, points) in enumerate(found.items()):
         xs = [x for x, _ in points]
         for row, key in enumerate(('seconds', 'memory')):
             ys, axis = [values[key] for _, values in points], axes[row][column]
             axis.loglog(xs, ys, 'o-', label='measured')
-            axis.loglog(xs, [ys[-1] * x / xs[-1] for x in xs], ':', color='gray', label='proportional')
+            power = 2 if name == 'size' else 1
+            axis.loglog(xs, [ys[-1] * (x / xs[-1]) ** power for x in xs], ':', color='gray', label='proportional')
+            axis.set_xticks(xs, [f'{x:g}' if x < 1e4 else f'{x / 1e3:g}k' for x in xs])
+            axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
+            axis.minorticks_off()
             axis.set_ylim(min(ys) / 3, max(ys) * 3)
             axis.set_title(f'{"first batch" if name == "records" else "step"}, s' if key == 'seconds' else 'memory, GB')
             axis.set_xlabel(TITLES[name])

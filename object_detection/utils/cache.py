@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -73,18 +73,16 @@ def checkpoint(url: str) -> Path:
     Raises:
         UserError: there is none.
     """
-    above = store.parent(url)
-    beside = {path.partition('/')[0]: file for path, file in store.walk(above).items() if '/' not in path}
-    inside = store.walk(url)
-    found = (_checkpoints(beside, re.escape(store.name(url))) or _checkpoints(inside, r'ckpt-\d+')
-             or _checkpoints(inside, r'checkpoint/ckpt-\d+'))
+    found = (_checkpoints(store.entries(store.parent(url)), re.escape(store.name(url)))
+             or _checkpoints(inside := store.entries(url), r'ckpt-\d+')
+             or _checkpoints(store.entries(f'{url}/checkpoint'), r'ckpt-\d+'))
     if not found:
         raise UserError(f'{url}: no checkpoint here' if inside else missing(f'{url}.index'))
     newest = max(found, key=lambda prefix: int(re.sub(r'.*?(\d*)$', r'0\1', prefix)))
     return fetched(found[newest])[0].with_suffix('')
 
 
-def _checkpoints(found: dict[str, store.Object], prefix: str) -> dict[str, list[store.Object]]:
+def _checkpoints(found: Mapping[str, store.Object], prefix: str) -> dict[str, list[store.Object]]:
     """Return {prefix: [.index, .data-... files]} of the complete checkpoints whose prefix matches."""
     sets: dict[str, dict[str, store.Object]] = {}
     for path, each in found.items():
@@ -98,7 +96,7 @@ def _checkpoints(found: dict[str, store.Object], prefix: str) -> dict[str, list[
 def missing(url: str) -> str:
     """Return a message about a URL at which nothing is: what there is beside it."""
     above = store.parent(url)
-    beside = sorted({path.partition('/')[0] for path in store.walk(above)})
+    beside = list(store.entries(above))
     has = f'{", ".join(beside[:8])}{f" and {len(beside) - 8} more" if len(beside) > 8 else ""}'
     return f'{url}: does not exist; {above} {f"has {has}" if beside else "is empty or does not exist"}'
 
@@ -109,7 +107,7 @@ def fetched(found: Sequence[store.Object]) -> list[Path]:
     needed = [each for each, path in zip(found, places) if not _current(each, path)]
     size = sum(each.size for each in needed)
     free = shutil.disk_usage(folder()).free
-    if size > free - _SPARE:
+    if needed and size > free - _SPARE:
         raise UserError(f'{store.parent(needed[0].url)}: {size / 1e9:.3g} GB are to be fetched, and {folder()} has '
                         f'{free / 1e9:.3g} GB free; delete in it what is no longer needed, or set '
                         'OBJECT_DETECTION_CACHE to a folder on a larger disk')

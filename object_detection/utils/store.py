@@ -57,8 +57,11 @@ class Unreachable(UserError):
 
 
 def url_of(path: str | os.PathLike) -> str | None:
-    """Return the URL that a path is (s3://bucket/file), also after it went through pathlib; None if it is none."""
+    """Return the URL that a path is (s3://bucket/file), also after it went through pathlib; None if it is none.
+    UserError if it names no place."""
     match = re.match(r'([a-z][a-z0-9+.-]+):[/\\]+(.*)', os.fspath(path))
+    if match and not match[2]:
+        raise UserError(f'{match[1]}://: names no place on a store; write {match[1]}://BUCKET/PATH')
     return f'{match[1]}://{match[2]}'.replace('\\', '/').rstrip('/') if match else None
 
 
@@ -103,6 +106,17 @@ def walk(folder: str) -> dict[str, Object]:
     base = f'{folder}/'
     found = [_object(_url(folder, path), entry) for path, entry in sorted(entries.items())]
     return {file.url.removeprefix(base): file for file in found if file.url.startswith(base) and file.url != base}
+
+
+def entries(folder: str) -> dict[str, Object]:
+    """Return {name: file, or folder, which has size 0} of what lies directly in a URL; empty if there is nothing."""
+    try:
+        found = _call(folder, 'ls', detail=True)
+    except FileNotFoundError as error:
+        _demand_bucket(folder, error)
+        return {}
+    objects = [_object(_url(folder, entry['name'].rstrip('/')), entry) for entry in found]
+    return {name(each.url): each for each in sorted(objects, key=lambda each: each.url)}
 
 
 def read_range(file: Object, start: int, count: int) -> bytes:
@@ -240,7 +254,7 @@ def _call(url: str, what: str, *arguments: Any, last: bool = False, of: int = 0,
         arguments: behind the path; before it if `last`.
         of: bytes that are moved; they make the deadline later.
     Raises:
-        FileNotFoundError, FileExistsError; UserError: it will not work; Unreachable: it did not for too long.
+        FileNotFoundError; UserError: it will not work; Unreachable: it did not for too long.
     """
     system = _filesystem(url)
     path = _inner(url)
@@ -249,12 +263,10 @@ def _call(url: str, what: str, *arguments: Any, last: bool = False, of: int = 0,
     for attempt in itertools.count():
         try:
             return _bounded(system, what, ordered, options, limit)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:
             raise
         except Exception as error:
             if not _may_pass(error):
-                if isinstance(error, TypeError | ValueError | NotImplementedError):
-                    raise
                 raise UserError(f'{url}: {_reason(error)}') from error
             pause = min(.25 * 2 ** attempt, 20.) * random.uniform(.5, 1.)
             if time.monotonic() - began + pause > retry_seconds():
@@ -300,6 +312,8 @@ def _reason(error: Exception, limit: float = 0.) -> str:
         return f'access denied ({text}); check the credentials, and what they allow'
     if 'Credential' in type(error).__name__:
         return f'no credentials ({text}); set them up as for the tools of the store'
+    if isinstance(error, NotImplementedError):
+        return f'this kind of store cannot do that{f" ({text})" if str(error) else ""}'
     if limit and 'Timeout' in type(error).__name__:
         return f'no answer within {limit:g} s (OBJECT_DETECTION_STORE_TIMEOUT)'
     return text

@@ -37,6 +37,13 @@ def command(url, *options):
             '10', *map(str, options)]
 
 
+def undisturbed(tmp_path, steps):
+    """Train tmp_path/here in one go and without a store, in tmp_path/straight."""
+    done = in_process.run(train_and_eval_tf2.main, '--model_dir', tmp_path / 'straight', '--pipeline_config_path',
+                          tmp_path / 'here' / 'pipeline.config', '--num_train_steps', steps, '--checkpoint_every_n', 10)
+    assert done.returncode == 0, done.stderr
+
+
 def same_weights(one, other):
     one, other = (checkpoints.load(path).values for path in (one, other))
     assert one.keys() == other.keys()
@@ -48,10 +55,7 @@ def test_a_run_on_a_store_goes_on_from_another_machine(s3, tmp_path, monkeypatch
     url = 's3://bucket/project'
     (tmp_path / 'here').mkdir()
     put(tmp_path / 'here', url)
-    straight = in_process.run(train_and_eval_tf2.main, '--model_dir', tmp_path / 'straight', '--pipeline_config_path',
-                              tmp_path / 'here' / 'pipeline.config', '--num_train_steps', 20,
-                              '--checkpoint_every_n', 10)
-    assert straight.returncode == 0, straight.stderr
+    undisturbed(tmp_path, 20)
 
     s3.faults[:] = [503, None, 'reset']
     first = in_process.run(train_and_eval_tf2.main, *command(url, '--num_train_steps', 10))
@@ -111,10 +115,7 @@ def test_a_command_that_is_killed_at_any_moment(s3, tmp_path, monkeypatch, seed)
     url = f's3://bucket/killed{seed}'
     (tmp_path / 'here').mkdir()
     put(tmp_path / 'here', url)
-    straight = in_process.run(train_and_eval_tf2.main, '--model_dir', tmp_path / 'straight', '--pipeline_config_path',
-                              tmp_path / 'here' / 'pipeline.config', '--num_train_steps', 30,
-                              '--checkpoint_every_n', 10)
-    assert straight.returncode == 0, straight.stderr
+    undisturbed(tmp_path, 30)
     monkeypatch.setenv('OBJECT_DETECTION_STORE_TIMEOUT', '10')
     rng, line = np.random.default_rng(seed), [sys.executable, ROOT / 'train_and_eval_tf2.py',
                                               *command(url, '--num_train_steps', 30)]

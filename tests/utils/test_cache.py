@@ -58,6 +58,11 @@ def test_a_disk_that_is_too_small_is_named(s3, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, '_SPARE', 1 << 60)
     with pytest.raises(UserError, match=r's3://bucket: .* GB are to be fetched, and .* set OBJECT_DETECTION_CACHE'):
         cache.file('s3://bucket/large')
+    monkeypatch.undo()
+    monkeypatch.setenv('OBJECT_DETECTION_CACHE', str(tmp_path / 'cache'))
+    fetched = cache.file('s3://bucket/large')
+    monkeypatch.setattr(cache, '_SPARE', 1 << 60)
+    assert cache.file('s3://bucket/large') == fetched, 'what is here needs no room'
 
 
 def test_one_fetches_and_others_wait(s3, tmp_path):

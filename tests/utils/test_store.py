@@ -53,6 +53,27 @@ def test_what_is_wrong_is_one_line(s3, monkeypatch):
         store.info('s3://bucket/a')
 
 
+def test_a_store_that_cannot_be_written_to_is_one_line(tmp_path):
+    fsspec = pytest.importorskip('fsspec', reason='fsspec is in requirements-dev.txt')
+    fsspec.register_implementation('readonly', type('ReadOnly', (fsspec.AbstractFileSystem,), {'protocol': 'readonly'}))
+    (tmp_path / 'a').write_bytes(b'abc')
+    with pytest.raises(UserError, match=r'^readonly://b/\.a\.\d+\.tmp: this kind of store cannot do that'):
+        store.upload(tmp_path / 'a', 'readonly://b/a')
+
+
+def test_a_url_without_a_place():
+    with pytest.raises(UserError, match=r's3://: names no place on a store; write s3://BUCKET/PATH'):
+        store.url_of('s3://')
+
+
+def test_what_lies_directly_in_a_folder(s3, tmp_path):
+    (tmp_path / 'a').write_bytes(b'abc')
+    for path in ('a', 'b/c', 'b/d/e'):
+        store.upload(tmp_path / 'a', f's3://bucket/entries/{path}')
+    assert {name: file.size for name, file in store.entries('s3://bucket/entries').items()} == {'a': 3, 'b': 0}
+    assert list(store.entries('s3://bucket/entries/b')) == ['c', 'd'] and store.entries('s3://bucket/empty') == {}
+
+
 def test_large_files_come_in_blocks_and_whole(s3, tmp_path, monkeypatch):
     monkeypatch.setattr(store, 'BLOCK', 1 << 16)
     content = os.urandom(300_000)

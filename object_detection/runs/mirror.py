@@ -19,6 +19,7 @@ from object_detection.utils import cache, console, files, store
 from object_detection.utils.errors import UserError
 
 _AT_ONCE = 8  # files that are sent
+_UNKNOWN = '', 0, 0  # of files that are being sent or removed: a kill may have come before or after
 _NAMING = 'checkpoint', 'best.json', 'run.json'  # files that name others
 Sent = dict[str, tuple[str, int, int]]  # {path: (version on the store, size, time of the local file in ns)}
 
@@ -71,8 +72,9 @@ class Mirror(Local):
         """Make the folder equal to the store. Files that were never sent stay if the store is as this machine left it;
         otherwise they are moved to a folder beside it, with a warning. UserError if the store cannot be read."""
         remote, sent, here = store.walk(self.url), self._sent(), self._local()
-        if sent.keys() <= here.keys() and {path: file.version for path, file in remote.items()} == {
-                path: version for path, (version, *_) in sent.items()}:
+        settled = {path: version for path, (version, *_) in sent.items() if version}
+        if settled.keys() <= here.keys() and settled == {
+                path: file.version for path, file in remote.items() if sent.get(path) != _UNKNOWN}:
             return
         unsent = [path for path, stat in here.items() if path not in sent or sent[path][1:] != stat]
         if unsent:
@@ -95,7 +97,7 @@ class Mirror(Local):
         """Make the store equal to the folder. UserError if another command has written to the store meanwhile, or it
         cannot be written to."""
         remote, sent, here = store.walk(self.url), self._sent(), self._local()
-        others = [path for path, file in remote.items() if path not in sent or sent[path][0] != file.version]
+        others = [path for path, file in remote.items() if path not in sent or sent[path][0] not in ('', file.version)]
         if others:
             raise UserError(f'{self.url}: another command writes there ({", ".join(sorted(others)[:3])}); this one '
                             f'works in {self.folder}, where its files are. End one, and start the other again')
@@ -105,11 +107,13 @@ class Mirror(Local):
         if not here and sent:
             raise UserError(f'{self.folder}: was deleted while the command worked there; {self.url} stays as it is')
         gone = sent.keys() - here.keys()
+        changed = [path for path in here if path in broken or path in changed]
+        sent.update(dict.fromkeys([*gone, *changed], _UNKNOWN))
+        self._keep(sent)
         for path in sorted(broken | gone, key=lambda path: not path.endswith('.index')):
             store.remove(f'{self.url}/{path}')
+        for path in gone:
             sent.pop(path)
-        self._keep(sent)
-        changed = [path for path in here if path in broken or path in changed]
         moved = [store.Object(f'{self.url}/{path}', here[path][0], '') for path in changed]
         with cache.progress(moved, 'sending') as add, ThreadPoolExecutor(_AT_ONCE) as pool:
             for stage in _stages(changed):
@@ -133,7 +137,8 @@ class Mirror(Local):
 
     def _sent(self) -> Sent:
         try:
-            return {path: tuple(known) for path, known in json.loads(self._list.read_text(encoding='utf-8')).items()}
+            known = json.loads(self._list.read_text(encoding='utf-8'))
+            return {path: (version, size, when) for path, (version, size, when) in known.items()}
         except (OSError, ValueError):
             return {}
 

@@ -102,6 +102,42 @@ def test_a_machine_that_was_cut_off_sends_later(machine, s3, monkeypatch):
     assert len(store.walk(first.url)) == 3
 
 
+@pytest.mark.parametrize('sent', range(5))
+def test_a_machine_that_was_killed_while_it_sent(machine, monkeypatch, capsys, sent):
+    """After so many files, before it could note which; it has also to delete one and to write one anew."""
+    first = machine('first')
+    names = 'ckpt-1.index', 'ckpt-1.data-00000-of-00001', 'old', 'run.json'
+    for name in names:
+        (first.folder / name).write_text('1')
+    first.send()
+    (first.folder / 'old').unlink()
+    for name in (*names[:2], 'run.json', 'new'):
+        (first.folder / name).write_text('22')
+    left, upload, keep = [sent], store.upload, mirror.Mirror._keep
+
+    def killed(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            monkeypatch.setattr(mirror.Mirror, '_keep', lambda *_: None)
+            raise SystemExit
+        return upload(*arguments)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, 'upload', killed)
+        if sent < 4:
+            with pytest.raises(SystemExit):
+                first.send()
+        else:
+            first.send()
+    monkeypatch.setattr(mirror.Mirror, '_keep', keep)
+    again = machine('first')
+    again.fetch()
+    again.send()
+    assert 'another machine' not in capsys.readouterr().out and not list(first.folder.parent.glob('*unsent*'))
+    second = machine('second')
+    second.fetch()
+    assert here(second) == here(again) == dict.fromkeys((*names[:2], 'run.json', 'new'), '22')
+
+
 def test_a_run_that_went_on_elsewhere(machine, capsys):
     first = machine('first')
     write(first, run__json='1', ckpt_1__index='i')

@@ -12,12 +12,14 @@ from object_detection.boxes.coders import BoxCoder
 class Targets(typing.NamedTuple):
     """Targets of A anchors in B images.
 
+    labels: float32 [B, N, C], the class targets of the groundtruth boxes.
     classes: float32 [B, A, C].
     class_weights: float32 [B, A], the weight of the matched box; negative_class_weight for background; 0 if ignored.
     boxes: float32 [B, A, code_size], encodings of the matched boxes; 0 if unmatched.
     box_weights: float32 [B, A], the weight of the matched box, or 0.
     matches: int32 [B, A], the index of the matched box, matchers.BACKGROUND or matchers.IGNORED.
     """
+    labels: tf.Tensor
     classes: tf.Tensor
     class_weights: tf.Tensor
     boxes: tf.Tensor
@@ -57,7 +59,8 @@ class TargetAssigner:
         encodings = self.coder.encode(tf.gather(boxes, indices, batch_dims=1), anchors)
         classes = tf.gather(labels, indices, batch_dims=1)
         background = tf.cast(tf.equal(matches, matchers.BACKGROUND), tf.float32) * self.negative_class_weight
-        return Targets(classes=tf.where(matched[..., tf.newaxis], classes, tf.constant(unmatched_label, tf.float32)),
+        return Targets(labels=labels,
+                       classes=tf.where(matched[..., tf.newaxis], classes, tf.constant(unmatched_label, tf.float32)),
                        class_weights=box_weights + background,
                        boxes=tf.where(matched[..., tf.newaxis], encodings, 0.), box_weights=box_weights,
                        matches=matches)

@@ -24,21 +24,63 @@ class Focal:
     """Sigmoid cross entropy times alpha_t (1 - p_t) ** gamma, summed over the classes (Lin et al. 2017).
 
     p_t is the probability of the target, which is 0 or 1. alpha_t is alpha for 1 and 1 - alpha for 0; alpha None leaves
-    it out. With z the logit of p_t, the cross entropy is softplus(-z) and 1 - p_t is exp(-softplus(z)), that is
-    exp(-(cross entropy + z)). This takes half the time of a sigmoid and a power.
+    it out. With u the logit of 1 - p_t, the cross entropy is softplus(u) and 1 - p_t is exp(u - softplus(u)).
+
+    The gradient is computed with the loss, because then only one tensor of the size of the logits is kept for it. It
+    is that of the logits alone.
     """
     gamma: float = 2.
     alpha: float | None = .25
 
     def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Compute the loss. Shapes: see the module."""
-        logits *= 2. * targets - 1.
-        loss = tf.nn.softplus(-logits)
-        if self.gamma:
-            loss *= tf.exp(-self.gamma * (loss + logits))
+        @tf.custom_gradient
+        def loss(logits):
+            values, slopes = self._of_targets(logits, targets)
+            return tf.reduce_sum(values, -1) * weights, lambda upstream: slopes * (upstream * weights)[..., tf.newaxis]
+        return loss(logits)
+
+    def of_matched(self, logits: tf.Tensor, labels: tf.Tensor, matches: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Compute the loss where the targets of a box are the labels of its match, and all 0 for one without.
+
+        No tensor of targets is made; this takes two thirds of the time and less memory.
+
+        Args:
+            labels: float32 [B, N, C], of the groundtruth boxes.
+            matches: int32 [B, A], an index of a groundtruth box; negative for none.
+        """
+        @tf.custom_gradient
+        def loss(logits):
+            values, slopes = self._cross_entropy(logits)  # as if no box were matched
+            factor = 1. if self.alpha is None else 1. - self.alpha
+            values, slopes = tf.reduce_sum(values, -1) * factor, slopes * factor
+            rows = tf.where(matches >= 0)
+            groundtruth = tf.stack([rows[:, 0], tf.cast(tf.gather_nd(matches, rows), tf.int64)], 1)
+            matched, matched_slopes = self._of_targets(tf.gather_nd(logits, rows), tf.gather_nd(labels, groundtruth))
+            values = tf.tensor_scatter_nd_update(values, rows, tf.reduce_sum(matched, -1))
+            slopes = tf.tensor_scatter_nd_update(slopes, rows, matched_slopes)
+            return values * weights, lambda upstream: slopes * (upstream * weights)[..., tf.newaxis]
+        return loss(logits)
+
+    def _of_targets(self, logits, targets):
+        """Return the loss of each logit and its derivative, both of the shape of the logits."""
+        sign = 1. - 2. * targets
+        values, slopes = self._cross_entropy(logits * sign)
         if self.alpha is not None:
-            loss *= targets * (2. * self.alpha - 1.) + (1. - self.alpha)
-        return tf.reduce_sum(loss, -1) * weights
+            factor = targets * (2. * self.alpha - 1.) + (1. - self.alpha)
+            values, sign = values * factor, sign * factor
+        return values, slopes * sign
+
+    def _cross_entropy(self, logits):
+        """Return f(u) = softplus(u) * sigmoid(u) ** gamma of each logit u, and its derivative."""
+        entropy = tf.nn.softplus(logits)
+        probability = tf.exp(logits - entropy)
+        if not self.gamma:
+            return entropy, probability
+        focus = probability ** 2 if self.gamma == 2 else tf.exp(self.gamma * (logits - entropy))
+        values = entropy * focus
+        steep = self.gamma * values
+        return values, probability * (focus - steep) + steep
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,9 @@ from object_detection.boxes.targets import TargetAssigner, Targets
 from object_detection.layers import core, parts
 from object_detection.layers.feature_extractors.base import FeatureExtractor
 from object_detection.models.detector import Detector, Predictions, Tensors, detection_dict, trim_padding
-from object_detection.models.losses import HardExampleMiner
+from object_detection.models.losses import Focal, HardExampleMiner
 from object_detection.models.resizers import Resizer
+from object_detection.utils import tracing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +126,13 @@ class SSD(Detector):
         localization = settings.localization(
             predictions['box_encodings'], _where_known(targets.boxes, predictions['box_encodings']),
             targets.box_weights)
-        classification = settings.classification(
-            predictions['class_predictions_with_background'], targets.classes, targets.class_weights)
+        logits = predictions['class_predictions_with_background']
+        if isinstance(settings.classification, Focal) and not any(self._unmatched_label) \
+                and not tracing.shapes_are_fixed():
+            classification = settings.classification.of_matched(logits, targets.labels, targets.matches,
+                                                                targets.class_weights)
+        else:
+            classification = settings.classification(logits, targets.classes, targets.class_weights)
         if settings.hard_example_miner:
             mask = settings.hard_example_miner.mask(classification, localization, self._decode(predictions),
                                                     targets.matches)
@@ -156,6 +162,12 @@ class SSD(Detector):
         """How `box_encodings` are relative to the anchors."""
         return self._target_assigner.coder
 
+    @property
+    def _unmatched_label(self) -> list[float]:
+        """The class targets of the background and of ignored anchors."""
+        background = [0. if self._loss_settings.encode_background_as_zeros else 1.] if self._background_class else []
+        return [*background, *self.num_classes * [0.]]
+
     def _decode(self, predictions: Predictions) -> tf.Tensor:
         """Decode the boxes, float32 [B, A, 4], normalized to the input."""
         return self._target_assigner.coder.decode(predictions['box_encodings'], predictions['anchors'])
@@ -167,12 +179,11 @@ class SSD(Detector):
 
     def _targets(self, predictions: Predictions, groundtruth: Tensors) -> Targets:
         groundtruth = trim_padding(groundtruth)
-        labels, unmatched = groundtruth['groundtruth_classes'], [0.] * self.num_classes
+        labels = groundtruth['groundtruth_classes']
         if self._background_class:
             labels = tf.pad(labels, [[0, 0], [0, 0], [1, 0]])
-            unmatched = [0. if self._loss_settings.encode_background_as_zeros else 1., *unmatched]
         return self._target_assigner.assign(predictions['anchors'], groundtruth['groundtruth_boxes'], labels,
-                                            groundtruth['groundtruth_weights'], unmatched)
+                                            groundtruth['groundtruth_weights'], self._unmatched_label)
 
 
 def _where_known(targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ dtype of its input: feed bfloat16 and it runs in bfloat16 on float32 variables.
 """
 import contextlib
 import dataclasses
+import math
 import threading
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -291,12 +292,16 @@ class Dropout(Layer):
 
 
 def swish(x: tf.Tensor) -> tf.Tensor:
-    """Return x * sigmoid(x), for x [...].
+    """Return x * sigmoid(x), for x [...]. A training step keeps the result, which the next layer keeps anyway, and the
+    sigmoid for the gradient, but not x."""
+    return _swish_without_x(x) if tracing.is_training_step() else x * tf.sigmoid(x)
 
-    tf.nn.silu saves one tensor of memory, but its custom gradient takes three times as long to trace: two seconds when
-    EfficientDet D0 starts.
-    """
-    return x * tf.sigmoid(x)
+
+@tf.custom_gradient
+def _swish_without_x(x):
+    sigmoid = tf.sigmoid(x)
+    result = x * sigmoid
+    return result, lambda upstream: upstream * (result + sigmoid * (1. - result))
 
 
 def pad_for_kernel(x: tf.Tensor, kernel_size: int) -> tf.Tensor:
@@ -403,8 +408,23 @@ def cast(x: tf.Tensor | tf.Variable, dtype: tf.DType) -> tf.Tensor | tf.Variable
 
 
 def _conv(x, kernel, strides, padding, dilation=1):
+    if tracing.ops_are_for_cpu() and strides == 1 and kernel.shape[:2] == (1, 1) and _is_small(x, kernel):
+        return _matrix_product(x, kernel)
     return tf.raw_ops.Conv2D(input=x, filter=cast(kernel, x.dtype), strides=(1, strides, strides, 1),
                              padding=padding, dilations=(1, dilation, dilation, 1))
+
+
+def _is_small(x, kernel):
+    """Return whether a 1 x 1 convolution takes so little time that what a call of oneDNN's kernel takes counts."""
+    return None not in x.shape[1:] and math.prod(x.shape[1:]) * kernel.shape[-1] <= 1 << 27
+
+
+def _matrix_product(x, kernel):
+    """A 1 x 1 convolution. Forward and backward, each call takes 0.1 ms less than that of the convolution's kernels."""
+    channels, filters = kernel.shape[2:]
+    matrix = tf.reshape(cast(kernel, x.dtype), [channels, filters])
+    product = tf.raw_ops.MatMul(a=tf.reshape(x, [-1, channels]), b=matrix)
+    return tf.reshape(product, [-1, *x.shape[1:3], filters])
 
 
 def _depthwise_conv(x, kernel, strides, padding):

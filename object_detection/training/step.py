@@ -148,14 +148,20 @@ def _without_names(part):
 
 def _trace(strategy, xla, function, *spec):
     """Trace function(...) of one device to run on all of them; what it returns is the same on each."""
+    on_gpu = bool(tf.config.list_physical_devices('GPU'))
+
+    def on_device(*arguments):  # in a thread of each device if there are several
+        ops = tracing.fixed_shapes() if xla else contextlib.nullcontext() if on_gpu else tracing.ops_for_cpu()
+        with tracing.training_step(), ops:
+            return function(*arguments)
+
     def on_all_devices(*arguments):
         if not tf.distribute.has_strategy():
-            return function(*arguments)
-        results = strategy.run(function, arguments)
+            return on_device(*arguments)
+        results = strategy.run(on_device, arguments)
         return tf.nest.map_structure(lambda result: strategy.experimental_local_results(result)[0], results)
-    with tracing.fixed_shapes() if xla else contextlib.nullcontext():
-        return tf.function(on_all_devices, input_signature=spec, autograph=False,
-                           jit_compile=xla or None).get_concrete_function()
+    return tf.function(on_all_devices, input_signature=spec, autograph=False,
+                       jit_compile=xla or None).get_concrete_function()
 
 
 def in_a_loop(train_step: Callable[[list[Batch]], Tensors], batches: Iterator[Batch], count: int

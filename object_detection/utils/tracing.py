@@ -1,4 +1,7 @@
-"""How a graph is traced: with any ops, or those that XLA or other formats have. Imports no TensorFlow."""
+"""How a graph is traced: with any ops, or those that XLA or other formats have, or that a CPU is fast with.
+
+Imports no TensorFlow.
+"""
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -7,6 +10,8 @@ from collections.abc import Iterator
 class _State(threading.local):
     fixed_shapes = False
     portable_ops = False
+    ops_for_cpu = False
+    training_step = False
 
 
 _state = _State()
@@ -30,6 +35,26 @@ def portable_ops() -> contextlib.AbstractContextManager[None]:
 def ops_are_portable() -> bool:
     """Return whether this is inside of `portable_ops`."""
     return _state.portable_ops
+
+
+def ops_for_cpu() -> contextlib.AbstractContextManager[None]:
+    """Inside the block, ops run on a CPU, and may be those that are faster there, even if others are simpler."""
+    return _true('ops_for_cpu')
+
+
+def ops_are_for_cpu() -> bool:
+    """Return whether this is inside of `ops_for_cpu`."""
+    return _state.ops_for_cpu
+
+
+def training_step() -> contextlib.AbstractContextManager[None]:
+    """Inside the block, a training step is traced: what would be kept for the gradient only is to be little."""
+    return _true('training_step')
+
+
+def is_training_step() -> bool:
+    """Return whether this is inside of `training_step`."""
+    return _state.training_step
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
 """Layers: hand-computed numbers."""
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from object_detection.layers import core, initializers
+from object_detection.utils import tracing
 from tests.support import parity
 
 
@@ -98,8 +101,60 @@ def test_layers_compute_in_the_dtype_of_their_input():
     assert all(variable.dtype == tf.float32 for variable in layers.variables)
 
 
-def test_swish():
-    np.testing.assert_allclose(core.swish(tf.constant([-1., 0., 2.])), tf.nn.silu([-1., 0., 2.]), rtol=1e-6)
+@pytest.mark.parametrize('training_step', [False, True])
+def test_swish(training_step):
+    x = tf.constant([-90., -1., 0., 2., 90.])
+    with tracing.training_step() if training_step else contextlib.nullcontext(), tf.GradientTape() as tape:
+        tape.watch(x)
+        y = core.swish(x)
+    np.testing.assert_allclose(y, tf.nn.silu(x), rtol=1e-6)
+    sigmoid = 1 / (1 + np.exp(-np.float64(x)))
+    np.testing.assert_allclose(tape.gradient(y, x), sigmoid + x * sigmoid * (1 - sigmoid), rtol=1e-5)
+
+
+def test_a_training_step_keeps_one_tensor_less_for_swish():
+    """The gradient takes nothing that comes before the activation."""
+    def slope(x):
+        inside = x + 1.
+        with tf.GradientTape() as tape:
+            tape.watch(inside)
+            y = core.swish(inside)
+        return tape.gradient(y, inside)
+
+    def uses(graph):
+        added = next(op for op in graph.get_operations() if op.type == 'AddV2')
+        return {op.type for op in added.outputs[0].consumers()}
+
+    with tracing.training_step():
+        graph = tf.function(slope, autograph=False).get_concrete_function(tf.TensorSpec([3])).graph
+    assert uses(graph) == {'Sigmoid', 'Mul', 'IdentityN'}  # of the forward pass
+
+
+def kinds(function):
+    return {op.type for op in function.graph.get_operations()}
+
+
+@pytest.mark.parametrize('layer', [lambda: core.Conv2D(6, 5, 1), lambda: core.SeparableConv2D(6, 5, 3)])
+def test_small_convolutions_on_a_cpu_are_matrix_products(layer):
+    layer, large = layer(), core.Conv2D(512, 1024, 1)
+    x = tf.constant(np.float32(np.random.default_rng(0).normal(size=(2, 4, 3, 6))))
+
+    def slopes():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(y * y)
+        return y, *tape.gradient(loss, [x, *layer.trainable_variables])
+
+    expected = slopes()
+    with tracing.ops_for_cpu():
+        traced = tf.function(slopes, autograph=False).get_concrete_function()
+        others = [tf.function(layer, autograph=False).get_concrete_function(tf.TensorSpec(shape))
+                  for layer, shape in ((layer, [None, None, None, 6]), (large, [1, 32, 32, 512]))]
+    assert 'MatMul' in kinds(traced) and 'Conv2D' not in kinds(traced)
+    assert all('MatMul' not in kinds(function) and 'Conv2D' in kinds(function) for function in others)
+    for value, wanted in zip(traced(), expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_maps_of_different_sizes_are_named_in_the_error():

@@ -10,6 +10,7 @@ from google.protobuf import text_format
 
 from object_detection.config import pipeline
 from object_detection.models import build
+from object_detection.utils import tracing
 from tests.support import parity
 
 LEAST = 1e-4
@@ -67,7 +68,7 @@ def build_model(golden, path, make=build.build, trained=True):
 
 
 def compare(name, folder=None, make=build.build, loss=lambda model, *arguments: model.loss(*arguments)):
-    """Run the golden's config on the golden's input.
+    """Run the golden's config on the golden's input, with the ops of a training step.
 
     folder: where the golden is, if not where tests/parity looks. make: see build_model. loss: fn(model, predictions,
     shapes, groundtruth).
@@ -80,7 +81,7 @@ def compare(name, folder=None, make=build.build, loss=lambda model, *arguments: 
     @tf.function(autograph=False)
     def run(images):
         inputs, shapes = model.preprocess(images)
-        with tf.GradientTape() as tape:
+        with tracing.training_step(), tracing.ops_for_cpu(), tf.GradientTape() as tape:
             predictions = model.predict(inputs, shapes)
             losses = loss(model, predictions, shapes, truth)
             regularization = tf.add_n(model.regularization_losses() or [0.])

@@ -196,8 +196,8 @@ def test_every_architecture(name):
     maps = {x.dtype for x in predictions if x.shape.rank == 4 and x.shape[-1] > 20 and x.dtype.is_floating}
     assert tf.bfloat16 in maps
     for key, value in losses.items():
-        second_stage = key == 'Loss/BoxClassifierLoss/localization_loss'  # of 32 proposals, which are not the same
-        assert float(half_losses[key]) == pytest.approx(float(value), rel=.2 if second_stage else .02), key
+        if key != 'Loss/BoxClassifierLoss/localization_loss':  # of those few of 32 proposals that match, not the same
+            assert float(half_losses[key]) == pytest.approx(float(value), rel=.02), key
     assert {variable.dtype for variable in model.variables} == {tf.float32}
 
 

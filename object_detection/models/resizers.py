@@ -88,8 +88,10 @@ class KeepAspectRatio(Resizer):
         return self.value if self.pad else None
 
     def _resize(self, images):
-        size = tf.cast(tf.shape(images)[1:3], tf.float32)
         shorter, longer = self.min_dimension, self.max_dimension
+        if tuple(images.shape[1:3]) == (shorter, shorter) and shorter == longer:  # an augmentation has done it
+            return images
+        size = tf.cast(tf.shape(images)[1:3], tf.float32)
         limits = tf.where(size[0] < size[1], [shorter, longer], [longer, shorter])
         scaled = tf.round(tf.reduce_min(tf.cast(limits, tf.float32) / size) * size)
         size = tf.maximum(tf.cast(scaled, tf.int32), 1)  # the shorter side of a thin image may round to 0

@@ -46,6 +46,15 @@ def test_whole_numbers_come_in_and_a_size_that_fits_stays():
     np.testing.assert_array_equal(shape, [2, 3, 3])
 
 
+@pytest.mark.parametrize('size', [(8, 8), (8, 4)])
+def test_a_size_that_is_known_while_tracing_changes_nothing(size):
+    image = tf.random.stateless_uniform([*size, 3], (1, 2)) * 255
+    for resizer in (resizers.KeepAspectRatio(8, 8, pad=True, value=(1., 2., 3.)), resizers.KeepAspectRatio(4, 8)):
+        unknown = tf.function(resizer, autograph=False, input_signature=[tf.TensorSpec([None, None, 3])])
+        for found, expected in zip(resizer(image), unknown(image), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize('size', [(2, 3000), (3000, 2)])
 def test_a_thin_image_keeps_a_pixel(size):
     pixels, shape = RESIZERS['pad'](tf.ones([*size, 3]))

@@ -1,7 +1,7 @@
 """Changes of color and of pixels; objects stay as they are.
 
 Images come as uint8 or float32 RGB, 0..255, and leave as float32, clipped to 0..255 where the docstring does not say
-otherwise.
+otherwise. The reference adjusts contrast, hue and saturation of values in 0..1; multiples of these give the same.
 """
 from collections.abc import Sequence
 
@@ -41,26 +41,26 @@ def random_pixel_value_scale(sample: Sample, random: Random, minval: float = 0.9
 def random_adjust_brightness(sample: Sample, random: Random, max_delta: float = 0.2) -> Sample:
     """Add one number from [-max_delta, max_delta) to all values, in units of the value range."""
     delta = random.uniform(-max_delta, max_delta)
-    return _change(sample, lambda image: _clip(tf.image.adjust_brightness(image / 255, delta) * 255))
+    return _change(sample, lambda image: _clip(image + delta * 255))
 
 
 def random_adjust_contrast(sample: Sample, random: Random, min_delta: float = 0.8, max_delta: float = 1.25) -> Sample:
     """Multiply the distance of all values from their channel's mean by a factor from [min_delta, max_delta)."""
     factor = random.uniform(min_delta, max_delta)
-    return _change(sample, lambda image: _clip(tf.image.adjust_contrast(image / 255, factor) * 255))
+    return _change(sample, lambda image: _clip(tf.image.adjust_contrast(image, factor)))
 
 
 def random_adjust_hue(sample: Sample, random: Random, max_delta: float = 0.02) -> Sample:
     """Rotate the hue by a fraction from [-max_delta, max_delta) of the color circle."""
     delta = random.uniform(-max_delta, max_delta)
-    return _change(sample, lambda image: _clip(tf.image.adjust_hue(image / 255, delta) * 255))
+    return _change(sample, lambda image: _clip(tf.image.adjust_hue(image, delta)))
 
 
 def random_adjust_saturation(sample: Sample, random: Random, min_delta: float = 0.8,
                              max_delta: float = 1.25) -> Sample:
     """Multiply the saturation by a factor from [min_delta, max_delta)."""
     factor = random.uniform(min_delta, max_delta)
-    return _change(sample, lambda image: _clip(tf.image.adjust_saturation(image / 255, factor) * 255))
+    return _change(sample, lambda image: _clip(tf.image.adjust_saturation(image, factor)))
 
 
 def adjust_gamma(sample: Sample, random: Random, gamma: float = 1.0, gain: float = 1.0) -> Sample:
@@ -152,7 +152,7 @@ def _gray(image):
 
 
 def _clip(image):
-    return tf.clip_by_value(image, 0.0, 255.0)
+    return tf.raw_ops.ClipByValue(t=image, clip_value_min=0.0, clip_value_max=255.0)  # in one pass
 
 
 def _change(sample, function):

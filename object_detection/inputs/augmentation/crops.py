@@ -130,10 +130,11 @@ def random_scale_crop_and_pad_to_square(sample: Sample, random: Random, output_s
     scaled = tf.maximum(scaled, 1)
     room = tf.maximum(0.0, tf.cast(scaled - output_size, tf.float32))
     offset = tf.cast(room * random.uniform(shape=[2]), tf.int32)
-    resized = dict(sample, image=tf.compat.v1.image.resize(tf.cast(sample['image'], tf.float32), scaled))
+    resized = dict(sample, image=tf.compat.v1.image.resize(sample['image'], scaled))  # becomes float32
     if 'masks' in sample:
         resized['masks'] = tf.compat.v1.image.resize(sample['masks'][..., tf.newaxis], scaled)[..., 0]
     cut = crop_pixels(resized, offset[0], offset[1], output_size, output_size)
     padded = pad_pixels(cut, 0, 0, output_size, output_size)
+    padded['image'] = tf.ensure_shape(padded['image'], [output_size, output_size, 3])  # often that of the network
     window = tf.concat([offset / scaled, (offset + output_size) / scaled], 0)
     return crop_objects(padded, tf.cast(window, tf.float32))

@@ -93,8 +93,10 @@ def _pad(sample, random, least, most, pad_color):
     least = tf.minimum(tf.maximum(least, size), most)
     canvas = tf.stack([random.integer(least[i], most[i]) for i in range(2)])
     offset = tf.stack([random.integer(0, canvas[i] - size[i]) for i in range(2)])
-    mean = tf.reduce_mean(tf.cast(sample['image'], tf.float32), axis=[0, 1])
-    color = tf.constant(pad_color, tf.float32) if pad_color else mean
+    if pad_color:
+        color = tf.constant(pad_color, tf.float32) if any(pad_color) else None
+    else:
+        color = tf.reduce_mean(tf.cast(sample['image'], tf.float32), axis=[0, 1])
     padded = pad_pixels(sample, offset[0], offset[1], canvas[0], canvas[1], color)
     window = tf.concat([-offset / size, (canvas - offset) / size], 0)
     return change_frame(padded, tf.cast(window, tf.float32))

@@ -225,6 +225,16 @@ class TestColors:
         assert all(one['image'].min() >= 0 and one['image'].max() <= 255 for one in found)
         assert len({one['image'].tobytes() for one in found}) > 1
 
+    @pytest.mark.parametrize(('name', 'low', 'high', 'change'), [
+        ('brightness', -.2, .2, tf.image.adjust_brightness), ('contrast', .8, 1.25, tf.image.adjust_contrast),
+        ('hue', -.02, .02, tf.image.adjust_hue), ('saturation', .8, 1.25, tf.image.adjust_saturation)])
+    def test_equal_the_reference_which_changes_values_from_0_to_1(self, name, low, high, change):
+        pixels = tf.cast(tf.random.stateless_uniform([40, 50, 3], (1, 2), 0, 256, tf.int32), tf.uint8)
+        for position, found in enumerate(outcomes(f'random_adjust_{name} {{ }}', dict(sample(), image=pixels), 4)):
+            drawn = Random(11, tf.constant(position, tf.int64)).uniform(low, high)
+            expected = tf.clip_by_value(change(tf.cast(pixels, tf.float32) / 255, drawn), 0, 1) * 255
+            np.testing.assert_allclose(found['image'], expected, atol=1e-3)
+
     def test_changes_without_randomness(self):
         pixel = sample()['image'][20, 50].numpy()  # 80, 100, 0
         found = apply('normalize_image { original_maxval: 255 target_minval: -1 target_maxval: 1 }', sample())

@@ -148,10 +148,10 @@ def main():
     args = parser.parse_args()
     environment.prepare_tensorflow()
     os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
-    import tensorflow as tf
 
+    from object_detection.layers import devices
     from object_detection.training import mixed_precision
-    tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})  # as in training
+    devices.strategy(lambda *_, **__: None, training=True)  # sets the graph optimizer
     if args.memory:
         count_memory()
     with tempfile.TemporaryDirectory() as temporary:

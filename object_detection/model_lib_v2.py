@@ -271,8 +271,8 @@ def _in_this_process() -> Iterator[None]:
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({
-            'disable_meta_optimizer': options.get('disable_meta_optimizer', False)})
+        changed = tf.config.optimizer.get_experimental_options()
+        tf.config.optimizer.set_experimental_options({name: options.get(name) for name in changed})  # None: the default
         gc.unfreeze()
         gc.collect()
 

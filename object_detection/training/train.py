@@ -92,7 +92,7 @@ def train(report: Report, stopping: Stopping, config_text: str, model_dir: str |
     """
     config = pipeline.parse(config_text, 'pipeline.config')
     machines = Machines(**cluster or {})
-    strategy = devices.strategy(report, cpus, optimize_graphs=False, machines=machines)
+    strategy = devices.strategy(report, cpus, training=True, machines=machines)
     stopping = machines.any(strategy, stopping)
     with (machines.noticing_losses(), strategy.scope(),
           devices.out_of_memory(config.train_config.batch_size, _OUT_OF_MEMORY)):

@@ -130,7 +130,7 @@ def random_scale_crop_and_pad_to_square(sample: Sample, random: Random, output_s
     scaled = tf.maximum(scaled, 1)
     room = tf.maximum(0.0, tf.cast(scaled - output_size, tf.float32))
     offset = tf.cast(room * random.uniform(shape=[2]), tf.int32)
-    resized = dict(sample, image=tf.compat.v1.image.resize(sample['image'], scaled))  # becomes float32
+    resized = dict(sample, image=tf.compat.v1.image.resize(tf.cast(sample['image'], tf.float32), scaled))
     if 'masks' in sample:
         resized['masks'] = tf.compat.v1.image.resize(sample['masks'][..., tf.newaxis], scaled)[..., 0]
     cut = crop_pixels(resized, offset[0], offset[1], output_size, output_size)

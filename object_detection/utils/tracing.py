@@ -48,7 +48,7 @@ def ops_are_for_cpu() -> bool:
 
 
 def training_step() -> contextlib.AbstractContextManager[None]:
-    """Inside the block, a training step is traced: what would be kept for the gradient only is to be little."""
+    """Inside the block, a training step is traced: functions keep as few tensors as they can for the gradient."""
     return _true('training_step')
 
 

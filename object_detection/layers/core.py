@@ -7,16 +7,14 @@ names, which are the checkpoint keys, are ours to choose.
 Feature maps are float [B, H, W, C]. Kernels have the shapes and names that Keras gives them. A layer computes in the
 dtype of its input: feed bfloat16 and it runs in bfloat16 on float32 variables.
 """
-import contextlib
 import dataclasses
 import math
-import threading
 import types
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 
 import tensorflow as tf
 
-from object_detection.layers import initializers, parts
+from object_detection.layers import initializers, parts, randomness
 from object_detection.layers.initializers import Initializer
 from object_detection.utils import tracing
 
@@ -287,7 +285,7 @@ class Dropout(Layer):
         """[B, ...], with per_image [B, H, W, C] -> the same shape."""
         if not training or not self.rate:
             return x
-        kept = _uniform([tf.shape(x)[0], 1, 1, 1] if self.per_image else tf.shape(x)) >= self.rate
+        kept = randomness.uniform([tf.shape(x)[0], 1, 1, 1] if self.per_image else tf.shape(x)) >= self.rate
         return x * (tf.cast(kept, x.dtype) * (1. / (1. - self.rate)))
 
 
@@ -350,55 +348,6 @@ def check_equal_sizes(maps: list[tf.Tensor]) -> None:
                          'make its height and width multiples of 2 ** max_level (128 for levels 3 to 7)')
 
 
-@contextlib.contextmanager
-def randomness(position: tf.Tensor) -> Iterator[None]:
-    """Inside the block, make Dropout's random numbers a function of `position`, an int64 scalar tensor.
-
-    With the global step as the position, a resumed run repeats its numbers, and the shares of a batch, on several
-    devices or one after the other, draw together what the whole batch would.
-
-    Compiled by XLA, the same position gives other numbers, since its generators order them in another way.
-    """
-    _random.position, _random.draws = position, 0
-    try:
-        yield
-    finally:
-        _random.position = None
-
-
-_random = threading.local()  # per thread, because a distribution strategy traces each replica in a thread of its own
-
-
-def _uniform(shape):
-    """Draw float32 in [0, 1) of `shape`, whose first dimension is the batch."""
-    if getattr(_random, 'position', None) is None:
-        return tf.random.uniform(shape)
-    _random.draws += 1
-    seed = tf.stack([tf.constant(_random.draws, tf.int64), _random.position])
-    return uniform_share(shape, seed)
-
-
-def uniform_share(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """Draw numbers in [0, 1) of a shape whose first dimension is the batch: this share's of those of the whole batch.
-
-    Args:
-        seed: int [2].
-    """
-    index, shares = parts.share()
-    if shares == 1:
-        return tf.random.stateless_uniform(shape, seed, dtype=dtype)
-    batch, *rest = tf.unstack(shape)
-    drawn = tf.random.stateless_uniform([batch * shares, *rest], seed, dtype=dtype)
-    return drawn[batch * index:batch * (index + 1)]
-
-
-def step_seed(purpose: int) -> tf.Tensor | None:
-    """Return a seed, int64 [2], of the step that `randomness` names and a number from 0 for the purpose; None outside.
-    """
-    position = getattr(_random, 'position', None)
-    return None if position is None else tf.stack([tf.constant((1 << 32) + purpose, tf.int64), position])
-
-
 def cast(x: tf.Tensor | tf.Variable, dtype: tf.DType) -> tf.Tensor | tf.Variable:
     """Cast x if it is of another dtype; tf.cast adds an op in any case."""
     return x if x.dtype == dtype else tf.cast(x, dtype)
@@ -415,7 +364,8 @@ def _conv(x, kernel, strides, padding, dilation=1):
 
 
 def _is_small(x, kernel):
-    """Return whether a 1 x 1 convolution takes so little time that what a call of oneDNN's kernel takes counts."""
+    """Return whether a 1 x 1 convolution is small enough for what a call of oneDNN's kernel takes to count: at most
+    134 million multiplications an image."""
     return None not in x.shape[1:] and math.prod(x.shape[1:]) * kernel.shape[-1] <= 1 << 27
 
 

@@ -34,11 +34,10 @@ class Focal:
 
     def __call__(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Compute the loss. Shapes: see the module."""
-        @tf.custom_gradient
         def loss(logits):
             values, slopes = self._of_targets(logits, targets)
-            return tf.reduce_sum(values, -1) * weights, lambda upstream: slopes * (upstream * weights)[..., tf.newaxis]
-        return loss(logits)
+            return tf.reduce_sum(values, -1), slopes
+        return _with_slopes(loss, logits, weights)
 
     def of_matched(self, logits: tf.Tensor, labels: tf.Tensor, matches: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Compute the loss where the targets of a box are the labels of its match, and all 0 for one without.
@@ -49,7 +48,6 @@ class Focal:
             labels: float32 [B, N, C], of the groundtruth boxes.
             matches: int32 [B, A], an index of a groundtruth box; negative for none.
         """
-        @tf.custom_gradient
         def loss(logits):
             values, slopes = self._cross_entropy(logits)  # as if no box were matched
             factor = 1. if self.alpha is None else 1. - self.alpha
@@ -59,8 +57,8 @@ class Focal:
             matched, matched_slopes = self._of_targets(tf.gather_nd(logits, rows), tf.gather_nd(labels, groundtruth))
             values = tf.tensor_scatter_nd_update(values, rows, tf.reduce_sum(matched, -1))
             slopes = tf.tensor_scatter_nd_update(slopes, rows, matched_slopes)
-            return values * weights, lambda upstream: slopes * (upstream * weights)[..., tf.newaxis]
-        return loss(logits)
+            return values, slopes
+        return _with_slopes(loss, logits, weights)
 
     def _of_targets(self, logits, targets):
         """Return the loss of each logit and its derivative, both of the shape of the logits."""
@@ -81,6 +79,15 @@ class Focal:
         values = entropy * focus
         steep = self.gamma * values
         return values, probability * (focus - steep) + steep
+
+
+def _with_slopes(loss, logits, weights):
+    """Weight a loss whose function also returns its derivative: logits [B, A, C] -> [B, A] and [B, A, C]."""
+    @tf.custom_gradient
+    def weighted(logits):
+        values, slopes = loss(logits)
+        return values * weights, lambda upstream: slopes * (upstream * weights)[..., tf.newaxis]
+    return weighted(logits)
 
 
 @dataclasses.dataclass(frozen=True)

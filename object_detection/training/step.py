@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from object_detection import checkpoints, protos
-from object_detection.layers import core, parts
+from object_detection.layers import core, parts, randomness
 from object_detection.models.detector import Detector, Tensors
 from object_detection.training.mixed_precision import LossScale
 from object_detection.training.optimizer import MovingAverage, Optimizer, clip_by_global_norm
@@ -50,7 +50,7 @@ def trace_step(model: Detector, variables: list[tf.Variable], optimizer: Optimiz
     def forward(features, groundtruth):
         shapes = features['true_image_shape']
         inputs = model.normalize(features['image'], shapes)
-        with core.randomness(step.read_value() + (seed << 32)):
+        with randomness.at(step.read_value() + (seed << 32)):
             predictions = model.predict(core.cast(inputs, dtype), shapes, training=True, groundtruth=groundtruth)
             return model.loss(predictions, shapes, groundtruth)
 
@@ -150,15 +150,15 @@ def _trace(strategy, xla, function, *spec):
     """Trace function(...) of one device to run on all of them; what it returns is the same on each."""
     on_gpu = bool(tf.config.list_physical_devices('GPU'))
 
-    def on_device(*arguments):  # in a thread of each device if there are several
+    def with_ops(*arguments):  # in a thread of each device if there are several
         ops = tracing.fixed_shapes() if xla else contextlib.nullcontext() if on_gpu else tracing.ops_for_cpu()
         with tracing.training_step(), ops:
             return function(*arguments)
 
     def on_all_devices(*arguments):
         if not tf.distribute.has_strategy():
-            return on_device(*arguments)
-        results = strategy.run(on_device, arguments)
+            return with_ops(*arguments)
+        results = strategy.run(with_ops, arguments)
         return tf.nest.map_structure(lambda result: strategy.experimental_local_results(result)[0], results)
     return tf.function(on_all_devices, input_signature=spec, autograph=False,
                        jit_compile=xla or None).get_concrete_function()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from object_detection.layers import core, initializers
+from object_detection.layers import core, initializers, randomness
 from object_detection.utils import tracing
 from tests.support import parity
 
@@ -168,7 +168,7 @@ def test_dropout_draws_by_position():
     x, drop = tf.ones([64, 2, 2, 1]), core.Dropout(.5)
 
     def draw(position):
-        with core.randomness(tf.constant(position, tf.int64)):
+        with randomness.at(tf.constant(position, tf.int64)):
             return drop(x, training=True).numpy(), drop(x, training=True).numpy()
     first, second = draw(7)
     assert (first != second).any()

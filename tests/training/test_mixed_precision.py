@@ -6,7 +6,7 @@ import tensorflow as tf
 from object_detection import checkpoints, inputs
 from object_detection.commands import train_and_eval_tf2
 from object_detection.config import label_map, pipeline
-from object_detection.layers import core
+from object_detection.layers import randomness
 from object_detection.models import build
 from object_detection.training import mixed_precision, optimizer, step
 from object_detection.utils import machine, phases
@@ -172,7 +172,7 @@ def compared(model, variables, images, shapes, truth):
     """[(losses, gradient of their sum as one vector, all predictions)] in float32 and in bfloat16, in training."""
     @tf.function(autograph=False)
     def step(dtype):
-        with tf.GradientTape() as tape, core.randomness(tf.constant(1, tf.int64)):
+        with tf.GradientTape() as tape, randomness.at(tf.constant(1, tf.int64)):
             predictions = model.predict(tf.cast(images, dtype), shapes, training=True, groundtruth=truth)
             losses = model.loss(predictions, shapes, truth)
             total = tf.add_n(list(losses.values()))

@@ -9,7 +9,7 @@ import tensorflow as tf
 from object_detection import checkpoints, records
 from object_detection.boxes.nms import NonMaxSuppression
 from object_detection.boxes.samplers import BalancedSampler
-from object_detection.layers import core
+from object_detection.layers import core, randomness
 from object_detection.models.faster_rcnn import regions
 from object_detection.training.monitor import Monitor
 from object_detection.utils import phases, tracing
@@ -56,7 +56,7 @@ def spread(shape, dtype):
 def test_faster_rcnn_compiled(tmp_path, monkeypatch):
     """With the same random numbers, the losses are close: the anchors of one row overlap equally, so rounding decides
     which are proposals. The parts that choose are equal; see below."""
-    monkeypatch.setattr(core, 'uniform_share', lambda shape, seed, dtype=tf.float32: spread(shape, dtype))
+    monkeypatch.setattr(randomness, 'uniform_share', lambda shape, seed, dtype=tf.float32: spread(shape, dtype))
     config = toy_backbone.faster_rcnn(tmp_path)
     plain, _ = run(tmp_path / 'plain', config, 1)
     compiled, _ = run(tmp_path / 'compiled', config, 1, xla=True)

@@ -10,7 +10,7 @@ from object_detection.boxes.anchors import AnchorGenerator
 from object_detection.boxes.nms import Detections, NonMaxSuppression
 from object_detection.boxes.samplers import BalancedSampler, Draw
 from object_detection.boxes.targets import TargetAssigner
-from object_detection.layers import core
+from object_detection.layers import randomness
 from object_detection.models import losses
 from object_detection.models.detector import Predictions
 from object_detection.models.faster_rcnn.groundtruth import Groundtruth
@@ -145,7 +145,7 @@ def drawing(logits: tf.Tensor, purpose: int) -> Draw:
     training they depend on the global step, so that a batch that is divided draws the same; elsewhere on the bits of
     logits, float32 [...]. The number `purpose` tells draws of one step apart.
     """
-    seed = core.step_seed(purpose)
+    seed = randomness.step_seed(purpose)
     if seed is None:
         seed = tf.stack([tf.reduce_sum(tf.cast(tf.bitcast(logits, tf.int32), tf.int64)), purpose])
-    return lambda shape: core.uniform_share(shape, seed, tf.float64)
+    return lambda shape: randomness.uniform_share(shape, seed, tf.float64)
